@@ -1,0 +1,36 @@
+"""Nonlinear mixed-effects modelling that lives in a notebook.
+
+    import workbench as wb
+    fit = wb.fit(wb.Model(wb.pk(absorption="first-order")), wb.load_example("theophylline"))
+
+Names are loaded when first used, so that `import workbench` stays fast.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "DataError": "errors", "ModelError": "errors", "FitError": "errors", "WorkbenchError": "errors",
+    "GroupedData": "data", "read_data": "data", "load_example": "data",
+    "pk": "model", "Model": "model", "Parameter": "model", "Block": "model",
+    "Constant": "model", "Proportional": "model", "Combined": "model", "Combined2": "model",
+    "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",
+    "FitResult": "results", "Status": "results",
+    "Workbench": "ui",
+}  # fmt: skip
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    value = getattr(import_module(f"workbench.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,65 @@
+"""The records of a data set as plain arrays: what the engine reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+OBSERVATION, DOSE, OTHER, RESET, RESET_AND_DOSE = range(5)  # NONMEM's EVID
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Records in order: subject by subject (first seen first), within a subject as in the file.
+
+    All arrays but `start` have one element per record; a dose that the file gives only as a column
+    (one dose per subject, beside the observations) has a record of its own here.
+
+    Attributes
+    ----------
+    subjects : tuple
+        Labels of the subjects.
+    start : int64[subjects + 1]
+        Records of subject i are start[i]:start[i + 1].
+    row : int64
+        Position in `GroupedData.frame` of the row that the record comes from.
+    time : float64
+    kind : int64
+        NONMEM's EVID: 0 observation, 1 dose, 2 other, 3 reset, 4 reset and dose.
+    observed : bool
+        True where `dv` is a value that enters the likelihood.
+    dv : float64
+        NaN where not observed.
+    amount, rate, duration, interval : float64
+        Dose records; 0 where not stated. `interval` is II.
+    additional : int64
+        ADDL, the number of further doses at `interval`.
+    steady_state : int64
+        SS: 0, 1, or 2.
+    compartment : int64
+        CMT; 0 stands for the structure's default.
+    response : int64
+        DVID as an index into `GroupedData.responses` (0 where there is one response only).
+    occasion : int64
+        Index of the occasion within the data set, 0 where none is stated.
+    """
+
+    subjects: tuple[Any, ...]
+    start: NDArray[np.int64]
+    row: NDArray[np.int64]
+    time: NDArray[np.float64]
+    kind: NDArray[np.int64]
+    observed: NDArray[np.bool_]
+    dv: NDArray[np.float64]
+    amount: NDArray[np.float64]
+    rate: NDArray[np.float64]
+    duration: NDArray[np.float64]
+    interval: NDArray[np.float64]
+    additional: NDArray[np.int64]
+    steady_state: NDArray[np.int64]
+    compartment: NDArray[np.int64]
+    response: NDArray[np.int64]
+    occasion: NDArray[np.int64]
