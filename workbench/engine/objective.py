@@ -1,0 +1,164 @@
+"""The objective of a problem as a function of x, with its exact gradient.
+
+For every x the modes of all subjects are searched together, from where the last accepted point predicts them
+to be. Accepted and trial modes are kept apart: `evaluate` never changes what the next call starts from, `accept`
+does. So the objective is a function of x, whatever the optimiser tried before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.engine import likelihood as lik
+from workbench.engine.problem import Problem
+from workbench.engine.scale import Point
+
+Array = NDArray[np.float64]
+
+METHODS = {"focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "pooled": lik.FOCEI}
+_TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
+_MAX_STEPS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The objective at one x.
+
+    Attributes
+    ----------
+    ofv : float
+        Not finite where it cannot be computed.
+    gradient : float64[size]
+    by_subject : float64[N]
+        Contributions of the subjects to `ofv`.
+    scores : float64[N, size]
+        Contributions of the subjects to `gradient`.
+    zeta : float64[N, Q]
+        Standardised modes; η = L ζ.
+    rounds : int
+        Predictions of all or some subjects that the search took.
+    """
+
+    x: Array
+    point: Point
+    ofv: float
+    gradient: Array
+    by_subject: Array
+    scores: Array
+    zeta: Array
+    slopes: tuple[Array, ...]
+    rounds: int
+
+    @property
+    def eta(self) -> Array:
+        """Modes of the random effects, float64[N, Q]."""
+        return self.zeta @ self.point.L.T
+
+    @property
+    def finite(self) -> bool:
+        """Whether the objective and its gradient could be computed."""
+        return bool(np.isfinite(self.ofv) and np.isfinite(self.gradient).all())
+
+
+class Objective:
+    """The objective function of a problem by one method.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : str
+        "focei", "foce", "fo", or "pooled" (for a problem without random effects).
+    """
+
+    def __init__(self, problem: Problem, method: str):
+        self.problem = problem
+        self.method = METHODS[method]
+        n, D = len(problem.y), problem.n_coordinates
+        self._f, self._fu, self._fuu = np.empty(n), np.zeros((n, D)), np.zeros((n, D, D))
+        empty = 0 if self.method == lik.FOCEI else n
+        self._f0, self._f0u = np.empty(empty), np.zeros((empty, D))
+        self._R0 = np.zeros((4, n)) if empty else np.zeros((4, n))
+        self._all = np.arange(problem.n_subjects)
+        self._accepted: Evaluation | None = None
+        self.evaluations = 0
+        self.rounds = 0
+
+    def accept(self, evaluation: Evaluation) -> None:
+        """Start later searches from this point."""
+        self._accepted = evaluation
+
+    def evaluate(self, x: Array) -> Evaluation:
+        """Compute objective and gradient at x."""
+        problem, method = self.problem, self.method
+        layout = problem.layout
+        point = problem.scale.point(x)
+        a, b = point.sigma
+        Bl = layout.B @ point.L
+        R0, R0_f, R0_a, R0_b = self._R0
+        N, Q, D, M = problem.n_subjects, problem.n_random, problem.n_coordinates, layout.A.shape[2]
+        zeta = np.zeros((N, Q))
+        u = np.empty((N, D))
+        f, fu, fuu = self._f, self._fu, self._fuu
+        f0u = self._f0u
+        rounds = 0
+
+        if method != lik.FOCEI:
+            lik.coordinates(self._all, layout.A, Bl, point.theta, zeta, u)
+            if method == lik.FO:
+                problem.predict(self._all, u, 2, f, fu, fuu)
+                f0, f0u = f, fu
+            else:
+                problem.predict(self._all, u, 1, self._f0, f0u, fuu)
+                f0 = self._f0
+            lik.variances(problem.error, f0, a, b, R0, R0_f, R0_a, R0_b)
+            rounds += 1
+        if method == lik.FO:
+            lik.linear_modes(problem.first_observation, problem.y, f, fu, R0, Bl, zeta)
+            found = True
+        else:
+            trial = self._start(point)
+            step = np.zeros((N, Q))
+            best = np.full(N, np.inf)
+            halvings, steps, state = (np.zeros(N, dtype=np.int64) for _ in range(3))
+            lik.coordinates(self._all, layout.A, Bl, point.theta, trial, u)
+            searching = self._all
+            while searching.size:
+                problem.predict(searching, u, 2, f, fu, fuu)
+                searching = lik.search_step(
+                    searching, problem.first_observation, problem.y, f, fu, fuu, R0, layout.A, Bl, point.theta,
+                    method, problem.error, a, b, zeta, trial, step, best, halvings, steps, state,
+                    _TOLERANCE, _MAX_STEPS, u,
+                )  # fmt: skip
+                rounds += 1
+            found = bool((state == lik.FOUND).all())
+
+        ofv, by_theta = np.empty(N), np.empty((N, M))
+        by_L, by_sigma = np.empty((N, Q, Q)), np.empty((N, 2))
+        slopes = (np.empty((N, Q, Q)), np.empty((N, D, D)), np.empty((N, D, D)), np.empty((N, D)), np.empty((N, D, 2)))
+        lik.objective_and_gradient(
+            problem.first_observation, problem.y, f, fu, fuu, R0, R0_f, R0_a, R0_b, f0u, layout.A, layout.B, Bl,
+            zeta, method, problem.error, a, b, ofv, by_theta, by_L, by_sigma, *slopes,
+        )  # fmt: skip
+        scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
+        self.evaluations += 1
+        self.rounds += rounds
+        total = float(ofv.sum()) if found else float("nan")
+        return Evaluation(x, point, total, scores.sum(axis=0), ofv, scores, zeta, slopes, rounds)
+
+    def _start(self, point: Point) -> Array:
+        """Where the accepted point predicts the modes at another point to be."""
+        last = self._accepted
+        if last is None:
+            return np.zeros((self.problem.n_subjects, self.problem.n_random))
+        layout, at = self.problem.layout, last.point
+        trial = np.empty_like(last.zeta)
+        lik.predict_modes(
+            layout.A, layout.B, layout.B @ at.L, point.theta - at.theta, point.L - at.L, point.sigma - at.sigma,
+            *last.slopes, last.zeta, trial,
+        )  # fmt: skip
+        far = ~(np.abs(trial).max(axis=1, initial=0.0) < 10.0)
+        trial[far] = last.zeta[far]
+        return trial

@@ -1,0 +1,22 @@
+"""What the user states: frozen values and pure edits. Nothing here computes a prediction."""
+
+from workbench.model.model import Block, Model
+from workbench.model.parameter import Effect, Parameter
+from workbench.model.residual import Combined, Combined2, Constant, Proportional, ResidualError
+from workbench.model.structure import PK, ParameterInfo, Structure, pk
+
+__all__ = [
+    "PK",
+    "Block",
+    "Combined",
+    "Combined2",
+    "Constant",
+    "Effect",
+    "Model",
+    "Parameter",
+    "ParameterInfo",
+    "Proportional",
+    "ResidualError",
+    "Structure",
+    "pk",
+]
