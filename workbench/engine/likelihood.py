@@ -435,6 +435,19 @@ def objective_and_gradient(
                     if d == 0:
                         g_L[i, p, q] = 0.0
                     g_L[i, p, q] += B[i, d, p] * unit[q]
+
+        # the search stops just short of the mode; its last Newton step is taken in the objective only, so that
+        # the error left in OFV_i is of third order
+        if not linear:
+            for q in range(Q):
+                lz = 2.0 * zeta[i, q]
+                for d in range(D):
+                    lz += Bl[i, d, q] * lu[i, d]
+                unit[q] = lz
+            for q in range(Q):
+                value -= v[q] * unit[q]
+                for p in range(Q):
+                    value -= 0.5 * unit[q] * K[i, q, p] * unit[p]
         ofv[i] = value + logdet if good else np.nan
 
 

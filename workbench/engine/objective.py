@@ -80,7 +80,7 @@ class Objective:
         self._f, self._fu, self._fuu = np.empty(n), np.zeros((n, D)), np.zeros((n, D, D))
         empty = 0 if self.method == lik.FOCEI else n
         self._f0, self._f0u = np.empty(empty), np.zeros((empty, D))
-        self._R0 = np.zeros((4, n)) if empty else np.zeros((4, n))
+        self._R0 = np.zeros((4, n))
         self._all = np.arange(problem.n_subjects)
         self._accepted: Evaluation | None = None
         self.evaluations = 0
@@ -147,6 +147,23 @@ class Objective:
         self.rounds += rounds
         total = float(ofv.sum()) if found else float("nan")
         return Evaluation(x, point, total, scores.sum(axis=0), ofv, scores, zeta, slopes, rounds)
+
+    def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
+        """The linear model in ζ that the method puts in place of the prediction: f ≈ E + G ζ.
+
+        Returns
+        -------
+        E : float64[n]
+        G : float64[n, Q]
+        """
+        self.accept(at)
+        again = self.evaluate(at.x)
+        counts = np.diff(self.problem.first_observation)
+        Bl = np.repeat(self.problem.layout.B @ again.point.L, counts, axis=0)
+        slope = np.einsum("jd,jdq->jq", self._fu, Bl)
+        if self.method == lik.FO:
+            return self._f.copy(), slope
+        return self._f - np.einsum("jq,jq->j", slope, np.repeat(again.zeta, counts, axis=0)), slope
 
     def _start(self, point: Point) -> Array:
         """Where the accepted point predicts the modes at another point to be."""

@@ -137,7 +137,7 @@ def compile(model: Model, data: GroupedData, records: bool = False) -> Problem:
     at = np.ones(len(slot), dtype=bool) if records else events.observed
     slot[at] = np.arange(at.sum())
     counts = np.concatenate([[0], np.cumsum(events.observed)])
-    scale, point = _scale(model, data)
+    scale = _scale(model, data)
     return Problem(
         structure=model.structure,
         start=events.start,
@@ -151,7 +151,7 @@ def compile(model: Model, data: GroupedData, records: bool = False) -> Problem:
         layout=_layout(model, data, scale),
         error=SUM_OF_DEVIATIONS if isinstance(model.error, Combined) else SUM_OF_VARIANCES,
         scale=scale,
-        x=scale.vector(point),
+        x=scale.vector(scale.point_of(model)),
     )
 
 
@@ -240,51 +240,39 @@ def _check(model: Model, data: GroupedData) -> None:
         raise ModelError(f"{data.name} has no observation to fit.")
 
 
-def _scale(model: Model, data: GroupedData) -> tuple[Scale, Point]:
+def _scale(model: Model, data: GroupedData) -> Scale:
     names: list[Name] = []
-    theta: list[float] = []
     free: list[bool] = []
     for parameter in model.parameters:
         if parameter.column is not None:
             continue
-        assert parameter.value is not None
         names.append(Name(parameter.name, parameter.transform, (parameter.name,)))
-        theta.append(float(np.log(parameter.value)) if parameter.transform == "log" else parameter.value)
         free.append(not parameter.fixed)
         for effect in parameter.covariates:
             _, labels = design_columns(effect.term, data.covariate_values(columns_of(effect.term)))
-            values = effect.value or (0.0,) * len(labels)
-            if len(values) != len(labels):
+            if effect.value is not None and len(effect.value) != len(labels):
                 raise ModelError(
                     f"{parameter.name}: {effect.term} has {len(labels)} coefficients "
-                    f"({', '.join(labels)}), got {len(values)} values."
+                    f"({', '.join(labels)}), got {len(effect.value)} values."
                 )
             names += [Name(f"{parameter.name}:{label}", "coefficient", (parameter.name,)) for label in labels]
-            theta += values
             free += [not effect.fixed] * len(labels)
     random = model.random_effects
-    deviations = np.array([model[name].iiv for name in random], dtype=float)
-    correlation = np.eye(len(random))
     block_of = np.arange(len(random))
     for block in model.correlate:
         at = [random.index(name) for name in block.names]
-        correlation[np.ix_(at, at)] = block.matrix()
         block_of[at] = at[0]
     rows, columns = np.tril_indices(len(random))
     same = block_of[rows] == block_of[columns]
-    sigma = np.zeros(2)
-    for name, value in zip(model.error.names, model.error.values, strict=True):
-        sigma["ab".index(name)] = value
     scale = Scale(
         theta_names=tuple(names),
         theta_free=np.array(free, dtype=bool),
-        theta_fixed=np.array(theta, dtype=float),
+        theta_fixed=np.zeros(len(names)),
         random=random,
         lower=np.array([rows[same], columns[same]], dtype=np.int64).reshape(2, -1),
         error_names=model.error.names,
     )
-    L = deviations[:, None] * np.linalg.cholesky(correlation)
-    return scale, Point(scale.theta_fixed, L, sigma)
+    return replace(scale, theta_fixed=scale.point_of(model).theta)
 
 
 def _layout(model: Model, data: GroupedData, scale: Scale) -> Layout:

@@ -1,7 +1,7 @@
 """The scale of the outer problem: the one place where estimates and the optimiser's vector x are converted.
 
-x holds, for what is not fixed: θ on the transformed scale; the Cholesky factor L of Ψ as log L_rr and the
-row-wise ratios L_rs / L_rr; log a and log b of the residual error.
+x holds, for what is not fixed: θ on the transformed scale; the Cholesky factor L of Ψ, its diagonal as log L_rr;
+log a and log b of the residual error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.model import Block, Model
+from workbench.model import Block, Effect, Model, Parameter
 
 Array = NDArray[np.float64]
 Kind = Literal["log", "identity", "coefficient", "iiv", "correlation", "error"]
@@ -69,7 +69,14 @@ class Scale:
     @property
     def size(self) -> int:
         """Length of x."""
-        return int(self.theta_free.sum()) + self.lower.shape[1] + len(self.error_names)
+        return int(self.theta_free.sum()) + int(self.lower.shape[1]) + len(self.error_names)
+
+    @property
+    def logarithmic(self) -> NDArray[np.bool_]:
+        """For each x, whether it is a logarithm."""
+        theta = np.array([name.kind == "log" for name in self.theta_names], dtype=bool)
+        rows, columns = self.lower
+        return np.concatenate([theta[self.theta_free], rows == columns, np.ones(len(self.error_names), dtype=bool)])
 
     @property
     def _sigma_at(self) -> list[int]:
@@ -78,9 +85,8 @@ class Scale:
     @property
     def names(self) -> tuple[Name, ...]:
         """Reported quantities, the fixed ones too, in order."""
-        rows, columns = self.lower
         deviations = [Name(f"iiv_{name}", "iiv", (name,)) for name in self.random]
-        pairs = [(self.random[c], self.random[r]) for r, c in zip(rows, columns, strict=True) if r != c]
+        pairs = [(self.random[c], self.random[r]) for r, c in self._pairs()]
         correlations = [Name(f"corr_{first}_{second}", "correlation", (first, second)) for first, second in pairs]
         errors = [Name(name, "error", (name,)) for name in self.error_names]
         return (*self.theta_names, *deviations, *correlations, *errors)
@@ -91,30 +97,58 @@ class Scale:
         rest = len(self.names) - len(self.theta_names)
         return np.concatenate([~self.theta_free, np.zeros(rest, dtype=bool)])
 
+    def _split(self, x: Array) -> tuple[Array, Array, Array]:
+        """θ, entries of L, and (a, b) of x."""
+        free, entries = int(self.theta_free.sum()), self.lower.shape[1]
+        return x[:free], x[free : free + entries], x[free + entries :]
+
     def point(self, x: Array) -> Point:
         """The point at x."""
-        free = int(self.theta_free.sum())
+        free, entries, logs = self._split(x)
         theta = self.theta_fixed.copy()
-        theta[self.theta_free] = x[:free]
+        theta[self.theta_free] = free
         rows, columns = self.lower
-        entries = x[free : free + len(rows)]
         L = np.zeros((len(self.random),) * 2)
-        diagonal = rows == columns
-        with np.errstate(over="ignore"):
-            L[rows[diagonal], rows[diagonal]] = np.exp(entries[diagonal])
-            L[rows[~diagonal], columns[~diagonal]] = entries[~diagonal] * np.diag(L)[rows[~diagonal]]
-            sigma = np.zeros(2)
-            sigma[self._sigma_at] = np.exp(x[free + len(rows) :])
+        sigma = np.zeros(2)
+        with np.errstate(over="ignore", under="ignore"):
+            L[rows, columns] = np.where(rows == columns, np.exp(np.where(rows == columns, entries, 0.0)), entries)
+            sigma[self._sigma_at] = np.exp(logs)
         return Point(theta, L, sigma)
+
+    def point_of(self, model: Model) -> Point:
+        """The point that a model states; it differs from the scale's own model in its values only."""
+        theta = []
+        counts = {parameter.name: 0 for parameter in model.parameters}
+        for name in self.theta_names:
+            parameter = model[name.of[0]]
+            if name.kind == "coefficient":
+                coefficients = [self._coefficients(parameter, effect) for effect in parameter.covariates]
+                theta.append(np.concatenate(coefficients)[counts[parameter.name]])
+                counts[parameter.name] += 1
+            else:
+                assert parameter.value is not None
+                theta.append(np.log(parameter.value) if name.kind == "log" else parameter.value)
+        deviations = np.array([model[name].iiv for name in self.random], dtype=float)
+        correlation = np.eye(len(self.random))
+        for block in model.correlate:
+            at = [self.random.index(name) for name in block.names]
+            correlation[np.ix_(at, at)] = block.matrix()
+        sigma = np.zeros(2)
+        sigma[self._sigma_at] = model.error.values
+        L = deviations[:, None] * np.linalg.cholesky(correlation)
+        return Point(np.array(theta, dtype=float), L, sigma)
+
+    def _coefficients(self, parameter: Parameter, effect: Effect) -> Array:
+        if effect.value is not None:
+            return np.array(effect.value)
+        stem = f"{parameter.name}:{effect.term}"
+        return np.zeros(sum(n.label == stem or n.label.startswith(stem + "[") for n in self.theta_names))
 
     def vector(self, point: Point) -> Array:
         """x at a point; the inverse of `point`."""
         rows, columns = self.lower
-        diagonal = rows == columns
-        entries = np.empty(len(rows))
-        entries[diagonal] = np.log(point.L[rows[diagonal], rows[diagonal]])
-        ratios = point.L[rows[~diagonal], columns[~diagonal]] / np.diag(point.L)[rows[~diagonal]]
-        entries[~diagonal] = ratios
+        entries = point.L[rows, columns]
+        entries[rows == columns] = np.log(entries[rows == columns])
         return np.concatenate([point.theta[self.theta_free], entries, np.log(point.sigma[self._sigma_at])])
 
     def gradient(self, point: Point, by_theta: Array, by_L: Array, by_sigma: Array) -> Array:
@@ -122,48 +156,47 @@ class Scale:
 
         Parameters
         ----------
-        by_theta : float64[N, M]; by_L : float64[N, Q, Q]; by_sigma : float64[N, 2]
-            One row per subject.
+        by_theta : float64[..., M]; by_L : float64[..., Q, Q]; by_sigma : float64[..., 2]
 
         Returns
         -------
-        float64[N, size]
+        float64[..., size]
         """
         rows, columns = self.lower
-        diagonal = rows == columns
-        weighted = by_L * point.L  # entry (r, s) is L_rs ∂/∂L_rs
-        entries = np.empty((len(by_theta), len(rows)))
-        entries[:, diagonal] = weighted.sum(axis=2)[:, rows[diagonal]]
-        scale = np.diag(point.L)[rows[~diagonal]]
-        entries[:, ~diagonal] = by_L[:, rows[~diagonal], columns[~diagonal]] * scale
-        sigma = (by_sigma * point.sigma)[:, self._sigma_at]
-        return np.concatenate([by_theta[:, self.theta_free], entries, sigma], axis=1)
+        entries = by_L[..., rows, columns] * np.where(rows == columns, point.L[rows, columns], 1.0)
+        sigma = (by_sigma * point.sigma)[..., self._sigma_at]
+        return np.concatenate([by_theta[..., self.theta_free], entries, sigma], axis=-1)
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        return [(int(r), int(c)) for r, c in self.lower.T if r != c]
 
     def estimates(self, x: Array) -> Array:
         """The reported quantities at x, in the order of `names`, on the natural scale."""
         point = self.point(x)
-        theta = point.theta.copy()
-        logs = [name.kind == "log" for name in self.theta_names]
-        theta[logs] = np.exp(theta[logs])
-        psi = point.L @ point.L.T
-        deviations = np.sqrt(np.diag(psi))
-        rows, columns = self.lower
-        off = rows != columns
-        scale = deviations[rows[off]] * deviations[columns[off]]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            correlations = psi[rows[off], columns[off]] / scale
+        logs = np.array([name.kind == "log" for name in self.theta_names], dtype=bool)
+        theta = np.where(logs, np.exp(np.where(logs, point.theta, 0.0)), point.theta)
+        deviations = np.linalg.norm(point.L, axis=1)
+        correlations = [point.L[r] @ point.L[c] / (deviations[r] * deviations[c]) for r, c in self._pairs()]
         return np.concatenate([theta, deviations, correlations, point.sigma[self._sigma_at]])
 
     def jacobian(self, x: Array) -> Array:
-        """∂ estimates / ∂x, float64[names, size], by central differences of closed forms."""
-        columns = []
-        for m in range(self.size):
-            h = 1e-5 * max(1.0, abs(x[m]))
-            up, down = x.copy(), x.copy()
-            up[m] += h
-            down[m] -= h
-            columns.append((self.estimates(up) - self.estimates(down)) / (2 * h))
-        return np.stack(columns, axis=1) if columns else np.zeros((len(self.names), 0))
+        """∂ estimates / ∂x, float64[names, size]."""
+        point, values = self.point(x), self.estimates(x)
+        M, Q = len(self.theta_names), len(self.random)
+        count = len(values)
+        by_theta, by_L, by_sigma = np.zeros((count, M)), np.zeros((count, Q, Q)), np.zeros((count, 2))
+        for m, name in enumerate(self.theta_names):
+            by_theta[m, m] = values[m] if name.kind == "log" else 1.0
+        deviations = values[M : M + Q]
+        for q in range(Q):
+            by_L[M + q, q] = point.L[q] / deviations[q]
+        for k, (r, c) in enumerate(self._pairs(), start=M + Q):
+            for one, other in ((r, c), (c, r)):
+                pull = point.L[other] / deviations[other] - values[k] * point.L[one] / deviations[one]
+                by_L[k, one] = pull / deviations[one]
+        for k, at in enumerate(self._sigma_at, start=count - len(self.error_names)):
+            by_sigma[k, at] = 1.0
+        return self.gradient(point, by_theta, by_L, by_sigma)
 
     def model_at(self, model: Model, x: Array) -> Model:
         """The model with the values at x put into it."""
@@ -195,7 +228,8 @@ def with_estimates(model: Model, values: dict[str, float]) -> Model:
         found = [_pair(values, block.names[i], block.names[j]) for i, j in pairs]
         known = [r if r is not None else old for r, old in zip(found, block.correlations, strict=True)]
         blocks.append(Block(*block.names, correlations=known))
-    error = type(model.error)(**{name: values.get(name, value) for name, value in zip(model.error.names, model.error.values, strict=True)})
+    stated = zip(model.error.names, model.error.values, strict=True)
+    error = type(model.error)(**{name: values.get(name, value) for name, value in stated})
     return model.with_correlate(blocks).with_error(error)
 
 

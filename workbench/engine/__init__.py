@@ -1,0 +1,19 @@
+"""Arrays in, numbers out: the objective, its minimum, predictions. Knows of no widgets."""
+
+from workbench.engine.fit import fit, is_warm, objective, warm_up
+from workbench.engine.initial import initial_values
+from workbench.engine.predict import Curves, curves, predict, simulate
+from workbench.engine.scale import with_estimates
+
+__all__ = [
+    "Curves",
+    "curves",
+    "fit",
+    "initial_values",
+    "is_warm",
+    "objective",
+    "predict",
+    "simulate",
+    "warm_up",
+    "with_estimates",
+]

@@ -1,0 +1,263 @@
+"""`fit` and `objective`: from a model and data to a `FitResult`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.data import GroupedData
+from workbench.engine import likelihood as lik
+from workbench.engine.initial import initial_values, without_random_effects
+from workbench.engine.objective import METHODS, Evaluation, Objective
+from workbench.engine.optimise import minimise
+from workbench.engine.problem import Problem, compile
+from workbench.engine.scale import Scale
+from workbench.engine.uncertainty import Uncertainty, edges, uncertainty
+from workbench.errors import FitError, ModelError
+from workbench.model import Model
+from workbench.results import Estimate, FitResult, Progress, Status
+
+Array = NDArray[np.float64]
+Method = Literal["fo", "foce", "focei", "pooled"]
+Callback = Callable[[Progress], object]
+
+_Z95 = 1.959963984540054
+
+
+def objective(model: Model, data: GroupedData, method: Method = "focei") -> float:
+    """Objective function value at the values that the model states; nothing is estimated but the modes.
+
+    Parameters
+    ----------
+    model : Model
+        With all values stated.
+    data : GroupedData
+    method : {"focei", "foce", "fo", "pooled"}
+
+    Returns
+    -------
+    float
+        Without n·log 2π, as NONMEM prints it.
+
+    Raises
+    ------
+    ModelError
+        If model and data do not fit together.
+    FitError
+        If the objective is not a number there.
+    """
+    _check_method(method)
+    problem = compile(without_random_effects(model) if method == "pooled" else model, data)
+    _check_variances(problem, model, data)
+    evaluation = Objective(problem, method).evaluate(problem.x)
+    if not math.isfinite(evaluation.ofv):
+        raise FitError("The objective cannot be computed at these values.")
+    return evaluation.ofv
+
+
+def fit(
+    model: Model,
+    data: GroupedData,
+    method: Method = "focei",
+    *,
+    callback: Callback | None = None,
+    max_iterations: int = 500,
+    covariance: bool = True,
+) -> FitResult:
+    """Estimate a model by maximum likelihood.
+
+    Parameters
+    ----------
+    model : Model
+        Values that it states are where the search starts; those that it does not are found from the data.
+    data : GroupedData
+    method : {"focei", "foce", "fo", "pooled"}
+    callback : callable, optional
+        Called with a `Progress` at the start and after each iteration; stops the fit by returning True. It runs
+        in the thread of the fit.
+    max_iterations : int
+    covariance : bool
+        Compute standard errors, from the inverse of the Hessian of the objective.
+
+    Returns
+    -------
+    FitResult
+        `status` says how it ended; a fit that did not converge is returned all the same.
+
+    Raises
+    ------
+    ModelError
+        If model and data do not fit together.
+    FitError
+        If the objective cannot be computed at the initial values.
+    """
+    begun = time.perf_counter()
+    _check_method(method)
+    model = initial_values(model, data)
+    fitted = without_random_effects(model) if method == "pooled" else model
+    problem = compile(fitted, data)
+    _check_variances(problem, fitted, data)
+    target = Objective(problem, method)
+
+    def watch(iteration: int, evaluation: Evaluation) -> bool:
+        if callback is None:
+            return False
+        values = problem.scale.estimates(evaluation.x).tolist()
+        names = (name.label for name in problem.scale.names)
+        parameters = dict(zip(names, values, strict=True))
+        seconds = time.perf_counter() - begun
+        return callback(Progress(iteration, evaluation.ofv, parameters, seconds, evaluation.eta)) is True
+
+    outcome = minimise(target, problem.x, watch, max_iterations)
+    status, best = outcome.status, outcome.evaluation
+    edge = edges(problem.scale, best.x)
+    if not covariance:
+        errors = Uncertainty(None, "none: they were not asked for (covariance=False).")
+    elif status is Status.stopped:
+        errors = Uncertainty(None, "none: the fit was stopped.")
+    else:
+        errors = uncertainty(target, best, edge)
+    message = " ".join(e.sentence for e in edge)
+    if status.ok and edge:
+        status = Status.boundary
+    elif status.ok and errors.flat:
+        message = f"The data do not determine {errors.flat}."
+    return _result(
+        model, data, method, target, best, status, message, errors, outcome.trace, time.perf_counter() - begun
+    )
+
+
+def _check_method(method: str) -> None:
+    if method not in METHODS:
+        raise ModelError(f"method={method!r}; allowed are {', '.join(map(repr, METHODS))}.")
+
+
+def _check_variances(problem: Problem, model: Model, data: GroupedData) -> None:
+    """A residual variance of zero makes an observation infinitely informative: say where."""
+    point = problem.scale.point(problem.x)
+    f = problem.predictions(point)
+    R, R_f, R_a, R_b = np.empty((4, len(f)))
+    lik.variances(problem.error, f, *point.sigma, R, R_f, R_a, R_b)
+    bad = ~(R > 1e-300)
+    if not bad.any():
+        return
+    if not np.isfinite(f).all():
+        raise FitError("Predictions at the initial values are not numbers; try other initial values.")
+    rows = data.frame.index[data.events.row[data.events.observed]][bad]
+    shown = ", ".join(map(str, rows[:12])) + (", …" if len(rows) > 12 else "")
+    raise ModelError(
+        f"The residual error is {model.error.title} (sd = {model.error.formula}), but the prediction is zero in "
+        f"{len(rows)} observation{'s' if len(rows) > 1 else ''} (row{'s' if len(rows) > 1 else ''} {shown}): no error "
+        "is left there. Use an error with a constant part, such as wb.Combined2(), or leave these rows out: "
+        f"data.exclude(rows={rows[:12].tolist()}{'…' if len(rows) > 12 else ''})."
+    )
+
+
+def _result(
+    model: Model,
+    data: GroupedData,
+    method: str,
+    target: Objective,
+    best: Evaluation,
+    status: Status,
+    message: str,
+    errors: Uncertainty,
+    trace: tuple[tuple[int, float], ...],
+    seconds: float,
+) -> FitResult:
+    problem, point = target.problem, best.point
+    scale = problem.scale
+    shown = best
+    if method == "fo":  # FO has no modes of its own: NONMEM's POSTHOC step, at the FO estimates
+        posthoc = Objective(problem, "foce").evaluate(best.x)
+        shown = posthoc if np.isfinite(posthoc.zeta).all() else best
+    f0 = problem.predictions(point)
+    f1 = problem.predictions(point, shown.eta)
+    linear, slope = target.linearisation(best)
+    estimated = scale.model_at(model, best.x)
+    parameters = _estimates(scale, best.x, errors.covariance)
+    return FitResult(
+        model=estimated,
+        data=data,
+        method=method,
+        status=status,
+        message=message,
+        ofv=best.ofv,
+        trace=trace,
+        seconds=seconds,
+        evaluations=target.evaluations,
+        parameters=parameters,
+        covariance=errors.covariance,
+        se_reason=errors.reason,
+        random_effects=scale.random,
+        omega_matrix=point.L @ point.L.T,
+        eta_matrix=shown.eta,
+        parameter_matrix=problem.parameters(point, shown.eta),
+        pred=f0,
+        ipred=f1,
+        sd=_deviations(problem, point.sigma, f0),
+        isd=_deviations(problem, point.sigma, f1),
+        linear_prediction=linear,
+        linear_slope=slope,
+        subject_ofv=best.by_subject,
+    )
+
+
+def _deviations(problem: Problem, sigma: Array, f: Array) -> Array:
+    R, R_f, R_a, R_b = np.empty((4, len(f)))
+    lik.variances(problem.error, f, *sigma, R, R_f, R_a, R_b)
+    return np.sqrt(R)
+
+
+def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estimate, ...]:
+    values, fixed = scale.estimates(x), scale.fixed
+    se = np.full(len(values), np.nan)
+    if covariance is not None:
+        se[~fixed] = np.sqrt(np.diag(covariance))
+    return tuple(
+        Estimate(name.label, float(v), float(s), *_interval(name.kind, float(v), float(s)), bool(held), name.kind)
+        for name, v, s, held in zip(scale.names, values, se, fixed, strict=True)
+    )
+
+
+def _interval(kind: str, value: float, se: float) -> tuple[float, float]:
+    """95 % interval, symmetric on the scale of the estimation and transformed back."""
+    if not math.isfinite(se):
+        return math.nan, math.nan
+    if kind in ("log", "iiv", "error"):
+        factor = math.exp(min(_Z95 * se / value, 700.0)) if value > 0 else math.nan
+        return value / factor, value * factor
+    if kind == "correlation" and abs(value) < 1:
+        half = _Z95 * se / (1 - value**2)
+        return math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)
+    return value - _Z95 * se, value + _Z95 * se
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the disk cache, before they are needed."""
+    problem = _tiny_problem()
+    for method in METHODS:
+        Objective(problem, method).evaluate(problem.x)
+
+
+def is_warm() -> bool:
+    """Whether the kernels are compiled in this process."""
+    return bool(lik.objective_and_gradient.signatures)
+
+
+def _tiny_problem() -> Problem:
+    import pandas as pd
+
+    from workbench.data import read_data
+    from workbench.model import Combined2, Parameter, pk
+
+    frame = pd.DataFrame({"ID": [1, 1, 1], "TIME": [0.0, 1.0, 2.0], "AMT": [1.0, 0, 0], "DV": [0, 0.5, 0.3]})
+    frame["EVID"] = [1, 0, 0]
+    parameters = [Parameter("ka", 2.0, iiv=0.3), Parameter("CL", 0.5, iiv=0.3), Parameter("V", 1.0, iiv=0.3)]
+    model = Model(pk(absorption="first-order"), parameters, error=Combined2(0.1, 0.1))
+    return compile(model, read_data(frame))

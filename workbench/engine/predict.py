@@ -1,0 +1,144 @@
+"""Predictions, simulations and curves for figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.data import GroupedData
+from workbench.engine import likelihood as lik
+from workbench.engine.problem import Problem, compile, on_grid
+from workbench.model import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+
+def predict(model: Model, data: GroupedData) -> pd.DataFrame:
+    """Typical predictions (η = 0) at every record, dose records included.
+
+    Parameters
+    ----------
+    model : Model
+        With all values stated.
+    data : GroupedData
+
+    Returns
+    -------
+    DataFrame
+        Columns ID, TIME, PRED in the order of the records, indexed by the row in the data. At a dose record the
+        prediction is that just after the dose.
+
+    Raises
+    ------
+    ModelError
+        If model and data do not fit together.
+    """
+    import pandas as pd
+
+    problem = compile(model, data, records=True)
+    events = data.events
+    return pd.DataFrame(
+        {
+            "ID": _owners(data),
+            "TIME": events.time,
+            "PRED": problem.predictions(problem.scale.point(problem.x)),
+        },
+        index=data.frame.index[events.row],
+    )
+
+
+def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | None = None) -> pd.DataFrame:
+    """Simulate the observations of a design under a model.
+
+    Parameters
+    ----------
+    model : Model
+        With all values stated.
+    data : GroupedData
+        Its doses, times and covariates are used, its observations are not.
+    replicates : int
+    seed : int, optional
+        The same seed gives the same numbers.
+
+    Returns
+    -------
+    DataFrame
+        Columns replicate (from 1), ID, TIME, IPRED, DV; one row per observation and replicate, indexed by the row
+        in the data.
+    """
+    import pandas as pd
+
+    problem = compile(model, data)
+    rng = np.random.default_rng(seed)
+    point = problem.scale.point(problem.x)
+    events = data.events
+    at = events.observed
+    index = data.frame.index[events.row[at]]
+    parts = []
+    for replicate in range(1, replicates + 1):
+        eta = rng.standard_normal((problem.n_subjects, problem.n_random)) @ point.L.T
+        f = problem.predictions(point, eta)
+        R, R_f, R_a, R_b = np.empty((4, len(f)))
+        lik.variances(problem.error, f, *point.sigma, R, R_f, R_a, R_b)
+        dv = f + np.sqrt(R) * rng.standard_normal(len(f))
+        columns = {"replicate": replicate, "ID": _owners(data)[at], "TIME": events.time[at], "IPRED": f, "DV": dv}
+        parts.append(pd.DataFrame(columns, index=index))
+    return pd.concat(parts)
+
+
+class Curves:
+    """Smooth curves of all subjects for a structure and data set; cheap to evaluate again and again.
+
+    Attributes
+    ----------
+    time : list of float64[points]
+        One array per subject.
+    """
+
+    def __init__(self, problem: Problem, points: int):
+        self._problem, time, first = on_grid(problem, points)
+        self._first = first
+        self.time: list[Array] = np.split(time, first[1:-1])
+
+    def _evaluate(self, model: Model, eta: Array | None) -> list[Array]:
+        point = self._problem.scale.point_of(model)
+        return np.split(self._problem.predictions(point, eta), self._first[1:-1])
+
+    def population(self, model: Model) -> list[Array]:
+        """Typical curves (η = 0) of a model that differs from the first in its values only."""
+        return self._evaluate(model, None)
+
+    def individual(self, model: Model, etas: Array) -> list[Array]:
+        """Curves with random effects etas[N, Q]."""
+        return self._evaluate(model, etas)
+
+
+def curves(model: Model, data: GroupedData, points: int = 80) -> Curves:
+    """Prepare curves on a fine grid of times, from each subject's first to its last record.
+
+    Parameters
+    ----------
+    model : Model
+        With all values stated.
+    data : GroupedData
+    points : int
+        Times per subject; its doses have one more each.
+
+    Raises
+    ------
+    ModelError
+        If model and data do not fit together.
+    """
+    return Curves(compile(model, data), points)
+
+
+def _owners(data: GroupedData) -> NDArray[np.object_]:
+    events = data.events
+    subjects = np.empty(len(events.subjects), dtype=object)
+    subjects[:] = events.subjects
+    return subjects[np.repeat(np.arange(len(subjects)), np.diff(events.start))]

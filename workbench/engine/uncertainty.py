@@ -1,0 +1,167 @@
+"""Standard errors: the inverse of the Hessian of the objective, by differences of its exact gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.engine.objective import Evaluation, Objective
+from workbench.engine.optimise import unit_steps
+from workbench.engine.scale import Scale
+
+Array = NDArray[np.float64]
+
+_STEP = 3e-3  # of a unit step: the gradient is good to 1e-7, its curvature changes little over this
+_VANISHED = 1e-3  # a standard deviation of η below this, on the log scale, is none
+_SINGULAR = 0.02  # share of it that the other effects leave free; 0.02 is a correlation of 0.9998
+_FLAT = 1e-7  # eigenvalue of the scaled Hessian below which a direction is flat
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """Covariance of the estimates that are not fixed, or why there is none.
+
+    Attributes
+    ----------
+    covariance : float64[k, k] or None
+        On the natural scale; rows of NaN for estimates at the edge.
+    reason : str
+        Empty where there is a covariance.
+    flat : str
+        Names of the parameters in the direction in which the objective does not change; empty if none.
+    """
+
+    covariance: Array | None
+    reason: str = ""
+    flat: str = ""
+
+
+def hessian(objective: Objective, at: Evaluation) -> Array:
+    """Hessian of the objective by x, central differences of its gradient, float64[size, size]."""
+    objective.accept(at)
+    steps = _STEP * unit_steps(objective.problem.scale, at)
+    columns = []
+    for m, step in enumerate(steps):
+        ends = []
+        for sign in (1.0, -1.0):
+            x = at.x.copy()
+            x[m] += sign * step
+            ends.append(objective.evaluate(x).gradient)
+        columns.append((ends[0] - ends[1]) / (2 * step))
+    matrix = np.array(columns).reshape(len(steps), len(steps))
+    return np.asarray(0.5 * (matrix + matrix.T))
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An estimate at the edge of what is possible.
+
+    Attributes
+    ----------
+    held : tuple of int
+        The x that the objective no longer depends on.
+    labels : tuple of str
+        Estimates that have no standard error because of it.
+    sentence : str
+    """
+
+    held: tuple[int, ...]
+    labels: tuple[str, ...]
+    sentence: str
+
+
+def edges(scale: Scale, x: Array) -> tuple[Edge, ...]:
+    """Find variances that went to zero and Ψ that became singular."""
+    found = []
+    point = scale.point(x)
+    owners = {name.of[0]: m for m, name in enumerate(scale.theta_names) if name.kind in ("log", "identity")}
+    labels = [name.label for name in scale.names if name.kind == "correlation"]
+    for r, name in enumerate(scale.random):
+        m = owners[name]
+        size = 1.0 if scale.theta_names[m].kind == "log" else abs(float(point.theta[m])) or 1.0
+        mine = [k for k in range(scale.size) if (entry := _entry(scale, k)) and entry[0] == r]
+        tied = tuple(f"corr_{a}_{name}" for a in scale.random if f"corr_{a}_{name}" in labels)
+        tied += tuple(f"corr_{name}_{a}" for a in scale.random if f"corr_{name}_{a}" in labels)
+        deviation = float(np.linalg.norm(point.L[r]))
+        if deviation < _VANISHED * size:
+            sentence = f"The variance of η of {name} went to 0: leave out its random effect."
+            found.append(Edge(tuple(mine), (f"iiv_{name}", *tied), sentence))
+        elif point.L[r, r] < _SINGULAR * deviation:
+            others = [scale.random[c] for c in range(r) if point.L[r, c] != 0]
+            if len(others) == 1:
+                sentence = f"The correlation of {others[0]} and {name} went to {'-' if point.L[r, 0] < 0 else ''}1."
+            else:
+                sentence = f"Ψ became singular: η of {name} is a combination of those of {', '.join(others)}."
+            diagonal = tuple(k for k in mine if _entry(scale, k) == (r, r))
+            found.append(Edge(diagonal, tied, sentence))
+    return tuple(found)
+
+
+def uncertainty(objective: Objective, at: Evaluation, edge: Sequence[Edge] = ()) -> Uncertainty:
+    """Covariance of the estimates: 2 · inverse Hessian of the OFV (NONMEM's R⁻¹ form), taken to the natural scale.
+
+    Parameters
+    ----------
+    objective : Objective
+    at : Evaluation
+        At the minimum.
+    edge : sequence of Edge
+        Estimates at the edge of what is possible. They are taken as known: the others have standard errors given
+        these.
+    """
+    scale = objective.problem.scale
+    free = ~scale.fixed
+    if not at.x.size:
+        return Uncertainty(np.zeros((0, 0)))
+    matrix = hessian(objective, at)
+    kept = np.ones(scale.size, dtype=bool)
+    kept[[k for e in edge for k in e.held]] = False
+    if not np.isfinite(matrix[np.ix_(kept, kept)]).all():
+        return Uncertainty(None, "none: the Hessian of the objective is not finite at the estimates.")
+    unit = unit_steps(scale, at)[kept]
+    scaled = matrix[np.ix_(kept, kept)] * np.outer(unit, unit)
+    values, vectors = np.linalg.eigh(scaled)
+    if values[0] <= _FLAT * max(values[-1], 1.0):
+        names = _direction(scale, np.flatnonzero(kept), vectors[:, 0])
+        kind = "is flat" if values[0] > -_FLAT * max(values[-1], 1.0) else "has no minimum"
+        return Uncertainty(None, f"none: the objective {kind} in the direction of {names}.", names)
+    inverse = (vectors / values) @ vectors.T * np.outer(unit, unit)
+    by_x = np.zeros_like(matrix)
+    by_x[np.ix_(kept, kept)] = 2.0 * inverse
+    jacobian = scale.jacobian(at.x)[free]
+    covariance = jacobian @ by_x @ jacobian.T
+    missing = [label for e in edge for label in e.labels]
+    for k, name in enumerate(np.array([n.label for n in scale.names])[free]):
+        if name in missing:
+            covariance[k, :] = covariance[:, k] = np.nan
+    reason = f"none for {', '.join(missing)}, at the edge of what is possible." if missing else ""
+    return Uncertainty(covariance, reason)
+
+
+def _entry(scale: Scale, m: int) -> tuple[int, int] | None:
+    """Row and column of L that x[m] stands for, if any."""
+    k = m - int(scale.theta_free.sum())
+    return (int(scale.lower[0, k]), int(scale.lower[1, k])) if 0 <= k < scale.lower.shape[1] else None
+
+
+def _direction(scale: Scale, kept: NDArray[np.int64], vector: Array) -> str:
+    """Names of what moves most along a vector of x."""
+    free = [name.label for name, is_free in zip(scale.theta_names, scale.theta_free, strict=True) if is_free]
+    names = []
+    for k in np.argsort(-np.abs(vector)):
+        if abs(vector[k]) < 0.3 * np.abs(vector).max():
+            break
+        m = int(kept[k])
+        entry = _entry(scale, m)
+        if m < len(free):
+            names.append(free[m])
+        elif entry is None:
+            names.append(scale.error_names[m - len(free) - scale.lower.shape[1]])
+        elif entry[0] == entry[1]:
+            names.append(f"iiv_{scale.random[entry[0]]}")
+        else:
+            names.append(f"corr_{scale.random[entry[1]]}_{scale.random[entry[0]]}")
+    return ", ".join(dict.fromkeys(names))

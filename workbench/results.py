@@ -1,0 +1,394 @@
+"""What a fit found: a frozen value that carries its model, its data and the tables made from them."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.errors import FitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.data import GroupedData
+    from workbench.model import Model
+
+Array = NDArray[np.float64]
+
+METHOD_TITLES = {
+    "fo": "first order (FO)",
+    "foce": "first-order conditional estimation (FOCE)",
+    "focei": "first-order conditional estimation with interaction (FOCEI)",
+    "pooled": "naive pooled",
+}
+
+
+class Status(Enum):
+    """How a fit ended; the value is a sentence for the user."""
+
+    converged = "The fit converged: the gradient is zero to the accuracy asked for."
+    boundary = "The fit converged at the edge of what is possible: a variance went to 0 or a correlation to ±1."
+    stopped = "The fit was stopped; these are the best values found until then."
+    max_iterations = "The fit used up its iterations before it converged; start it again from these values."
+    stalled = "The fit could not get further although the gradient is not zero; try other initial values."
+    diverged = "The fit diverged: the objective cannot be computed where the search went; try other initial values."
+    evaluated = "Nothing was estimated: the objective was computed at the values that the model states."
+
+    @property
+    def ok(self) -> bool:
+        """Whether the estimates are a minimum of the objective."""
+        return self in (Status.converged, Status.boundary)
+
+
+class Progress(NamedTuple):
+    """What a callback gets once per iteration; it stops the fit by returning True.
+
+    Attributes
+    ----------
+    iteration : int
+    ofv : float
+    parameters : dict
+        Estimates by name, as in `FitResult.estimates`, on the natural scale.
+    seconds : float
+        Since the fit began.
+    etas : float64[subjects, effects]
+        Random effects at this point.
+    """
+
+    iteration: int
+    ofv: float
+    parameters: dict[str, float]
+    seconds: float
+    etas: Array
+
+
+class Estimate(NamedTuple):
+    """One line of the table of estimates, on the natural scale.
+
+    `se` is NaN where it could not be computed (the reason is `FitResult.se_reason`) or the value is fixed.
+    """
+
+    name: str
+    value: float
+    se: float
+    lower: float
+    upper: float
+    fixed: bool
+    kind: str
+
+
+class Criteria(NamedTuple):
+    """The numbers by which fits of one data set are compared."""
+
+    ofv: float
+    minus2ll: float
+    aic: float
+    bic: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResult:
+    """A finished fit.
+
+    Attributes
+    ----------
+    model : Model
+        The model at the estimates, ready to refit.
+    data : GroupedData
+    method : str
+    status : Status
+    message : str
+        What there is to say beyond the status: names of parameters at a boundary, and the like.
+    ofv : float
+        Objective function value without n·log 2π (NONMEM's number).
+    trace : tuple of (int, float)
+        Iteration and OFV.
+    seconds : float
+    evaluations : int
+        Evaluations of the objective with its gradient.
+    parameters : tuple of Estimate
+    covariance : float64[k, k] or None
+        Covariance of the estimates that are not fixed, natural scale, in the order of `parameters`.
+    se_reason : str
+        Which standard errors are missing and why; empty where none is.
+    random_effects : tuple of str
+        Parameters whose η was estimated, in the order of the arrays below (none by "pooled").
+    omega_matrix : float64[Q, Q]
+    eta_matrix : float64[N, Q]
+    parameter_matrix : float64[N, P]
+        Individual parameters at the first record of each subject.
+    pred, ipred, sd, isd : float64[n]
+        Predictions and residual standard deviations at η = 0 and at the individual η, by observation.
+    linear_prediction, linear_slope : float64[n], float64[n, Q]
+        The linear model E + G ζ, ζ ~ N(0, I), that the method puts in place of the prediction.
+    subject_ofv : float64[N]
+    """
+
+    model: Model
+    data: GroupedData
+    method: str
+    status: Status
+    message: str
+    ofv: float
+    trace: tuple[tuple[int, float], ...]
+    seconds: float
+    evaluations: int
+    parameters: tuple[Estimate, ...]
+    covariance: Array | None
+    se_reason: str
+    random_effects: tuple[str, ...]
+    omega_matrix: Array
+    eta_matrix: Array
+    parameter_matrix: Array
+    pred: Array = field(repr=False)
+    ipred: Array = field(repr=False)
+    sd: Array = field(repr=False)
+    isd: Array = field(repr=False)
+    linear_prediction: Array = field(repr=False)
+    linear_slope: Array = field(repr=False)
+    subject_ofv: Array = field(repr=False)
+
+    # -- numbers -----------------------------------------------------------------------------------------------
+
+    @property
+    def n_observations(self) -> int:
+        """Observations in the likelihood."""
+        return int(self.data.events.observed.sum())
+
+    @property
+    def n_estimated(self) -> int:
+        """Number of estimated quantities."""
+        return sum(not estimate.fixed for estimate in self.parameters)
+
+    @property
+    def minus2ll(self) -> float:
+        """-2 log-likelihood with n·log 2π (the number of Monolix and R)."""
+        return self.ofv + self.n_observations * math.log(2 * math.pi)
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion: -2LL + 2k."""
+        return self.minus2ll + 2 * self.n_estimated
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion: -2LL + k·log(n) with n the number of observations."""
+        return self.minus2ll + self.n_estimated * math.log(self.n_observations)
+
+    @property
+    def criteria(self) -> Criteria:
+        """OFV, -2LL, AIC and BIC together."""
+        return Criteria(self.ofv, self.minus2ll, self.aic, self.bic)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the estimates are a minimum of the objective."""
+        return self.status.ok
+
+    # -- tables ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _estimates(self) -> pd.DataFrame:
+        import pandas as pd
+
+        rows = [
+            {
+                "name": e.name,
+                "estimate": e.value,
+                "se": e.se,
+                "rse": abs(100 * e.se / e.value) if e.value else math.nan,
+                "lower": e.lower,
+                "upper": e.upper,
+                "fixed": e.fixed,
+            }
+            for e in self.parameters
+        ]
+        return pd.DataFrame(rows).set_index("name")
+
+    @property
+    def estimates(self) -> pd.DataFrame:
+        """Estimates by name on the natural scale.
+
+        Columns: estimate, se, rse (per cent), lower and upper (95 % interval, computed on the scale of the
+        estimation and transformed back), fixed. `iiv_X` is the standard deviation of η of X, `corr_X_Y` a
+        correlation, `X:term` a covariate coefficient, a and b the residual error.
+        """
+        return self._estimates.copy()
+
+    @property
+    def omega(self) -> pd.DataFrame:
+        """Covariance of η."""
+        import pandas as pd
+
+        names = list(self.random_effects)
+        return pd.DataFrame(self.omega_matrix, index=names, columns=names)
+
+    def _by_subject(self, values: Array, names: list[str]) -> pd.DataFrame:
+        import pandas as pd
+
+        index = pd.Index(self.data.events.subjects, name=self.data.roles.get("subject", "ID"))
+        return pd.DataFrame(values, index=index, columns=names)
+
+    @property
+    def etas(self) -> pd.DataFrame:
+        """Random effects (modes) by subject."""
+        return self._by_subject(self.eta_matrix, list(self.random_effects))
+
+    @property
+    def individual(self) -> pd.DataFrame:
+        """Individual parameters by subject, natural scale, at the subject's first record."""
+        return self._by_subject(self.parameter_matrix, list(self.model.structure.names))
+
+    def table(self) -> pd.DataFrame:
+        """One row per observation: ID TIME DV PRED IPRED RES IRES IWRES CWRES, indexed by the row in the data.
+
+        RES = DV - PRED, IRES = DV - IPRED; IWRES = IRES over the residual standard deviation at IPRED; CWRES, the
+        conditional weighted residual, is whitened by the linear model of the method (Hooker et al. 2007, Pharm Res
+        24:2187, eq. 9; by "fo" that is NONMEM's WRES).
+        """
+        import pandas as pd
+
+        events = self.data.events
+        owner = np.repeat(np.arange(len(events.subjects)), np.diff(events.start))
+        at = events.observed
+        y = events.dv[at]
+        return pd.DataFrame(
+            {
+                "ID": np.asarray(events.subjects, dtype=object)[owner[at]],
+                "TIME": events.time[at],
+                "DV": y,
+                "PRED": self.pred,
+                "IPRED": self.ipred,
+                "RES": y - self.pred,
+                "IRES": y - self.ipred,
+                "IWRES": (y - self.ipred) / self.isd,
+                "CWRES": self._conditional_residuals(y, owner[at]),
+            },
+            index=self.data.frame.index[events.row[at]],
+        ).infer_objects()
+
+    def _conditional_residuals(self, y: Array, owner: NDArray[np.int64]) -> Array:
+        variance = (self.isd if self.method == "focei" else self.sd) ** 2
+        residual = np.empty_like(y)
+        bounds = np.flatnonzero(np.diff(owner)) + 1
+        for at in np.split(np.arange(len(y)), bounds):
+            G = self.linear_slope[at]
+            values, vectors = np.linalg.eigh(G @ G.T + np.diag(variance[at]))
+            residual[at] = vectors @ ((vectors.T @ (y[at] - self.linear_prediction[at])) / np.sqrt(values))
+        return residual
+
+    @property
+    def shrinkage(self) -> pd.DataFrame:
+        """Shrinkage per cent: of each η (1 - SD(η̂)/ω, and by variance 1 - VAR(η̂)/ω²) and of ε (1 - SD(IWRES))."""
+        import pandas as pd
+
+        rows = {}
+        omega = np.sqrt(np.diag(self.omega_matrix))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for k, name in enumerate(self.random_effects):
+                ratio = self.eta_matrix[:, k].std(ddof=1) / omega[k] if len(self.eta_matrix) > 1 else math.nan
+                rows[name] = (100 * (1 - ratio), 100 * (1 - ratio**2))
+            observed = self.data.events.dv[self.data.events.observed]
+            ratio = np.std((observed - self.ipred) / self.isd, ddof=1) if len(observed) > 1 else math.nan
+        rows["ε"] = (100 * (1 - ratio), 100 * (1 - ratio**2))
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["sd", "variance"])
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def estimate(self, name: str) -> Estimate:
+        """One estimate by name.
+
+        Raises
+        ------
+        FitError
+            If there is none of that name.
+        """
+        for estimate in self.parameters:
+            if estimate.name == name:
+                return estimate
+        raise FitError(f"No estimate is named {name!r}. There are {', '.join(e.name for e in self.parameters)}.")
+
+    def summary(self) -> str:
+        """The fit in plain text."""
+        return "\n".join([self._headline(), self._sentence(), "", _text_table(self._rows()), *self._footnotes()])
+
+    def _headline(self) -> str:
+        subjects = len(self.data.events.subjects)
+        return (
+            f"{self.model.structure.title}; {METHOD_TITLES.get(self.method, self.method)}; "
+            f"{self.data.name}: {subjects} subjects, {self.n_observations} observations"
+        )
+
+    def _sentence(self) -> str:
+        text = self.status.value + (f" {self.message}" if self.message else "")
+        return (
+            f"{text}\nOFV {self.ofv:.3f}   -2LL {self.minus2ll:.3f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}   "
+            f"({self.evaluations} evaluations, {_duration(self.seconds)})"
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        shrinkage = self.shrinkage["sd"]
+        rows: list[tuple[str, ...]] = [("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")]
+        for e in self.parameters:
+            shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan
+            known = math.isfinite(e.se)
+            relative = f"{abs(100 * e.se / e.value):.1f}" if known and e.value else ""
+            interval = f"{_number(e.lower)} … {_number(e.upper)}" if known else ""
+            rows.append(
+                (
+                    e.name,
+                    _number(e.value),
+                    "fixed" if e.fixed else (_number(e.se) if known else "–"),
+                    relative,
+                    interval,
+                    f"{shrunk:.1f}" if math.isfinite(shrunk) else "",
+                )
+            )
+        return rows
+
+    def _footnotes(self) -> list[str]:
+        return [f"\nStandard errors: {self.se_reason}"] if self.se_reason else []
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        head, *body = self._rows()
+        cell = "style='text-align:right'"
+        first = "style='text-align:left'"
+        lines = ["".join(f"<th {first if not k else cell}>{html.escape(t)}</th>" for k, t in enumerate(head))]
+        lines += [
+            "".join(f"<td {first if not k else cell}>{html.escape(t)}</td>" for k, t in enumerate(row)) for row in body
+        ]
+        table = "".join(f"<tr>{line}</tr>" for line in lines)
+        words = html.escape(self._sentence()).replace("\n", "<br>")
+        notes = "".join(f"<p>{html.escape(note.strip())}</p>" for note in self._footnotes())
+        return f"<div><b>{html.escape(self._headline())}</b><p>{words}</p><table>{table}</table>{notes}</div>"
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    if value != 0 and not 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3e}"
+    return f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _text_table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = [
+        "  ".join(text.ljust(width) if not k else text.rjust(width) for k, (text, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)
