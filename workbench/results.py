@@ -387,8 +387,8 @@ def _duration(seconds: float) -> str:
 
 def _text_table(rows: list[tuple[str, ...]]) -> str:
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = [
-        "  ".join(text.ljust(width) if not k else text.rjust(width) for k, (text, width) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]
+    lines = []
+    for first, *rest in rows:
+        cells = (text.rjust(width) for text, width in zip(rest, widths[1:], strict=True))
+        lines.append("  ".join([first.ljust(widths[0]), *cells]))
     return "\n".join(line.rstrip() for line in lines)

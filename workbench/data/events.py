@@ -13,10 +13,12 @@ OBSERVATION, DOSE, OTHER, RESET, RESET_AND_DOSE = range(5)  # NONMEM's EVID
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Records in order: subject by subject (first seen first), within a subject as in the file.
+    """Records in order: subject by subject (first seen first), within a subject by time, then as in the file.
 
     All arrays but `start` have one element per record; a dose that the file gives only as a column
-    (one dose per subject, beside the observations) has a record of its own here.
+    (one dose per subject, beside the observations) has a record of its own here. Where the file stands in the order
+    of time, as NONMEM demands, its order is kept as it is; time starts anew at a reset, and at a new occasion
+    whose first time lies before the last one (a reset is put there).
 
     Attributes
     ----------
@@ -45,6 +47,10 @@ class Events:
         DVID as an index into `GroupedData.responses` (0 where there is one response only).
     occasion : int64
         Index of the occasion within the data set, 0 where none is stated.
+    censored : int64
+        0: `dv` is the value. 1: the value lies below `dv` (left). -1: it lies above `dv` (right).
+    limit : float64
+        Censored records: the other end of the interval in which the value lies; NaN where it is open.
     """
 
     subjects: tuple[Any, ...]
@@ -63,3 +69,15 @@ class Events:
     compartment: NDArray[np.int64]
     response: NDArray[np.int64]
     occasion: NDArray[np.int64]
+    censored: NDArray[np.int64]
+    limit: NDArray[np.float64]
+
+    @property
+    def subject(self) -> NDArray[np.int64]:
+        """Index of the subject, per record."""
+        return np.repeat(np.arange(len(self.subjects)), np.diff(self.start))
+
+    @property
+    def is_dose(self) -> NDArray[np.bool_]:
+        """True for doses, those after a reset included."""
+        return np.isin(self.kind, (DOSE, RESET_AND_DOSE))

@@ -14,7 +14,7 @@ from workbench.data import GroupedData
 from workbench.engine import likelihood as lik
 from workbench.engine.initial import initial_values, without_random_effects
 from workbench.engine.objective import METHODS, Evaluation, Objective
-from workbench.engine.optimise import minimise
+from workbench.engine.optimise import Outcome, Watch, minimise
 from workbench.engine.problem import Problem, compile
 from workbench.engine.scale import Scale
 from workbench.engine.uncertainty import Uncertainty, edges, uncertainty
@@ -27,6 +27,7 @@ Method = Literal["fo", "foce", "focei", "pooled"]
 Callback = Callable[[Progress], object]
 
 _Z95 = 1.959963984540054
+_NEARLY_FLAT = 1e-3
 
 
 def objective(model: Model, data: GroupedData, method: Method = "focei") -> float:
@@ -114,7 +115,8 @@ def fit(
         return callback(Progress(iteration, evaluation.ofv, parameters, seconds, evaluation.eta)) is True
 
     outcome = minimise(target, problem.x, watch, max_iterations)
-    status, best = outcome.status, outcome.evaluation
+    outcome = _other_side(target, outcome, watch, max_iterations)
+    status, best, trace = outcome.status, outcome.evaluation, outcome.trace
     edge = edges(problem.scale, best.x)
     if not covariance:
         errors = Uncertainty(None, "none: they were not asked for (covariance=False).")
@@ -122,14 +124,39 @@ def fit(
         errors = Uncertainty(None, "none: the fit was stopped.")
     else:
         errors = uncertainty(target, best, edge)
+    if status.ok and errors.newton is not None:  # the Hessian is there: its Newton step takes the last digits
+        polished = target.evaluate(best.x + errors.newton)
+        if polished.finite and polished.ofv < best.ofv:
+            best, trace = polished, (*trace, (len(trace), polished.ofv))
+            watch(trace[-1][0], best)
+            if errors.smallest < _NEARLY_FLAT:  # what is left of the gradient bends a flat valley
+                errors = uncertainty(target, best, edge)
     message = " ".join(e.sentence for e in edge)
+    if problem.exchanged(best.x) is not None:
+        message += " Absorption is slower than elimination at these values (flip-flop)."
     if status.ok and edge:
         status = Status.boundary
     elif status.ok and errors.flat:
-        message = f"The data do not determine {errors.flat}."
+        message += f" The data do not determine {errors.flat}."
     return _result(
-        model, data, method, target, best, status, message, errors, outcome.trace, time.perf_counter() - begun
+        model, data, method, target, best, status, message.strip(), errors, trace, time.perf_counter() - begun
     )
+
+
+def _other_side(target: Objective, found: Outcome, watch: Watch, max_iterations: int) -> Outcome:
+    """From a minimum where absorption is slower than elimination, also search where they are exchanged."""
+    x = target.problem.exchanged(found.evaluation.x) if found.status.ok else None
+    if x is None or not target.evaluate(x).finite:
+        return found
+    offset = len(found.trace)
+    other = minimise(target, x, lambda iteration, at: watch(offset + iteration, at), max_iterations)
+    if other.status is Status.stopped or other.evaluation.ofv < found.evaluation.ofv:
+        best = min(found, other, key=lambda outcome: outcome.evaluation.ofv)
+        joined = (*found.trace, *((offset + iteration, ofv) for iteration, ofv in other.trace))
+        return Outcome(best.evaluation, other.status, joined)
+    target.accept(found.evaluation)
+    watch(offset + len(other.trace), found.evaluation)
+    return found
 
 
 def _check_method(method: str) -> None:

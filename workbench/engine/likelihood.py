@@ -192,7 +192,7 @@ def search_step(
                 decrement -= gradient[q] * direction[q]
                 size = max(size, abs(direction[q]))
             if not decrement > tolerance:
-                state[i] = FOUND if decrement == decrement else FAILED
+                state[i] = FAILED if math.isnan(decrement) else FOUND
                 continue
             if steps[i] >= max_steps:
                 state[i] = FAILED

@@ -196,13 +196,13 @@ def predict_one_compartment(
                 a = a * e1
 
             what = kind[event]
-            if what == RESET or what == RESET_AND_DOSE:
+            if what in (RESET, RESET_AND_DOSE):
                 a = c = 0.0
                 au[:] = 0.0
                 cu[:] = 0.0
                 auu[:] = 0.0
                 cuu[:] = 0.0
-            if what == DOSE or what == RESET_AND_DOSE:
+            if what in (DOSE, RESET_AND_DOSE):
                 if depot and compartment[event] <= 1:
                     a += amount[event]
                 else:

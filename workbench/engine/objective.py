@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 METHODS = {"focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "pooled": lik.FOCEI}
 _TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
+_SAME_MODE = 1e-6
 _MAX_STEPS = 100
 
 
@@ -38,6 +39,8 @@ class Evaluation:
         Contributions of the subjects to `gradient`.
     zeta : float64[N, Q]
         Standardised modes; η = L ζ.
+    depth : float64[N]
+        l at the modes; of two modes of a subject the lower is the right one.
     rounds : int
         Predictions of all or some subjects that the search took.
     """
@@ -49,6 +52,7 @@ class Evaluation:
     by_subject: Array
     scores: Array
     zeta: Array
+    depth: Array
     slopes: tuple[Array, ...]
     rounds: int
 
@@ -83,6 +87,7 @@ class Objective:
         self._R0 = np.zeros((4, n))
         self._all = np.arange(problem.n_subjects)
         self._accepted: Evaluation | None = None
+        self.tolerance = _TOLERANCE
         self.evaluations = 0
         self.rounds = 0
 
@@ -90,8 +95,24 @@ class Objective:
         """Start later searches from this point."""
         self._accepted = evaluation
 
-    def evaluate(self, x: Array) -> Evaluation:
-        """Compute objective and gradient at x."""
+    def deepen(self, at: Evaluation) -> Evaluation:
+        """Look for deeper modes from η = 0, where no history leads the search; the same evaluation if there is none.
+
+        A subject can have two modes (absorption and elimination exchanged, say), and a search that follows one of
+        them from point to point stays with it.
+        """
+        if self.method == lik.FO or not self.problem.n_random:
+            return at
+        last, self._accepted = self._accepted, None
+        fresh = self.evaluate(at.x)
+        self._accepted = last
+        deeper = fresh.depth < at.depth - _SAME_MODE
+        if not deeper.any():
+            return at
+        return self.evaluate(at.x, np.where(deeper[:, None], fresh.zeta, at.zeta))
+
+    def evaluate(self, x: Array, start: Array | None = None) -> Evaluation:
+        """Compute objective and gradient at x; the modes are searched from `start`, float64[N, Q], if given."""
         problem, method = self.problem, self.method
         layout = problem.layout
         point = problem.scale.point(x)
@@ -104,6 +125,7 @@ class Objective:
         f, fu, fuu = self._f, self._fu, self._fuu
         f0u = self._f0u
         rounds = 0
+        depth = np.full(N, np.inf)
 
         if method != lik.FOCEI:
             lik.coordinates(self._all, layout.A, Bl, point.theta, zeta, u)
@@ -119,9 +141,8 @@ class Objective:
             lik.linear_modes(problem.first_observation, problem.y, f, fu, R0, Bl, zeta)
             found = True
         else:
-            trial = self._start(point)
+            trial = self._start(point) if start is None else start.copy()
             step = np.zeros((N, Q))
-            best = np.full(N, np.inf)
             halvings, steps, state = (np.zeros(N, dtype=np.int64) for _ in range(3))
             lik.coordinates(self._all, layout.A, Bl, point.theta, trial, u)
             searching = self._all
@@ -129,8 +150,8 @@ class Objective:
                 problem.predict(searching, u, 2, f, fu, fuu)
                 searching = lik.search_step(
                     searching, problem.first_observation, problem.y, f, fu, fuu, R0, layout.A, Bl, point.theta,
-                    method, problem.error, a, b, zeta, trial, step, best, halvings, steps, state,
-                    _TOLERANCE, _MAX_STEPS, u,
+                    method, problem.error, a, b, zeta, trial, step, depth, halvings, steps, state,
+                    self.tolerance, _MAX_STEPS, u,
                 )  # fmt: skip
                 rounds += 1
             found = bool((state == lik.FOUND).all())
@@ -146,7 +167,7 @@ class Objective:
         self.evaluations += 1
         self.rounds += rounds
         total = float(ofv.sum()) if found else float("nan")
-        return Evaluation(x, point, total, scores.sum(axis=0), ofv, scores, zeta, slopes, rounds)
+        return Evaluation(x, point, total, scores.sum(axis=0), ofv, scores, zeta, depth, slopes, rounds)
 
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
         """The linear model in ζ that the method puts in place of the prediction: f ≈ E + G ζ.

@@ -60,10 +60,16 @@ def minimise(objective: Objective, x: Array, watch: Watch | None = None, max_ite
     if search.stopped:
         status = Status.stopped
     elif x.size:
-        for _ in range(_RESTARTS):  # the line search may fail on a cliff; the scale of the new place often mends it
+        for _ in range(_RESTARTS):
             before = search.current.ofv
             status = search.descend()
-            if status is not Status.stalled or before - search.current.ofv < _SHORT_OF_MINIMUM:
+            if status is Status.converged:
+                if not search.deepen():
+                    break
+            elif status is Status.stalled:  # on a cliff, say: the scale of the new place often mends it
+                if before - search.current.ofv < _SHORT_OF_MINIMUM:
+                    break
+            else:
                 break
     return Outcome(search.current, status, tuple(search.trace))
 
@@ -110,6 +116,14 @@ class _Search:
         slope = self._unit * self.current.gradient
         short = 0.5 * float(slope @ result.hess_inv @ slope)
         return Status.converged if short < _SHORT_OF_MINIMUM else Status.stalled
+
+    def deepen(self) -> bool:
+        """Whether some subject has a deeper mode than the one followed so far; goes on from there then."""
+        deeper = self._objective.deepen(self.current)
+        if deeper is self.current or not deeper.finite:
+            return False
+        self._reach(deeper)
+        return True
 
     @property
     def iteration(self) -> int:

@@ -83,6 +83,13 @@ class Problem:
         """Q."""
         return int(self.layout.B.shape[2])
 
+    def _coordinates(self, point: Point, eta: Array | None) -> Array:
+        """u for random effects eta[N, Q], 0 if None."""
+        u = self.layout.A @ point.theta
+        if eta is not None and self.n_random:
+            u += np.einsum("idq,iq->id", self.layout.B, eta)
+        return np.asarray(u)
+
     def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
         """Fill f and its derivatives up to `order` for some subjects at their coordinates u."""
         layout, structure = self.layout, self.structure
@@ -97,21 +104,41 @@ class Problem:
         """Predictions at all slots, for random effects eta[N, Q] (default 0)."""
         n = int(self.slot.max(initial=-1)) + 1
         D = self.n_coordinates
-        u = self.layout.A @ point.theta
-        if eta is not None and self.n_random:
-            u = u + np.einsum("idq,iq->id", self.layout.B, eta)
+        u = self._coordinates(point, eta)
         f = np.full(n, np.nan)
         self.predict(np.arange(self.n_subjects), u, 0, f, np.empty((0, D)), np.empty((0, D, D)))
         return f
 
     def parameters(self, point: Point, eta: Array | None = None) -> Array:
         """Parameters of each subject on its first design row, natural scale, float64[N, P]."""
-        u = self.layout.A @ point.theta
-        if eta is not None and self.n_random:
-            u = u + np.einsum("idq,iq->id", self.layout.B, eta)
+        u = self._coordinates(point, eta)
         first = self.layout.row[self.start[:-1]]
         z = self.layout.offset[first] + np.einsum("ipd,id->ip", self.layout.C[first], u)
-        return np.where(self.layout.transform == LOG, np.exp(z), z)
+        return np.asarray(np.where(self.layout.transform == LOG, np.exp(z), z))
+
+    def exchanged(self, x: Array) -> Array | None:
+        """x with the rates of absorption and elimination exchanged; None where absorption is not the slower.
+
+        Both give the same typical curve (flip-flop): ka' = k, k' = ka, V' = V·k/ka, CL' = CL.
+        """
+        scale, structure = self.scale, self.structure
+        at = {name.label: m for m, name in enumerate(scale.theta_names)}
+        changed = ("ka", "V") if structure.parameters == "clearance" else ("ka", "V", "k")
+        if structure.absorption is None or not all(n in at and scale.theta_free[at[n]] for n in changed):
+            return None
+        values = dict(zip((name.label for name in scale.names), scale.estimates(x).tolist(), strict=True))
+        if structure.parameters == "clearance" and "CL" not in values:
+            return None
+        ka, V = values["ka"], values["V"]
+        k = values["CL"] / V if structure.parameters == "clearance" else values["k"]
+        if not 0 < ka < k:
+            return None
+        point = scale.point(x)
+        theta = point.theta.copy()
+        for name, value in (("ka", k), ("V", V * k / ka), ("k", ka)):
+            if name in at:
+                theta[at[name]] = np.log(value) if scale.theta_names[at[name]].kind == "log" else value
+        return scale.vector(replace(point, theta=theta))
 
 
 def compile(model: Model, data: GroupedData, records: bool = False) -> Problem:
@@ -131,7 +158,7 @@ def compile(model: Model, data: GroupedData, records: bool = False) -> Problem:
         If a value is missing, a covariate is not in the data, or the data hold doses that the structure
         cannot take.
     """
-    _check(model, data)
+    structure = _check(model, data)
     events = data.events
     slot = np.full(len(events.time), -1, dtype=np.int64)
     at = np.ones(len(slot), dtype=bool) if records else events.observed
@@ -139,7 +166,7 @@ def compile(model: Model, data: GroupedData, records: bool = False) -> Problem:
     counts = np.concatenate([[0], np.cumsum(events.observed)])
     scale = _scale(model, data)
     return Problem(
-        structure=model.structure,
+        structure=structure,
         start=events.start,
         time=events.time,
         kind=events.kind,
@@ -186,9 +213,6 @@ def on_grid(problem: Problem, points: int) -> tuple[Problem, Array, Index]:
     ends = problem.start[1:][owner[order]] - 1
     nearest = np.minimum(nearest, ends)
 
-    def spread(values: NDArray[np.int64] | Array, empty: float) -> NDArray[np.int64] | Array:
-        return np.where(old >= 0, values[nearest], np.asarray(empty, dtype=values.dtype))
-
     shown = (old < 0) | (problem.amount[nearest] > 0)
     slot = np.where(shown, np.cumsum(shown) - 1, -1)
     start = np.searchsorted(owner[order], np.arange(problem.n_subjects + 1))
@@ -197,23 +221,27 @@ def on_grid(problem: Problem, points: int) -> tuple[Problem, Array, Index]:
         problem,
         start=start,
         time=time[order],
-        kind=spread(problem.kind, OTHER),
-        amount=spread(problem.amount, 0.0),
-        compartment=spread(problem.compartment, 0),
+        kind=np.where(old >= 0, problem.kind[nearest], OTHER),
+        amount=np.where(old >= 0, problem.amount[nearest], 0.0),
+        compartment=np.where(old >= 0, problem.compartment[nearest], 0),
         slot=slot,
         layout=replace(problem.layout, row=problem.layout.row[nearest]),
     )
     return finer, time[order][shown], first
 
 
-def _check(model: Model, data: GroupedData) -> None:
+def _check(model: Model, data: GroupedData) -> PK:
+    """What can be laid out is: every value stated, every column there, every dose one that the structure takes."""
+    structure = model.structure
+    if not isinstance(structure, PK):
+        raise ModelError(f"The engine has no predictions for {structure!r}.")
     if not model.is_complete:
         missing = [p.name for p in model.parameters if p.value is None and p.column is None]
         missing += [f"iiv of {p.name}" for p in model.parameters if p.iiv is True]
-        missing += [f"{n} of the error" for n, v in zip(model.error.names, model.error.values, strict=True) if v is None]
+        stated = zip(model.error.names, model.error.values, strict=True)
+        missing += [f"{name} of the error" for name, value in stated if value is None]
         raise ModelError(
-            f"No value is stated for {', '.join(missing)}. State it, or let "
-            "wb.initial_values(model, data) find it."
+            f"No value is stated for {', '.join(missing)}. State it, or let wb.initial_values(model, data) find it."
         )
     unknown = [name for name in model.columns if name not in data.frame.columns]
     if unknown:
@@ -226,18 +254,20 @@ def _check(model: Model, data: GroupedData) -> None:
         ("steady-state doses (SS)", events.steady_state != 0),
         (
             "doses into a compartment beyond those of the structure",
-            (events.amount != 0) & (events.compartment > (2 if model.structure.absorption else 1)),
+            (events.amount != 0) & (events.compartment > (2 if structure.absorption else 1)),
         ),
         ("several responses (DVID)", events.response != 0),
+        ("censored observations (CENS)", events.censored != 0),
     ):
         if there.any():
             rows = data.frame.index[events.row[there]][:5].tolist()
             raise ModelError(
-                f"{data.name} has {what}, which {model.structure!r} does not take "
+                f"{data.name} has {what}, which {structure!r} does not take "
                 f"(rows {', '.join(map(str, rows))}{', …' if there.sum() > 5 else ''})."
             )
     if not events.observed.any():
         raise ModelError(f"{data.name} has no observation to fit.")
+    return structure
 
 
 def _scale(model: Model, data: GroupedData) -> Scale:
@@ -354,5 +384,3 @@ def _varying_layout(start: Index, X: Array, offset: Array, owner: Index, random:
         for d, (p, column) in enumerate(coordinates[i]):
             C[slice(*spans[i]), p, d] = column
     return Layout(A, B, C, np.concatenate(offsets), row, transform)
-
-

@@ -18,7 +18,6 @@ Array = NDArray[np.float64]
 Kind = Literal["log", "identity", "coefficient", "iiv", "correlation", "error"]
 
 
-
 @dataclass(frozen=True, eq=False)
 class Point:
     """A point of the parameter space as the likelihood takes it.
@@ -224,14 +223,13 @@ def with_estimates(model: Model, values: dict[str, float]) -> Model:
         model = model.with_parameter(parameter.name, **changes)
     blocks = []
     for block in model.correlate:
-        pairs = [(i, j) for i in range(len(block.names)) for j in range(i)]
-        found = [_pair(values, block.names[i], block.names[j]) for i, j in pairs]
-        known = [r if r is not None else old for r, old in zip(found, block.correlations, strict=True)]
-        blocks.append(Block(*block.names, correlations=known))
+        pairs = [(block.names[i], block.names[j]) for i in range(len(block.names)) for j in range(i)]
+        known = zip(pairs, block.correlations, strict=True)
+        blocks.append(Block(*block.names, correlations=[_pair(values, *pair, old) for pair, old in known]))
     stated = zip(model.error.names, model.error.values, strict=True)
     error = type(model.error)(**{name: values.get(name, value) for name, value in stated})
     return model.with_correlate(blocks).with_error(error)
 
 
-def _pair(values: dict[str, float], first: str, second: str) -> float | None:
-    return values.get(f"corr_{first}_{second}", values.get(f"corr_{second}_{first}"))
+def _pair(values: dict[str, float], first: str, second: str, default: float) -> float:
+    return values.get(f"corr_{first}_{second}", values.get(f"corr_{second}_{first}", default))

@@ -14,10 +14,11 @@ from workbench.engine.scale import Scale
 
 Array = NDArray[np.float64]
 
-_STEP = 3e-3  # of a unit step: the gradient is good to 1e-7, its curvature changes little over this
+_STEP = 3e-3  # of a unit step, about a standard error
+_TOLERANCE = 1e-22  # of the modes, squared: their error must not show in a difference of gradients
 _VANISHED = 1e-3  # a standard deviation of η below this, on the log scale, is none
 _SINGULAR = 0.02  # share of it that the other effects leave free; 0.02 is a correlation of 0.9998
-_FLAT = 1e-7  # eigenvalue of the scaled Hessian below which a direction is flat
+_FLAT = 1e-5  # eigenvalue of the Hessian with unit diagonal below which a direction is flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +30,26 @@ class Uncertainty:
     covariance : float64[k, k] or None
         On the natural scale; rows of NaN for estimates at the edge.
     reason : str
-        Empty where there is a covariance.
+        Empty where all have a standard error.
     flat : str
         Names of the parameters in the direction in which the objective does not change; empty if none.
+    smallest : float
+        Smallest eigenvalue of the Hessian with unit diagonal.
+    newton : float64[size] or None
+        Step of x from where the Hessian was taken to the minimum of the quadratic that it makes.
     """
 
     covariance: Array | None
     reason: str = ""
     flat: str = ""
+    smallest: float = 1.0
+    newton: Array | None = None
 
 
 def hessian(objective: Objective, at: Evaluation) -> Array:
     """Hessian of the objective by x, central differences of its gradient, float64[size, size]."""
     objective.accept(at)
+    objective.tolerance = _TOLERANCE
     steps = _STEP * unit_steps(objective.problem.scale, at)
     columns = []
     for m, step in enumerate(steps):
@@ -121,12 +129,12 @@ def uncertainty(objective: Objective, at: Evaluation, edge: Sequence[Edge] = ())
     kept[[k for e in edge for k in e.held]] = False
     if not np.isfinite(matrix[np.ix_(kept, kept)]).all():
         return Uncertainty(None, "none: the Hessian of the objective is not finite at the estimates.")
-    unit = unit_steps(scale, at)[kept]
-    scaled = matrix[np.ix_(kept, kept)] * np.outer(unit, unit)
-    values, vectors = np.linalg.eigh(scaled)
-    if values[0] <= _FLAT * max(values[-1], 1.0):
+    diagonal = np.abs(np.diag(matrix))[kept]
+    unit = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(matrix[np.ix_(kept, kept)] * np.outer(unit, unit))
+    if values[0] <= _FLAT:
         names = _direction(scale, np.flatnonzero(kept), vectors[:, 0])
-        kind = "is flat" if values[0] > -_FLAT * max(values[-1], 1.0) else "has no minimum"
+        kind = "is flat" if values[0] > -_FLAT else "has no minimum"
         return Uncertainty(None, f"none: the objective {kind} in the direction of {names}.", names)
     inverse = (vectors / values) @ vectors.T * np.outer(unit, unit)
     by_x = np.zeros_like(matrix)
@@ -138,7 +146,7 @@ def uncertainty(objective: Objective, at: Evaluation, edge: Sequence[Edge] = ())
         if name in missing:
             covariance[k, :] = covariance[:, k] = np.nan
     reason = f"none for {', '.join(missing)}, at the edge of what is possible." if missing else ""
-    return Uncertainty(covariance, reason)
+    return Uncertainty(covariance, reason, smallest=float(values[0]), newton=-0.5 * by_x @ at.gradient)
 
 
 def _entry(scale: Scale, m: int) -> tuple[int, int] | None:

@@ -122,8 +122,9 @@ def split_terms(formula: str) -> tuple[str, ...]:
 
 def columns_of(term: str) -> tuple[str, ...]:
     """Names of the data columns that a checked term uses."""
-    names = (node.id for node in ast.walk(ast.parse(term, mode="eval")) if isinstance(node, ast.Name))
-    return tuple(dict.fromkeys(name for name in names if name not in FUNCTIONS and name != "C"))
+    nodes = [node for node in ast.walk(ast.parse(term, mode="eval")) if isinstance(node, ast.Name)]
+    nodes.sort(key=lambda node: node.col_offset)
+    return tuple(dict.fromkeys(node.id for node in nodes if node.id not in FUNCTIONS and node.id != "C"))
 
 
 def design_columns(term: str, records: pd.DataFrame) -> tuple[NDArray[np.float64], tuple[str, ...]]:

@@ -241,8 +241,7 @@ class Model:
             raise ModelError(f"shape={shape!r} for {parameter} (transform {transform!r}); allowed is {fit}.")
         if shape == "power" and reference <= 0:
             raise ModelError(f"shape='power' needs a positive reference, got {reference:g}.")
-        shift = f"{covariate} - {reference:.15g}" if reference >= 0 else f"{covariate} + {-reference:.15g}"
-        term = f"log({covariate}/{reference:.15g})" if shape == "power" else f"({shift})"
+        term = f"log({covariate}/{reference:.15g})" if shape == "power" else f"({covariate} - {reference:.15g})"
         effect = Effect(term, None if start is None else (start,), fixed)
         return self.with_parameter(parameter, covariates=(*self[parameter].covariates, effect))
 
@@ -274,5 +273,3 @@ def _restrict(blocks: tuple[Block, ...], random: Sequence[str]) -> tuple[Block, 
             lower = matrix[np.tril_indices(len(at), -1)]
             kept.append(Block(*(block.names[i] for i in at), correlations=(float(r) for r in lower)))
     return tuple(kept)
-
-

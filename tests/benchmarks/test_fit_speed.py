@@ -1,0 +1,101 @@
+"""Speed of fits. Run on request: pytest tests/benchmarks --benchmark-only
+
+`numpy_pass` is a fixed piece of numpy work run beside the fits, so that figures of different days and machines can
+be put as ratios to it.
+"""
+
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import workbench as wb
+
+ORAL = wb.pk(absorption="first-order")
+TIMES = np.array([0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 24.0])
+
+
+def simulated(subjects):
+    """Oral one-compartment data, 10 samples a subject, and a model to start from."""
+    n = len(TIMES) + 1
+    frame = pd.DataFrame({"ID": np.repeat(np.arange(1, subjects + 1), n), "TIME": np.tile(np.r_[0, TIMES], subjects)})
+    frame["EVID"] = np.tile(np.r_[1, np.zeros(n - 1, int)], subjects)
+    frame["AMT"] = np.where(frame["EVID"] == 1, 100.0, 0.0)
+    frame["DV"] = 0.0
+    parameters = [wb.Parameter("ka", 1.5, iiv=0.5), wb.Parameter("CL", 3.0, iiv=0.3), wb.Parameter("V", 30.0, iiv=0.2)]
+    truth = wb.Model(ORAL, parameters, error=wb.Combined2(0.05, 0.1))
+    frame.loc[frame["EVID"] == 0, "DV"] = wb.simulate(truth, wb.read_data(frame), seed=1)["DV"].to_numpy()
+    return truth.with_values({"ka": 1.0, "CL": 4.0, "V": 25.0}), wb.read_data(frame)
+
+
+def test_numpy_pass(benchmark):
+    x = np.random.default_rng(1).normal(size=(200, 200))
+    benchmark(lambda: np.linalg.svd(x))
+
+
+@pytest.mark.parametrize("error", [wb.Constant(), wb.Combined2()], ids=lambda e: e.title)
+def test_theophylline_from_nothing(benchmark, error):
+    data = wb.load_example("theophylline")
+    model = wb.Model(ORAL, error=error)
+    fit = benchmark(lambda: wb.fit(model, data))
+    benchmark.extra_info["ofv"] = fit.ofv
+    assert fit.converged
+
+
+@pytest.mark.parametrize("error", [wb.Constant(), wb.Combined2()], ids=lambda e: e.title)
+def test_theophylline_from_values(benchmark, error):
+    data = wb.load_example("theophylline")
+    model = wb.initial_values(wb.Model(ORAL, error=error), data)
+    fit = benchmark(lambda: wb.fit(model, data, covariance=False))
+    benchmark.extra_info["evaluations"] = fit.evaluations
+    assert fit.converged
+
+
+@pytest.mark.parametrize("subjects", [120, 1_000, 10_000])
+def test_simulated_subjects(benchmark, subjects):
+    model, data = simulated(subjects)
+    fit = benchmark.pedantic(lambda: wb.fit(model, data, covariance=False), rounds=3, warmup_rounds=1)
+    benchmark.extra_info["evaluations"] = fit.evaluations
+    benchmark.extra_info["microseconds per subject and evaluation"] = (
+        1e6 * benchmark.stats["min"] / subjects / fit.evaluations
+    )
+    assert fit.converged
+
+
+def test_memory_of_a_fit(benchmark):
+    model, data = simulated(1_000)
+    wb.fit(model, data)
+    tracemalloc.start()
+    fit = benchmark.pedantic(lambda: wb.fit(model, data), rounds=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    benchmark.extra_info["bytes per observation"] = peak / fit.n_observations
+    assert peak / fit.n_observations < 1024
+
+
+def run(code, **environment):
+    import os
+
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **environment})
+
+
+def test_import(benchmark):
+    benchmark.pedantic(lambda: run("import workbench"), rounds=5)
+
+
+FIRST_FIT = (
+    "import workbench as wb\n"
+    "assert wb.fit(wb.Model(wb.pk(absorption='first-order')), wb.load_example('theophylline')).converged"
+)
+
+
+def test_first_fit_of_a_second_process(benchmark):
+    run(FIRST_FIT)
+    benchmark.pedantic(lambda: run(FIRST_FIT), rounds=3)
+
+
+def test_first_fit_after_a_fresh_install(benchmark, tmp_path):
+    benchmark.pedantic(lambda: run(FIRST_FIT, NUMBA_CACHE_DIR=str(tmp_path)), rounds=1)

@@ -1,0 +1,19 @@
+"""A file becomes grouped data: roles, units, doses, occasions, checks, example sets."""
+
+from workbench.data.events import Events
+from workbench.data.examples import examples_folder, load_example
+from workbench.data.grouped import GroupedData, Step
+from workbench.data.importing import Preview, preview, read_data
+from workbench.data.units import derived as derived_unit
+
+__all__ = [
+    "Events",
+    "GroupedData",
+    "Preview",
+    "Step",
+    "derived_unit",
+    "examples_folder",
+    "load_example",
+    "preview",
+    "read_data",
+]

@@ -1,0 +1,467 @@
+"""Grouped data: a frame, the parts that its columns play, and everything that follows from them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.data import doctor, mends, tables, units
+from workbench.data.cells import plain_label
+from workbench.data.events import Events
+from workbench.data.expression import matching_rows
+from workbench.data.records import NUMBERS, Records, derive
+from workbench.errors import DataError, Fault
+
+RULES = ("nocb", "locf", "linear")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One recorded step, which prints as the Python call that repeats it."""
+
+    call: str
+    args: tuple[Any, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+    note: str = ""
+
+    def __str__(self) -> str:
+        parts = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.options)]
+        return f"{self.call}({', '.join(parts)})"
+
+
+class Name(str):
+    """A name that stands in printed code as it is, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GroupedData:
+    """Measurements of several subjects, with doses and covariates. Never changes: each verb returns new data.
+
+    Made by `read_data` and `load_example`.
+
+    Attributes
+    ----------
+    name : str
+        Name of the file or example.
+    history : tuple of Step
+        Every step since the source; each prints as a Python call.
+    covariate_rule : {"nocb", "locf", "linear"}
+        What a covariate that changes within a subject is between two records, see `covariate_values`.
+    """
+
+    name: str
+    history: tuple[Step, ...]
+    covariate_rule: str
+    _frame: pd.DataFrame
+    _roles: dict[str, Any]
+    _units: dict[str, str]
+    _dose_time: float | str = 0.0
+    _allow: frozenset[str] = field(default=frozenset())
+
+    # ---- what was read -----------------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as read, under the user's column names; the index holds the row labels. A copy."""
+        return self._frame.copy()
+
+    @property
+    def roles(self) -> dict[str, Any]:
+        """Role to column name; "covariates" and "ignore" to tuples of names."""
+        return dict(self._roles)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit by role or column name, for those that have one."""
+        return dict(self._units)
+
+    @cached_property
+    def _records(self) -> Records:
+        return derive(self._frame, self._roles, self._dose_time)
+
+    @cached_property
+    def _findings(self) -> list[doctor.Finding]:
+        return doctor.examine(self)
+
+    @cached_property
+    def events(self) -> Events:
+        """The records as arrays. Raises DataError while `check` lists an error."""
+        self.require_sound()
+        return self._records.events
+
+    def require_sound(self) -> None:
+        """Raise a DataError that lists every unreadable cell and every error that `check` finds."""
+        faults = list(self._records.faults)
+        for finding in self._findings:
+            if finding.severity == "error":
+                faults += finding.faults()
+        if faults:
+            raise DataError(faults, self.name)
+
+    # ---- views -------------------------------------------------------------------------------------------
+
+    @property
+    def responses(self) -> tuple[Any, ...]:
+        """Labels of the responses (DVID); the name of the response column where there is one only."""
+        return self._records.responses
+
+    @property
+    def occasions(self) -> tuple[Any, ...]:
+        """Labels of the occasions; empty where none are stated."""
+        return self._records.occasions
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Names of the covariate columns."""
+        return tuple(self._roles.get("covariates", ()))
+
+    @property
+    def subjects(self) -> pd.DataFrame:
+        """A line per subject: observations, doses, first and last time, covariates (their first values)."""
+        return tables.subject_table(self)
+
+    @property
+    def observations(self) -> pd.DataFrame:
+        """The rows whose response counts, subject by subject; times in hours where the file has clock times."""
+        return tables.record_rows(self, self._records.events.observed)
+
+    @property
+    def doses(self) -> pd.DataFrame:
+        """A line per dose record."""
+        return tables.dose_table(self)
+
+    @property
+    def covariates(self) -> pd.DataFrame:
+        """A line per covariate: kind (continuous, categorical), whether it varies within subjects, missing, levels."""
+        found = tables.covariate_table(self)
+        return found.assign(varies=found["varying"] > 0)[["kind", "varies", "missing", "levels"]]
+
+    def covariate_values(self, names: Iterable[str]) -> pd.DataFrame:
+        """Values of columns per record, in the order of `events`.
+
+        The value of a record is what holds over the interval that ends there, by `covariate_rule`:
+
+        - ``nocb``: the value on the record itself, as in NONMEM; missing values are those of the next record;
+        - ``locf``: the value on the record before; missing values are those of the record before;
+        - ``linear``: the mean of the two; missing values lie on the line between their neighbours in time.
+
+        At either end, the nearest value of the subject counts. Text follows nocb under ``linear``.
+
+        Raises
+        ------
+        DataError
+            A column does not exist, or a subject has no value at all.
+        """
+        names = [names] if isinstance(names, str) else list(names)
+        faults = [
+            Fault(f"there is no column {name!r}; covariates: {', '.join(self.covariate_names) or 'none'}")
+            for name in names
+            if name not in self._frame.columns
+        ]
+        if faults:
+            raise DataError(faults, self.name)
+        events, columns = self._records.events, {}
+        for name in names:
+            values = pd.Series(self._frame[name].to_numpy()[events.row])
+            values = _between(values, events, self.covariate_rule)
+            empty = np.unique(events.subject[values.isna().to_numpy()])
+            mend = "data.mend('fill_covariates'), or exclude the subject"
+            faults += [Fault("the subject has no value", None, name, events.subjects[i], mend) for i in empty]
+            columns[name] = values
+        if faults:
+            raise DataError(faults, self.name)
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(events.row)))
+
+    def summary(self) -> pd.DataFrame:
+        """The data set in numbers: subjects, observations, doses, ranges."""
+        return tables.summary(self)
+
+    def describe_covariates(self) -> pd.DataFrame:
+        """Per covariate, over subjects: mean, SD and quantiles, or the counts of its levels."""
+        return tables.covariate_statistics(self)
+
+    def check(self) -> pd.DataFrame:
+        """The data doctor's findings, errors first; the index names them.
+
+        Returns
+        -------
+        DataFrame
+            severity ("error" blocks a fit, "warning" does not), rows (labels), subject (labels), column, message, and
+            mend: a name for `mend`, or advice.
+        """
+        return doctor.table(self._findings)
+
+    # ---- verbs -------------------------------------------------------------------------------------------
+
+    def filter(self, condition: str) -> GroupedData:
+        """Keep the rows that fulfil a condition such as ``"TIME < 24 and SEX == 'F'"``.
+
+        The text is parsed, never evaluated: column names, numbers, 'labels', comparisons, ``and or not in``,
+        arithmetic and ``missing(WT)``. Subjects left without a dose or an observation are then warned about only.
+        """
+        return self._kept(matching_rows(condition, self._frame), Step("filter", (condition,)))
+
+    def exclude(self, subject: Any = None, *, rows: Any = None) -> GroupedData:
+        """Leave out subjects (a label or several) or rows (row labels)."""
+        keep = np.ones(len(self._frame), dtype=bool)
+        options: list[tuple[str, Any]] = []
+        if subject is not None:
+            labels, have = _labels(subject), self._records.events.subjects
+            self._known(labels, have, "subject")
+            named = {str(label) for label in labels}
+            keep &= ~np.array([str(label) in named for label in have])[tables.subject_codes(self)]
+            options.append(("subject", labels[0] if len(labels) == 1 else labels))
+        if rows is not None:
+            labels = _labels(rows)
+            self._known(labels, self._frame.index, "row")
+            keep &= ~np.asarray(self._frame.index.isin(labels))
+            options.append(("rows", labels))
+        return self._kept(keep, Step("exclude", (), tuple(options)))
+
+    def mend(self, name: str) -> GroupedData:
+        """Carry out a mend that `check` suggests; the names are in `workbench.data.mends.MENDS`."""
+        frame = mends.mended(self, name)
+        if not len(frame):
+            raise DataError(Fault(f"{name} leaves no row"), self.name)
+        roles = self._roles | {
+            key: tuple(column for column in self._roles.get(key, ()) if column in frame.columns)
+            for key in ("covariates", "ignore")
+        }
+        return self._with(Step("mend", (name,)), _frame=frame, _roles=roles)
+
+    def convert(self, **new_units: str) -> GroupedData:
+        """Convert columns to other units, for example ``convert(time="day", response="ug/L")``.
+
+        What is counted in the same unit goes along: intervals, durations and rates with time, rates with amount.
+        """
+        frame, given = self._frame, dict(self._units)
+        if "amount" in new_units and "amount" not in given and "dose" in given:
+            new_units["dose"] = new_units.pop("amount")
+        for key, unit in new_units.items():
+            if key not in given:
+                have = ", ".join(f"{k}: {u}" for k, u in given.items()) or "none"
+                mend = 'state it first: read_data(…, units={"' + key + '": …})'
+                raise DataError(Fault(f"{key} has no unit (units: {have})", mend=mend), self.name)
+            scale = units.factor(given[key], unit, key)
+            frame = self._scaled(frame, key, scale)
+            given[key] = unit
+        if "time" in new_units:
+            given |= {key: given["time"] for key in ("interval", "duration") if key in given}
+        if "rate" in given and {"time", "amount"} & new_units.keys() and {"time", "amount"} <= given.keys():
+            given["rate"] = f"({given['amount']})/({given['time']})"
+        roles = dict(self._roles)
+        if "time" in new_units and self._records.notes and "date" in roles:
+            roles["ignore"] = (*roles["ignore"], roles.pop("date"))
+        step = Step("convert", (), tuple(new_units.items()))
+        return self._with(step, _frame=frame, _units=units.checked(given, roles), _roles=roles)
+
+    def with_units(self, **stated: str) -> GroupedData:
+        """State units: ``with_units(time="h", response="mg/L")``. Numbers stay as they are."""
+        checked = units.checked(self._units | stated, self._roles)
+        return self._with(Step("with_units", (), tuple(stated.items())), _units=checked)
+
+    def with_covariate_rule(self, rule: str) -> GroupedData:
+        """Use another rule for covariates that change: "nocb", "locf" or "linear"."""
+        return self._with(Step("with_covariate_rule", (rule,)), covariate_rule=checked_rule(rule))
+
+    # ---- out ---------------------------------------------------------------------------------------------
+
+    def to_frame(self) -> pd.DataFrame:
+        """The rows as they are now, under the user's column names. A copy."""
+        return self._frame.copy()
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The records in NONMEM's layout, "." for missing; written to `path` if one is given."""
+        text: str = tables.nonmem(self).to_csv(index=False, na_rep=".", lineterminator="\n")
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def code(self) -> str:
+        """Python that makes these data from their source."""
+        first, *others = self.history
+        return "".join([str(first), *(f".{step}" for step in others)])
+
+    @cached_property
+    def hash(self) -> str:
+        """Identifies the content: equal numbers, labels, roles, units and rules give equal hashes."""
+        digest = hashlib.sha256()
+        head = (sorted(self._roles.items()), sorted(self._units.items()), self.covariate_rule, str(self._dose_time),
+                tuple(self._frame.columns))  # fmt: skip
+        digest.update(repr(head).encode("utf-8", "surrogatepass"))
+        for column in self._frame.columns:
+            values = self._frame[column]
+            if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
+                numbers = values.to_numpy(dtype="<f8", na_value=np.nan) + 0.0  # no minus zero
+                numbers[np.isnan(numbers)] = np.nan  # one NaN
+                digest.update(np.ascontiguousarray(numbers).data)
+            else:
+                codes, labels = pd.factorize(values)
+                digest.update(np.ascontiguousarray(codes, dtype="<i8").data)
+                digest.update(repr([str(label) for label in labels]).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return self.hash == other.hash if isinstance(other, GroupedData) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __repr__(self) -> str:
+        events = self._records.events
+        return f"<GroupedData {self.name}: {len(events.subjects)} subjects, {int(events.observed.sum())} observations>"
+
+    def _repr_html_(self) -> str:
+        return tables.as_html(self)
+
+    # ---- inside ------------------------------------------------------------------------------------------
+
+    def typed(self, frame: pd.DataFrame, units: dict[str, str]) -> GroupedData:
+        """The same rows with numbers where text stood for them; the records are the same."""
+        made = replace(self, _frame=frame, _units=units)
+        made.__dict__["_records"] = self._records
+        return made
+
+    def _with(self, step: Step, **changes: Any) -> GroupedData:
+        made = replace(self, history=(*self.history, step), **changes)
+        if made._records.faults:
+            raise DataError(made._records.faults, self.name)
+        return made
+
+    def _kept(self, rows: Any, step: Step) -> GroupedData:
+        if not rows.any():
+            raise DataError(Fault(f"{step} leaves no row"), self.name)
+        before = {finding.name for finding in self._findings if finding.severity == "error"}
+        allow = self._allow | {name for name in doctor.JUDGED if name not in before}
+        return self._with(step, _frame=self._frame[rows], _allow=allow)
+
+    def _known(self, labels: Iterable[Any], have: Iterable[Any], what: str) -> None:
+        known = {str(plain_label(label)) for label in have}
+        unknown = [label for label in labels if str(plain_label(label)) not in known]
+        if unknown:
+            raise DataError([Fault(f"there is no {what} {label!r}") for label in unknown], self.name)
+
+    def _scaled(self, frame: pd.DataFrame, key: str, scale: float) -> pd.DataFrame:
+        roles = {"time": ("time", "interval", "duration"), "amount": ("amount", "rate")}.get(key, (key,))
+        if key == "time" and self._records.notes:
+            hours = np.full(len(frame), np.nan)
+            hours[self._records.events.row] = self._records.events.time
+            frame = frame.assign(**{self._roles["time"]: hours})
+        columns = [self._roles.get(role, role) for role in roles if role in self._roles or role in frame.columns]
+        changed = {column: frame[column].astype(float) * scale for column in columns}
+        if key == "time" and "rate" in self._roles:
+            rate = frame[self._roles["rate"]].astype(float)
+            changed[self._roles["rate"]] = rate.where(rate < 0, rate / scale)
+        if key == "amount" and "rate" in self._roles:
+            rate = frame[self._roles["rate"]].astype(float)
+            changed[self._roles["rate"]] = rate.where(rate < 0, rate * scale)
+        return frame.assign(**changed)
+
+
+def build(
+    frame: pd.DataFrame,
+    roles: dict[str, Any],
+    *,
+    name: str,
+    step: Step,
+    unit: Mapping[str, str] | None = None,
+    covariate_rule: str = "nocb",
+    dose_time: float | str = 0.0,
+    allow: Iterable[str] = (),
+) -> GroupedData:
+    """Grouped data of a frame and its roles, not judged yet (see `GroupedData.require_sound`)."""
+    data = GroupedData(
+        name,
+        (step,),
+        checked_rule(covariate_rule),
+        frame,
+        roles,
+        dict(unit or {}),
+        dose_time if dose_time == "first" else float(dose_time),
+        frozenset(allow),
+    )
+    if not data._records.notes:
+        return data
+    note = "; ".join(part for part in (step.note, *data._records.notes) if part)
+    noted = replace(data, history=(replace(step, note=note),))
+    noted.__dict__["_records"] = data._records
+    return noted
+
+
+def number_columns(frame: pd.DataFrame, roles: Mapping[str, Any]) -> pd.DataFrame:
+    """Columns of text whose role holds numbers become numbers, once it is known that they can."""
+    changed = {}
+    for role in NUMBERS:
+        column = roles.get(role)
+        if column is not None and not pd.api.types.is_numeric_dtype(frame[column].dtype):
+            changed[column] = pd.to_numeric(frame[column].astype(object), errors="coerce")
+    return frame.assign(**changed) if changed else frame
+
+
+def checked_rule(rule: str) -> str:
+    """The covariate rule, if it is one."""
+    if rule not in RULES:
+        raise DataError(Fault(f"covariate_rule {rule!r}; allowed: {', '.join(RULES)}"), "the covariate rule")
+    return rule
+
+
+def _labels(given: Any) -> list[Any]:
+    several = [given] if isinstance(given, (str, bytes)) or not isinstance(given, Iterable) else list(given)
+    return [plain_label(label) for label in several]
+
+
+def _between(values: pd.Series[Any], events: Events, rule: str) -> pd.Series[Any]:
+    """Values by record under a rule; `values` are those on the records."""
+    subject = events.subject
+    numeric = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
+    groups = values.groupby(subject)
+    if values.isna().any():
+        if rule == "linear" and numeric:
+            values = _interpolated(values.to_numpy(dtype=float), events)
+        elif rule == "locf":
+            values = groups.ffill().fillna(groups.bfill())
+        else:
+            values = groups.bfill().fillna(groups.ffill())
+        groups = values.groupby(subject)
+    if rule == "nocb" or (rule == "linear" and not numeric):
+        return values
+    before = groups.shift(1).fillna(values)
+    return before if rule == "locf" else (before + values) / 2
+
+
+def _interpolated(values: Any, events: Events) -> pd.Series[Any]:
+    known = np.flatnonzero(~np.isnan(values))
+    filled = values.copy()
+    subject = events.subject
+    wanted = np.flatnonzero(np.isnan(values))
+    if not len(known):
+        return pd.Series(filled)
+    right = np.searchsorted(known, wanted)
+    after = known[np.minimum(right, len(known) - 1)]
+    before = known[np.maximum(right - 1, 0)]
+    has_after = (right < len(known)) & (subject[after] == subject[wanted])
+    has_before = (right > 0) & (subject[before] == subject[wanted])
+    span = events.time[after] - events.time[before]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(span > 0, (events.time[wanted] - events.time[before]) / span, 1.0)
+    line = values[before] + share * (values[after] - values[before])
+    filled[wanted] = np.select(
+        [has_after & has_before, has_after, has_before], [line, values[after], values[before]], np.nan
+    )
+    return pd.Series(filled)

@@ -1,0 +1,237 @@
+"""Tables about a data set: subjects, records, covariates, the notebook view, the NONMEM file."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workbench.data.cells import labels_of, plain_label
+
+if TYPE_CHECKING:
+    from workbench.data.grouped import GroupedData
+
+_DOSE_COLUMNS = {"amount": "AMT", "rate": "RATE", "duration": "DUR", "additional": "ADDL", "interval": "II",
+                 "steady_state": "SS", "compartment": "CMT"}  # fmt: skip
+
+
+def subject_codes(data: GroupedData) -> NDArray[np.int64]:
+    """Index of the subject for each row of the frame."""
+    if "subject" not in data._roles:
+        return np.zeros(len(data._frame), dtype=np.int64)
+    return labels_of(data._frame[data._roles["subject"]])[0]
+
+
+def varying_rows(values: pd.Series[Any], subject: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Rows whose value differs from the first value of their subject."""
+    codes = pd.factorize(values)[0]
+    known = (codes >= 0) & (subject >= 0)
+    order = np.argsort(subject[known], kind="stable")
+    codes, who = codes[known][order], subject[known][order]
+    starts = np.flatnonzero(np.diff(who, prepend=-1))
+    first = np.repeat(codes[starts], np.diff(np.append(starts, len(codes))))
+    found = np.zeros(len(values), dtype=bool)
+    found[np.flatnonzero(known)[order[codes != first]]] = True
+    return found
+
+
+def varying_subjects(data: GroupedData, name: str) -> list[Any]:
+    """Labels of the subjects in which a covariate changes."""
+    rows = varying_rows(data._frame[name], subject_codes(data))
+    return [data._records.events.subjects[i] for i in np.unique(subject_codes(data)[rows])]
+
+
+def is_categorical(values: pd.Series[Any]) -> bool:
+    """Text and truth values are; so are few small whole numbers (0/1, 1…5)."""
+    if pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
+        return True
+    found = values.dropna().unique()
+    if len(found) > 6:
+        return False
+    numbers = np.asarray(found, dtype=float)
+    return bool(len(numbers) > 0 and (numbers % 1 == 0).all() and (np.abs(numbers) <= 9).all())
+
+
+def covariate_table(data: GroupedData) -> pd.DataFrame:
+    """Per covariate: kind, levels, distinct values, subjects in which it varies, missing rows."""
+    subject = subject_codes(data)
+    rows = []
+    for name in data.covariate_names:
+        values = data._frame[name]
+        categorical = is_categorical(values)
+        found = values.dropna().unique()
+        rows.append(
+            {
+                "kind": "categorical" if categorical else "continuous",
+                "varying": len(np.unique(subject[varying_rows(values, subject)])),
+                "missing": int(values.isna().sum()),
+                "distinct": len(found),
+                "levels": _sorted_levels(found) if categorical and len(found) <= 50 else (),
+            }
+        )
+    columns = ["kind", "varying", "missing", "distinct", "levels"]
+    return pd.DataFrame(rows, index=pd.Index(data.covariate_names, name="covariate", dtype=object), columns=columns)
+
+
+def _sorted_levels(found: Any) -> tuple[Any, ...]:
+    labels = [plain_label(level) for level in found]
+    numbers = all(isinstance(label, (int, float)) for label in labels)
+    return tuple(sorted(labels) if numbers else sorted(labels, key=str))
+
+
+def covariate_statistics(data: GroupedData) -> pd.DataFrame:
+    """Per covariate, over the subjects' first values: spread of numbers, counts of levels."""
+    subject = subject_codes(data)
+    rows = []
+    for name in data.covariate_names:
+        first = data._frame[name].groupby(subject, sort=False).first()
+        row: dict[str, Any] = {"subjects": int(first.notna().sum()), "missing": int(first.isna().sum())}
+        if is_categorical(data._frame[name]):
+            counts = first.value_counts()
+            row["counts"] = ", ".join(f"{plain_label(level)}: {n}" for level, n in counts.head(20).items())
+        else:
+            found = first.dropna().astype(float)
+            quantiles = found.quantile([0, 0.25, 0.5, 0.75, 1]) if len(found) else pd.Series(np.full(5, np.nan))
+            row |= {"mean": found.mean(), "sd": found.std() if len(found) > 1 else np.nan}
+            row |= dict(zip(("min", "q1", "median", "q3", "max"), quantiles, strict=True))
+        rows.append(row)
+    columns = ["subjects", "missing", "mean", "sd", "min", "q1", "median", "q3", "max", "counts"]
+    return pd.DataFrame(rows, index=pd.Index(data.covariate_names, name="covariate", dtype=object), columns=columns)
+
+
+def subject_table(data: GroupedData) -> pd.DataFrame:
+    """A line per subject: observations, doses, total amount, first and last time, first value of each covariate."""
+    events, n = data._records.events, len(data._records.events.subjects)
+    subject = events.subject
+    doses = events.is_dose
+    first, last = np.full(n, np.inf), np.full(n, -np.inf)
+    np.minimum.at(first, subject, events.time)
+    np.maximum.at(last, subject, events.time)
+    columns: dict[str, Any] = {"observations": np.bincount(subject[events.observed], minlength=n)}
+    if doses.any():
+        given = events.amount * (1 + events.additional) * doses
+        number = np.bincount(subject[doses], weights=1.0 + events.additional[doses], minlength=n)
+        columns["doses"] = number.astype(np.int64)
+        columns["total_amount"] = np.bincount(subject, weights=given, minlength=n)
+    columns |= {"first_time": first, "last_time": last}
+    rows = data._frame.groupby(subject_codes(data), sort=False)[list(data.covariate_names)].first()
+    for name in data.covariate_names:
+        columns[name if name not in columns else f"{name} "] = rows[name].reindex(range(n)).to_numpy()
+    index = pd.Index(events.subjects, name=data._roles.get("subject", "subject"), tupleize_cols=False)
+    return pd.DataFrame(columns, index=index)
+
+
+def record_rows(data: GroupedData, which: NDArray[np.bool_]) -> pd.DataFrame:
+    """Rows of the frame that records come from, with the time of the records."""
+    events = data._records.events
+    rows = data._frame.iloc[events.row[which]]
+    return rows.assign(**{data._roles["time"]: events.time[which]}) if data._records.notes else rows.copy()
+
+
+def dose_table(data: GroupedData) -> pd.DataFrame:
+    """A line per dose record: subject, time, amount, and what else is stated about it."""
+    events = data._records.events
+    at = events.is_dose
+    columns: dict[str, Any] = {
+        data._roles.get("subject", "ID"): np.array([*events.subjects, None], dtype=object)[events.subject[at]],
+        data._roles["time"]: events.time[at],
+    }
+    for name, default in _DOSE_COLUMNS.items():
+        values = getattr(events, name)[at]
+        if name == "amount" or name in data._roles or values.any():
+            columns[data._roles.get(name, data._roles.get("dose", default) if name == "amount" else default)] = values
+    frame = pd.DataFrame(columns, index=data._frame.index[events.row[at]])
+    return frame.infer_objects()
+
+
+def summary(data: GroupedData) -> pd.DataFrame:
+    """The data set in numbers."""
+    events = data._records.events
+    n = np.bincount(events.subject[events.observed], minlength=len(events.subjects))
+    doses = events.is_dose
+    dv = events.dv[events.observed]
+    unit = {role: f" {data.units[role]}" if role in data.units else "" for role in ("time", "response", "amount")}
+    unit["amount"] = unit["amount"] or (f" {data.units['dose']}" if "dose" in data.units else "")
+    lines: dict[str, Any] = {"subjects": len(events.subjects), "observations": int(events.observed.sum())}
+    if len(n):
+        lines["observations per subject"] = f"{n.min()}–{n.max()}, median {np.median(n):g}"
+    if doses.any():
+        lines["doses"] = int((1 + events.additional[doses]).sum())
+        amounts = events.amount[doses]
+        lines["amounts"] = f"{amounts.min():g}–{amounts.max():g}{unit['amount']}"
+    if len(events.time):
+        lines["time"] = f"{events.time.min():g}–{events.time.max():g}{unit['time']}"
+    if len(dv):
+        lines["response"] = f"{dv.min():g}–{dv.max():g}{unit['response']}"
+    if len(data.responses) > 1:
+        count = np.bincount(events.response[events.observed], minlength=len(data.responses))
+        lines["responses"] = ", ".join(f"{label}: {k}" for label, k in zip(data.responses, count, strict=True))
+    if len(data.occasions) > 1:
+        lines["occasions"] = len(data.occasions)
+    if events.censored.any():
+        lines["censored"] = int((events.censored != 0).sum())
+    lines["covariates"] = ", ".join(data.covariate_names) or "none"
+    return pd.DataFrame({"value": pd.Series(lines, dtype=object)})
+
+
+def as_html(data: GroupedData) -> str:
+    """The notebook view. Whatever comes from the file is text here, never markup."""
+    left = "style='text-align:left'"
+    lines = "".join(
+        f"<tr><th {left}>{escape(str(label))}</th><td {left}>{escape(str(value))}</td></tr>"
+        for label, value in summary(data)["value"].items()
+    )
+    parts = {role: column for role, column in data._roles.items() if isinstance(column, str)}
+    roles = ", ".join(f"{role}: <code>{escape(column)}</code>" for role, column in parts.items())
+    return (
+        f"<div><b>{escape(data.name)}</b><table>{lines}</table><p>{roles}</p>{preview_html(data._frame.head(6))}"
+        f"<p>{len(data._frame)} rows, {len(data._frame.columns)} columns</p></div>"
+    )
+
+
+def preview_html(frame: pd.DataFrame) -> str:
+    """Rows as an HTML table; names, labels and cells are escaped, long ones cut."""
+    head = "".join(f"<th>{_cell(name)}</th>" for name in ["", *frame.columns])
+    rows = "".join(
+        f"<tr><th>{_cell(label)}</th>" + "".join(f"<td>{_cell(value)}</td>" for value in row) + "</tr>"
+        for label, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = str(value)
+    return escape(text if len(text) <= 60 else text[:57] + "…")
+
+
+def nonmem(data: GroupedData) -> pd.DataFrame:
+    """The records in NONMEM's layout: ID, TIME, DV, AMT, EVID, MDV and whatever else is used, then the covariates."""
+    events, roles = data._records.events, data._roles
+    columns: dict[str, Any] = {
+        "ID": np.array([*events.subjects, None], dtype=object)[events.subject],
+        "TIME": events.time,
+        "DV": np.where(events.observed, events.dv, np.nan),
+    }
+    if events.is_dose.any() or {"amount", "dose"} & roles.keys():
+        columns["AMT"] = events.amount
+    columns |= {"EVID": events.kind, "MDV": (~events.observed).astype(np.int64)}
+    for name, column in _DOSE_COLUMNS.items():
+        values = getattr(events, name)
+        if name != "amount" and (name in roles or values.any()):
+            columns[column] = values
+    if "response_id" in roles:
+        columns["DVID"] = np.array([*data.responses, None], dtype=object)[events.response]
+    if "occasion" in roles:
+        columns["OCC"] = np.array([*data.occasions, None], dtype=object)[events.occasion]
+    if "censor" in roles:
+        columns["CENS"], columns["LIMIT"] = events.censored, events.limit
+    for name in data.covariate_names:
+        columns[name if name not in columns else f"COV_{name}"] = data._frame[name].to_numpy()[events.row]
+    return pd.DataFrame(columns)

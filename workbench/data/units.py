@@ -1,0 +1,119 @@
+"""Units of columns and of what is estimated from them. Units are optional: none given, none shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from workbench.errors import DataError, Fault
+
+_DIMENSIONS = {"time": "[time]", "interval": "[time]", "duration": "[time]"}
+_EXAMPLES = {"time": "h", "interval": "h", "duration": "h", "rate": "mg/h"}
+
+
+@lru_cache(maxsize=1)
+def _registry() -> Any:
+    import pint
+
+    registry: Any = pint.UnitRegistry()
+    registry.define("percent = 0.01 = %") if "percent" not in registry else None
+    registry.define("international_unit = [international_unit] = IU")
+    return registry
+
+
+def _unit(text: str, what: str) -> Any:
+    try:
+        return _registry().Unit(str(text).replace("µ", "u").replace("μ", "u").replace("·", "*"))
+    except Exception:  # pint raises whatever the text leads its parser to
+        mend = "write it as h, day, mg, ug/L, mg/kg, 1/h"
+        raise DataError(Fault(f"unit {text!r} of {what} is not known", mend=mend), "units") from None
+
+
+def checked(units: Mapping[str, Any] | None, roles: Mapping[str, Any]) -> dict[str, str]:
+    """The units as a plain dict, once they are known to pint and do not contradict each other."""
+    given = {str(key): str(unit) for key, unit in (units or {}).items() if unit not in (None, "")}
+    if not given:
+        return {}
+    faults = []
+    columns = {c for c in roles.values() if isinstance(c, str)} | set(roles.get("covariates", ()))
+    known = {}
+    for key, text in given.items():
+        if key not in roles and key not in columns:
+            have = ", ".join([*(r for r in roles if r not in ("covariates", "ignore")), *roles.get("covariates", ())])
+            faults.append(Fault(f"units names {key!r}; there are {have}"))
+            continue
+        try:
+            known[key] = _unit(text, key)
+        except DataError as error:
+            faults += error.faults
+    dosed = bool({"amount", "dose"} & roles.keys())  # growth curves and the like may run over anything
+    for key, dimension in _DIMENSIONS.items():
+        if dosed and key in known and known[key].dimensionality != _registry().get_dimensionality(dimension):
+            faults.append(Fault(f"{key} has the unit {given[key]!r}; allowed: a time such as {_EXAMPLES[key]!r}"))
+    amount = known.get("amount", known.get("dose"))
+    if not faults and {"rate", "time"} <= known.keys() and amount is not None:
+        expected = amount / known["time"]
+        if known["rate"] != expected:
+            amount_text = given.get("amount", given.get("dose"))
+            message = (
+                f"rate has the unit {given['rate']!r}, but amount and time have {amount_text!r} and {given['time']!r}, "
+                f"so that the rate is counted in '{expected:~}'"
+            )
+            faults.append(Fault(message, mend="state the unit that the numbers have, or convert one of the columns"))
+    for key in ("interval", "duration"):
+        if not faults and key in known and "time" in known and known[key] != known["time"]:
+            message = f"{key} has the unit {given[key]!r}, but time has {given['time']!r}; they must be the same"
+            faults.append(Fault(message, mend=f"give {key} in the unit of time"))
+    if faults:
+        raise DataError(faults, "units")
+    return given
+
+
+def factor(old: str, new: str, what: str) -> float:
+    """What a number in the old unit is multiplied by to be one in the new unit."""
+    before, after = _unit(old, what), _unit(new, what)
+    if before.dimensionality != after.dimensionality:
+        message = f"{what} in {old!r} cannot be converted to {new!r}: they measure different things"
+        raise DataError(Fault(message), "units")
+    return float(_registry().Quantity(1.0, before).to(after).magnitude)
+
+
+def derived(units: Mapping[str, str], kind: str) -> str:
+    """The unit of a quantity that follows from the units of the data; "" where they do not say.
+
+    Parameters
+    ----------
+    units : mapping
+        `GroupedData.units`.
+    kind : {"time", "rate constant", "amount", "response", "volume", "clearance"}
+
+    Examples
+    --------
+    >>> derived({"time": "h", "amount": "mg", "response": "mg/L"}, "clearance")
+    'L/h'
+    >>> derived({"time": "h", "amount": "mg", "response": "ng/mL"}, "volume")
+    '1000 L'
+    """
+    amount = units.get("amount", units.get("dose", ""))
+    time, response = units.get("time", ""), units.get("response", "")
+    if kind in ("time", "amount", "response"):
+        return {"time": time, "amount": amount, "response": response}[kind]
+    if kind == "rate constant":
+        return f"1/{time}" if time else ""
+    if not amount or not response or (kind == "clearance" and not time):
+        return ""
+    volume = _registry().Quantity(1.0, _unit(amount, "amount")) / _registry().Quantity(1.0, _unit(response, "response"))
+    weight = _per_weight(amount)
+    for litre in ("L", f"L/{weight}" if weight else "L"):
+        target = _unit(litre, "volume")
+        if volume.dimensionality == target.dimensionality:
+            size = float(volume.to(target).magnitude)
+            name = litre if abs(size - 1) < 1e-9 else f"{size:g} {litre}"
+            return name if kind == "volume" else f"{name}/{time}"
+    name = f"({amount})/({response})"
+    return name if kind == "volume" else f"{name}/{time}"
+
+
+def _per_weight(amount: str) -> str:
+    return amount.rsplit("/", 1)[1].strip() if "/" in amount else ""
