@@ -211,6 +211,19 @@ def test_proportional_error_where_the_prediction_is_zero(theophylline):
         wb.fit(wb.Model(ORAL, error=wb.Proportional()), theophylline)
 
 
+@pytest.mark.parametrize(
+    ("example", "words"),
+    [
+        ("orange_trees", "no dose, and without one .* predicts 0 everywhere"),
+        ("remifentanil", r"infusions .*\(rows "),
+        ("quinidine", r"steady-state doses .*\(rows "),
+    ],
+)
+def test_data_that_the_structure_cannot_take_are_refused(example, words):
+    with pytest.raises(wb.ModelError, match=words):
+        wb.fit(wb.Model(wb.pk()), wb.load_example(example))
+
+
 def test_flat_direction_is_named():
     """One observation per subject cannot tell η from ε."""
     frame = pd.DataFrame({"ID": np.repeat(np.arange(8), 2), "TIME": np.tile([0.0, 1.0], 8), "EVID": np.tile([1, 0], 8),

@@ -265,6 +265,11 @@ def _check(model: Model, data: GroupedData) -> PK:
                 f"{data.name} has {what}, which {structure!r} does not take "
                 f"(rows {', '.join(map(str, rows))}{', …' if there.sum() > 5 else ''})."
             )
+    if not (events.amount > 0).any():
+        raise ModelError(
+            f"{data.name} has no dose, and without one {structure!r} predicts 0 everywhere. State the column of "
+            "doses, roles={'amount': …}, or one dose for every subject, wb.read_data(…, dose=…)."
+        )
     if not events.observed.any():
         raise ModelError(f"{data.name} has no observation to fit.")
     return structure
