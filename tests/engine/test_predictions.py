@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
-from workbench.engine.problem import compile
+from workbench.engine.problem import compile, thinned
 
 TIMES = np.array([0.0, 0.3, 1.0, 1.0, 2.5, 7.0, 24.0, 60.0])
 
@@ -194,3 +194,17 @@ def test_unused_derivatives_are_left_alone():
     assert (fu == 0).all()
     assert (fuu == 0).all()
     np.testing.assert_allclose(f, derivatives(problem, u)[0], rtol=0)
+
+
+def test_thinned_problem_predicts_the_same():
+    data = wb.load_example("phenobarbital")
+    problem = compile(wb.initial_values(wb.Model(wb.pk()), data), data)
+    few = thinned(problem, 7)
+    assert few.n_subjects == 7
+    assert (few.n_subjects, len(few.y)) != (problem.n_subjects, len(problem.y))
+    point = problem.scale.point(problem.x)
+    chosen = np.linspace(0, 58, 7).astype(int)
+    spans = [slice(*problem.first_observation[i : i + 2]) for i in chosen]
+    everything = problem.predictions(point)
+    np.testing.assert_array_equal(few.predictions(point), np.concatenate([everything[s] for s in spans]))
+    np.testing.assert_array_equal(few.y, np.concatenate([problem.y[s] for s in spans]))

@@ -79,8 +79,8 @@ def fit(
     data : GroupedData
     method : {"focei", "foce", "fo", "pooled"}
     callback : callable, optional
-        Called with a `Progress` at the start and after each iteration; stops the fit by returning True. It runs
-        in the thread of the fit.
+        Called with a `Progress` at the start, after each iteration, and every tenth of a second while standard
+        errors are computed; stops the work by returning True. It runs in the thread of the fit.
     max_iterations : int
     covariance : bool
         Compute standard errors, from the inverse of the Hessian of the objective.
@@ -123,7 +123,7 @@ def fit(
     elif status is Status.stopped:
         errors = Uncertainty(None, "none: the fit was stopped.")
     else:
-        errors = uncertainty(target, best, edge)
+        errors = uncertainty(target, best, edge, _now_and_then(lambda: watch(trace[-1][0], best)))
     if status.ok and errors.newton is not None:  # the Hessian is there: its Newton step takes the last digits
         polished = target.evaluate(best.x + errors.newton)
         if polished.finite and polished.ofv < best.ofv:
@@ -141,6 +141,20 @@ def fit(
     return _result(
         model, data, method, target, best, status, message.strip(), errors, trace, time.perf_counter() - begun
     )
+
+
+def _now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:
+    """`ask`, but at most every tenth of a second."""
+    last = time.perf_counter()
+
+    def due() -> bool:
+        nonlocal last
+        if time.perf_counter() - last < 0.1:
+            return False
+        last = time.perf_counter()
+        return ask()
+
+    return due
 
 
 def _other_side(target: Objective, found: Outcome, watch: Watch, max_iterations: int) -> Outcome:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.engine.objective import Objective
 from workbench.engine.optimise import minimise
-from workbench.engine.problem import Problem, compile
+from workbench.engine.problem import Problem, compile, thinned
 from workbench.engine.scale import with_estimates
 from workbench.model import Combined2, Model
 
@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 _IIV = 0.3  # 30 %: a usual spread of a clearance or volume
 _RATES = 14
+_SUBJECTS = 200  # these say enough about where to start
 _ABSORPTION = (1.3, 3.0, 8.0, 20.0, 60.0)  # ka as a multiple of k
 
 
@@ -57,13 +58,13 @@ def initial_values(model: Model, data: GroupedData) -> Model:
     missing = [p.name for p in model.parameters if p.value is None and p.column is None]
     pooled = without_random_effects(model).with_error(Combined2(1.0, 0.1))
     pooled = _search(pooled, missing, data)
-    problem = compile(pooled, data)
+    problem = thinned(compile(pooled, data), _SUBJECTS)
     y = problem.y
     spread = float(np.std(y - problem.predictions(problem.scale.point(problem.x)))) or 1.0
     if missing:
         pooled = pooled.with_error(Combined2(spread, 0.2))
         known = [p.name for p in model.parameters if p.value is not None and not p.fixed]
-        problem = compile(_fix(pooled, known), data)
+        problem = thinned(compile(_fix(pooled, known), data), _SUBJECTS)
         outcome = minimise(Objective(problem, "pooled"), problem.x, max_iterations=60)
         if outcome.evaluation.finite:
             problem = replace(problem, x=outcome.evaluation.x)
@@ -112,7 +113,7 @@ def _search(model: Model, missing: list[str], data: GroupedData) -> Model:
     trial = model
     for name in missing:
         trial = trial.with_parameter(name, value=1.0)
-    problem = compile(trial, data)
+    problem = thinned(compile(trial, data), _SUBJECTS)
     root = np.sqrt(np.maximum(problem.y, 0.0))
     best, best_distance = trial, math.inf
     multiples = _ABSORPTION if "ka" in missing else (1.0,)

@@ -182,6 +182,30 @@ def compile(model: Model, data: GroupedData, records: bool = False) -> Problem:
     )
 
 
+def thinned(problem: Problem, most: int) -> Problem:
+    """The same problem for at most that many of the subjects, spread evenly over them."""
+    if problem.n_subjects <= most:
+        return problem
+    chosen = np.unique(np.linspace(0, problem.n_subjects - 1, most).astype(np.int64))
+    counts = np.diff(problem.start)
+    events = np.isin(np.repeat(np.arange(problem.n_subjects), counts), chosen)
+    observations = np.isin(np.repeat(np.arange(problem.n_subjects), np.diff(problem.first_observation)), chosen)
+    slot = problem.slot[events]
+    layout = problem.layout
+    return replace(
+        problem,
+        start=np.concatenate([[0], np.cumsum(counts[chosen])]),
+        time=problem.time[events],
+        kind=problem.kind[events],
+        amount=problem.amount[events],
+        compartment=problem.compartment[events],
+        slot=np.where(slot >= 0, np.cumsum(slot >= 0) - 1, -1),
+        y=problem.y[observations],
+        first_observation=np.concatenate([[0], np.cumsum(np.diff(problem.first_observation)[chosen])]),
+        layout=replace(layout, A=layout.A[chosen], B=layout.B[chosen], row=layout.row[events]),
+    )
+
+
 def on_grid(problem: Problem, points: int) -> tuple[Problem, Array, Index]:
     """The same problem predicted on a fine grid of times instead of at the observations.
 

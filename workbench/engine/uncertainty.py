@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,14 +46,16 @@ class Uncertainty:
     newton: Array | None = None
 
 
-def hessian(objective: Objective, at: Evaluation) -> Array:
-    """Hessian of the objective by x, central differences of its gradient, float64[size, size]."""
+def hessian(objective: Objective, at: Evaluation, interrupt: Callable[[], bool] = lambda: False) -> Array | None:
+    """Hessian of the objective by x, central differences of its gradient, float64[size, size]; None if interrupted."""
     objective.accept(at)
     objective.tolerance = _TOLERANCE
     steps = _STEP * unit_steps(objective.problem.scale, at)
     columns = []
     for m, step in enumerate(steps):
         ends = []
+        if interrupt():
+            return None
         for sign in (1.0, -1.0):
             x = at.x.copy()
             x[m] += sign * step
@@ -108,7 +110,9 @@ def edges(scale: Scale, x: Array) -> tuple[Edge, ...]:
     return tuple(found)
 
 
-def uncertainty(objective: Objective, at: Evaluation, edge: Sequence[Edge] = ()) -> Uncertainty:
+def uncertainty(
+    objective: Objective, at: Evaluation, edge: Sequence[Edge] = (), interrupt: Callable[[], bool] = lambda: False
+) -> Uncertainty:
     """Covariance of the estimates: 2 · inverse Hessian of the OFV (NONMEM's R⁻¹ form), taken to the natural scale.
 
     Parameters
@@ -119,12 +123,16 @@ def uncertainty(objective: Objective, at: Evaluation, edge: Sequence[Edge] = ())
     edge : sequence of Edge
         Estimates at the edge of what is possible. They are taken as known: the others have standard errors given
         these.
+    interrupt : callable
+        Asked now and then; True gives it up.
     """
     scale = objective.problem.scale
     free = ~scale.fixed
     if not at.x.size:
         return Uncertainty(np.zeros((0, 0)))
-    matrix = hessian(objective, at)
+    matrix = hessian(objective, at, interrupt)
+    if matrix is None:
+        return Uncertainty(None, "none: their computation was stopped.")
     kept = np.ones(scale.size, dtype=bool)
     kept[[k for e in edge for k in e.held]] = False
     if not np.isfinite(matrix[np.ix_(kept, kept)]).all():
