@@ -1,0 +1,152 @@
+"""The import direction of the package: each layer imports only what stands to the right of it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import workbench
+
+PACKAGE = Path(workbench.__file__).parent
+ORDER = (
+    "cli",
+    "ui",
+    "report",
+    "runs",
+    "screening",
+    "diagnostics",
+    "engine",
+    "results",
+    "model",
+    "data",
+    "errors",
+)
+
+
+class Import(NamedTuple):
+    """One imported module; `lazy` if it is not imported along with the file (in a function, or for types only)."""
+
+    module: str
+    line: int
+    lazy: bool
+
+
+def imports(source: str, package: tuple[str, ...] = ()) -> list[Import]:
+    """All imports of a file that lies in `package`, names imported from a package included."""
+
+    def walk(node: ast.AST, lazy: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno, lazy) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (Import(f"{module}.{alias.name}", node.lineno, lazy) for alias in node.names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for child in node.body:
+                yield from walk(child, True)
+            for child in node.orelse:
+                yield from walk(child, lazy)
+        else:
+            lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            for child in ast.iter_child_nodes(node):
+                yield from walk(child, lazy)
+
+    return list(walk(ast.parse(source), False))
+
+
+def layer(module: str) -> str | None:
+    """The layer that a module belongs to; None for other packages and for what no layer owns."""
+    top, _, rest = module.partition(".")
+    if top != "workbench":
+        return None
+    if not rest:
+        return "ui"  # the package itself leads everywhere
+    name = rest.split(".")[0]
+    return workbench._PUBLIC.get(name, name) if name not in ORDER else name
+
+
+def files() -> list[Path]:
+    found = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+    assert len(found) > 10
+    return found
+
+
+FILES = [pytest.param(path, id=str(path.relative_to(PACKAGE))) for path in files()]
+
+
+def own_layer(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def read(path: Path) -> list[Import]:
+    return imports(path.read_text(encoding="utf-8"), ("workbench", *path.relative_to(PACKAGE).parts[:-1]))
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_layers_import_only_downwards(path):
+    own = own_layer(path)
+    assert own in ORDER, f"{own} has no place in the order of layers"
+    wrong = [
+        f"line {line}: {own} imports {module}"
+        for module, line, _ in read(path)
+        if (other := layer(module)) in ORDER and ORDER.index(other) < ORDER.index(own)
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_heavy_packages_stay_in_their_layer(path):
+    own = own_layer(path)
+    allowed = {"ipywidgets": {"ui"}, "bqplot": {"ui"}, "IPython": {"ui"}, "statsmodels": {"screening"}}
+    for module, line, lazy in read(path):
+        top = module.split(".")[0]
+        assert own in allowed.get(top, {own}), f"line {line}: {own} imports {module}"
+        if top == "statsmodels":
+            assert lazy, f"line {line}: statsmodels takes seconds to import; import it in the function that needs it"
+        if top == "pandas" and own == "engine":
+            assert lazy, f"line {line}: the engine works on arrays; import pandas only where a table is returned"
+        if top not in sys.stdlib_module_names and own == "cli":
+            assert lazy or module in ("workbench.__version__",) or layer(module) == "errors", f"line {line}: {module}"
+
+
+@pytest.mark.parametrize("statement", ["import workbench", "import workbench.cli"])
+def test_import_loads_nothing_heavy(statement):
+    code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "workbench" in loaded
+    assert not loaded & {"numpy", "pandas", "scipy", "numba", "ipywidgets", "bqplot", "jupyterlab", "rich", "formulaic"}
+
+
+def test_public_names_are_all_there():
+    for name in workbench.__all__:
+        assert getattr(workbench, name) is not None
+
+
+def test_imports_are_read_as_python_does():
+    source = """
+from __future__ import annotations
+import pandas as pd
+from typing import TYPE_CHECKING
+from ..ui import app
+from . import scale
+if TYPE_CHECKING:
+    from workbench.results import FitResult
+def f():
+    import statsmodels.api
+    from workbench import Workbench, fit
+"""
+    found = {module: lazy for module, _, lazy in imports(source, ("workbench", "engine"))}
+    assert found["pandas"] is False
+    assert found["workbench.ui.app"] is False and layer("workbench.ui.app") == "ui"
+    assert layer("workbench.engine.scale") == "engine" and "workbench.engine.scale" in found
+    assert found["workbench.results.FitResult"] is True
+    assert found["statsmodels.api"] is True
+    assert layer("workbench.Workbench") == "ui" and layer("workbench.fit") == "engine"
+    assert layer("workbench") == "ui" and layer("numpy") is None

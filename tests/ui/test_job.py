@@ -1,0 +1,68 @@
+"""The job beside the interface, and how far the browser is."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from workbench.ui.job import FrontEnd, Job
+
+
+def test_a_job_reports_and_ends():
+    job = Job(lambda report: [report(k) for k in range(10)][-1])
+    job.start()
+    assert job.done.wait(5)
+    assert job.latest() == 9 and job.result is False
+    assert job.spread(4) == [0, 3, 6, 9]
+    assert job.spread(40) == list(range(10))
+
+
+def test_a_job_is_stopped_by_its_answer():
+    def work(report):
+        for k in range(10_000):
+            if report(k):
+                return k
+            time.sleep(0.001)
+        return None
+
+    job = Job(work)
+    job.start()
+    time.sleep(0.05)
+    job.stop()
+    assert job.done.wait(5)
+    assert 0 < job.result < 9_999
+
+
+def test_what_a_job_raises_is_kept():
+    def work(report):
+        raise KeyboardInterrupt
+
+    job = Job(work)
+    job.start()
+    assert job.done.wait(5)
+    assert isinstance(job.error, KeyboardInterrupt)
+
+
+def test_a_browser_that_does_not_answer_is_waited_for_once(monkeypatch):
+    monkeypatch.setattr(FrontEnd, "TIMEOUT", 0.2)
+    front = FrontEnd()
+    begun = time.perf_counter()
+    for _ in range(5):
+        front.keep_pace()
+    assert 0.15 < time.perf_counter() - begun < 0.4
+
+
+def test_a_slow_browser_is_waited_for():
+    front = FrontEnd()
+    front.keep_pace()
+
+    def answer():
+        time.sleep(0.1)
+        front._back.value = front._there.value
+
+    threading.Thread(target=answer).start()
+    begun = time.perf_counter()
+    front.keep_pace()
+    assert time.perf_counter() - begun > 0.08
+    front.keep_pace()  # one behind is allowed
+    assert time.perf_counter() - begun < 0.5

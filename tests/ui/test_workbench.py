@@ -1,0 +1,409 @@
+"""The panels without a browser: widgets are set as a browser would set them, and the state is read."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import workbench as wb
+from workbench.results import Status
+from workbench.ui.panels.model import connected
+from workbench.ui.state import statement, usual_model
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def theophylline():
+    return wb.load_example("theophylline")
+
+
+@pytest.fixture
+def bench(theophylline):
+    made = wb.Workbench(theophylline)
+    assert made.wait(60)
+    yield made
+    made.cancel()
+    assert made.wait(60)
+    assert made._state.problem == ""
+
+
+def open_tab(bench, title):
+    bench.tab.selected_index = [panel.title for panel in bench._tabs].index(title)
+
+
+def fitted(bench):
+    bench.controls.fit.click()
+    assert bench.wait(60)
+    return bench.fit
+
+
+def upload(bench, content, name="file.csv"):
+    open_tab(bench, "Data")
+    file = {"name": name, "type": "text/csv", "size": len(content), "content": memoryview(content.encode()),
+            "last_modified": pd.Timestamp("2026-01-01")}  # fmt: skip
+    bench.data_panel.upload.value = (file,)
+
+
+# -- model and widgets ---------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_chosen_that_suits_the_data():
+    assert usual_model(wb.load_example("theophylline")).structure.absorption == "first-order"
+    assert usual_model(wb.load_example("phenobarbital")).structure.absorption is None
+
+
+def test_showing_changes_nothing(bench, theophylline):
+    for position in range(len(bench._tabs)):
+        bench.tab.selected_index = position
+    assert bench.model == usual_model(theophylline)
+    assert bench.data is theophylline and bench.fit is None and len(bench.runs) == 0
+
+
+def test_widgets_show_the_values_that_a_fit_starts_from(bench, theophylline):
+    start = wb.initial_values(bench.model, theophylline)
+    for p in start.parameters:
+        line = bench.model_panel.rows[p.name]
+        assert line.value.value == pytest.approx(p.value, rel=1e-3)
+        assert line.spread.value == p.iiv
+        assert line.random.value and not line.fixed.value
+    assert bench.error_panel.boxes["a"].value == pytest.approx(start.error.a, rel=1e-3)
+
+
+def test_typing_a_value_states_all_that_is_shown(bench, theophylline):
+    start = wb.initial_values(bench.model, theophylline)
+    bench.model_panel.rows["CL"].value.value = 0.05
+    assert bench.model == start.with_parameter("CL", value=0.05)
+
+
+def test_every_widget_edits_the_model(bench):
+    rows, error = bench.model_panel.rows, bench.error_panel
+    rows["ka"].spread.value = 0.7
+    assert bench.model["ka"].iiv == 0.7
+    rows["V"].random.value = False
+    assert bench.model["V"].iiv is None
+    rows["V"].random.value = True
+    assert bench.model["V"].iiv is True
+    rows["V"].fixed.value = True
+    assert bench.model["V"].fixed
+    error.kind.value = wb.Combined
+    assert type(bench.model.error) is wb.Combined
+    error.boxes["b"].value = 0.2
+    assert bench.model.error.b == 0.2
+    bench.model_panel.choices["parameters"].value = "rate"
+    assert bench.model.structure.names == ("ka", "k", "V")
+    assert list(bench.model_panel.rows) == ["ka", "k", "V"]
+    bench.model_panel.choices["absorption"].value = None
+    assert bench.model.structure.names == ("k", "V")
+    bench.controls.method.value = "foce"
+    assert bench.method == "foce"
+
+
+def test_setting_the_model_moves_the_widgets(bench):
+    model = wb.Model(
+        wb.pk(absorption="first-order"),
+        [wb.Parameter("ka", 2.0, iiv=0.5), wb.Parameter("CL", 0.05), wb.Parameter("V", 0.4, iiv=0.1, fixed=True)],
+        error=wb.Proportional(0.15),
+        correlate=[("ka", "V")],
+    )
+    bench.model = model
+    rows = bench.model_panel.rows
+    assert (rows["ka"].value.value, rows["ka"].spread.value) == (2.0, 0.5)
+    assert not rows["CL"].random.value and rows["V"].fixed.value
+    assert bench.error_panel.kind.value is wb.Proportional and bench.error_panel.boxes["b"].value == 0.15
+    assert [pair for pair, button in bench.model_panel._pairs.items() if button.value] == [("ka", "V")]
+    assert bench.model == model  # what is shown has not come back changed
+    bench.method = "fo"
+    assert bench.controls.method.value == "fo"
+
+
+def test_a_slider_keeps_its_place_while_it_is_slid(bench):
+    line = bench.model_panel.rows["CL"]
+    middle = line.value.value
+    for position in (10, 50, 200):
+        line.slider.value = position
+        assert line.slider.value == position
+        assert bench.model["CL"].value == pytest.approx(middle * 10 ** (0.7 * position / 350), rel=1e-3)
+        assert line.value.value == bench.model["CL"].value
+    line.value.value = 0.06
+    assert line.slider.value == 0
+    assert bench.model["CL"].value == 0.06
+
+
+def test_automatic_values_and_estimates_as_initial_values(bench, theophylline):
+    stated = bench.model
+    bench.model_panel.rows["ka"].value.value = 9.0
+    bench.model_panel.automatic.click()
+    assert bench.model == stated
+    fit = fitted(bench)
+    bench.model_panel.from_fit.click()
+    assert bench.model == fit.model
+
+
+def test_correlated_pairs_make_blocks(bench):
+    assert connected([("a", "b"), ("c", "d"), ("b", "c")]) == [("a", "b", "c", "d")]
+    assert connected([("a", "b"), ("c", "d")]) == [("a", "b"), ("c", "d")]
+    buttons = bench.model_panel._pairs
+    buttons["ka", "CL"].value = True
+    buttons["CL", "V"].value = True
+    assert [block.names for block in bench.model.correlate] == [("ka", "CL", "V")]
+    assert all(button.value for button in buttons.values())
+
+
+def test_a_value_that_the_model_refuses_is_put_back_and_explained(bench):
+    model, box = bench.model, bench.model_panel.rows["CL"].value
+    before = box.value
+    box.value = -1.0
+    assert bench.model == model and box.value == before
+    assert "must be positive" in bench.controls.status.value
+    bench.model_panel.rows["CL"].value.value = 0.05
+    assert "must be positive" not in bench.controls.status.value
+
+
+def test_the_statement_of_a_model_has_no_values(theophylline):
+    model = wb.Model(wb.pk(absorption="first-order"), correlate="full")
+    assert statement(wb.initial_values(model, theophylline)) == statement(model)
+    assert statement(model.with_error(wb.Constant())) != statement(model)
+
+
+# -- fits ----------------------------------------------------------------------------------------------------------
+
+
+def test_fit_is_that_of_the_function(bench, theophylline):
+    fit = fitted(bench)
+    assert fit.ofv == wb.fit(bench.model, theophylline).ofv
+    assert bench.controls.status.value.count("The fit converged") == 1
+    assert len(bench.runs) == 1 and bench.runs[1].fit is fit
+
+
+@pytest.mark.parametrize("method", ["focei", "foce", "fo", "pooled"])
+def test_the_cell_gives_the_fit_again_to_the_digit(bench, method):
+    bench.method = method
+    bench.model_panel.rows["ka"].value.value = 2.5
+    bench.error_panel.kind.value = wb.Constant
+    fit = fitted(bench)
+    namespace = {}
+    exec(bench.code, namespace)
+    assert namespace["fit"].ofv == fit.ofv
+    pd.testing.assert_frame_equal(namespace["fit"].estimates, fit.estimates, check_exact=True)
+
+
+def test_curves_follow_the_fit(bench):
+    open_tab(bench, "Individual fits")
+    cell = bench.individual_panel.cells[0]
+    assert cell._population.visible and not cell._individual.visible
+    before = cell._population.y.copy()
+    fit = fitted(bench)
+    assert cell._individual.visible
+    assert not np.array_equal(cell._population.y, before)
+    times = cell._points.x[3:]
+    assert np.interp(times, cell._individual.x, cell._individual.y) == pytest.approx(fit.ipred[3:11], rel=0.05)
+
+
+def test_an_edit_shows_the_typical_curve_again(bench):
+    open_tab(bench, "Individual fits")
+    fitted(bench)
+    bench.model_panel.rows["CL"].value.value = 0.08
+    cell = bench.individual_panel.cells[0]
+    assert not cell._individual.visible and cell._population.visible
+    assert "changed since" in bench.controls.status.value
+
+
+def test_a_fit_that_is_cancelled_keeps_its_best_point(bench, monkeypatch):
+    reached = threading.Event()
+    true_fit = wb.fit
+
+    def slow(model, data, method, callback):
+        def each(progress):
+            reached.set()
+            time.sleep(0.02)
+            return callback(progress)
+
+        return true_fit(model, data, method, callback=each)
+
+    monkeypatch.setattr("workbench.ui.job.engine.fit", slow)
+    bench.run()
+    assert reached.wait(10)
+    begun = time.perf_counter()
+    bench.controls.cancel.click()
+    assert bench.wait(10)
+    assert time.perf_counter() - begun < 0.5
+    assert bench.fit.status is Status.stopped
+    assert "The fit was stopped" in bench.controls.status.value
+    assert bench.code.startswith("# This fit was stopped")
+
+
+def test_a_new_fit_takes_the_place_of_one_that_runs(bench, monkeypatch):
+    true_fit = wb.fit
+
+    def slow(model, data, method, callback):
+        return true_fit(model, data, method, callback=lambda progress: time.sleep(0.02) or callback(progress))
+
+    monkeypatch.setattr("workbench.ui.job.engine.fit", slow)
+    bench.run()
+    time.sleep(0.1)
+    bench.error_panel.kind.value = wb.Constant
+    bench.run()
+    assert bench.wait(20)
+    assert [run.model.error.title for run in bench.runs] == ["constant"]
+
+
+def test_what_a_fit_raises_is_said_and_nothing_is_lost(bench, monkeypatch):
+    fit = fitted(bench)
+
+    def broken(*args, **options):
+        raise ZeroDivisionError("of <b>all</b> things")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workbench.ui.job.engine.fit", broken)
+        bench.run()
+        assert bench.wait(10)
+    assert "ZeroDivisionError: of &lt;b&gt;all&lt;/b&gt; things" in bench.controls.status.value
+    assert bench.fit is fit and len(bench.runs) == 1
+    fitted(bench)
+
+
+def test_a_proportional_error_where_the_prediction_is_zero_is_explained(bench):
+    bench.error_panel.kind.value = wb.Proportional
+    bench.run()
+    assert bench.wait(10)
+    assert "prediction is zero" in bench.controls.status.value
+    bench.error_panel.kind.value = wb.Constant
+
+
+def test_live_fits_what_is_stated_but_not_every_value(bench):
+    bench.controls.live.value = True
+    assert bench.wait(20)
+    assert len(bench.runs) == 1
+    bench.error_panel.kind.value = wb.Constant
+    assert bench.wait(20)
+    assert [run.model.error.title for run in bench.runs] == ["combined2", "constant"]
+    bench.model_panel.rows["CL"].value.value = 0.08
+    assert bench.wait(20)
+    assert len(bench.runs) == 2
+
+
+def test_a_run_is_restored(bench):
+    first = fitted(bench)
+    stated = bench.model
+    bench.error_panel.kind.value = wb.Constant
+    bench.method = "foce"
+    second = fitted(bench)
+    open_tab(bench, "Runs")
+    bench.runs_panel.buttons[1].click()
+    assert bench.fit is first and bench.model == stated and bench.method == "focei"
+    assert bench.error_panel.kind.value is wb.Combined2
+    bench.fit = second
+    assert bench.runs[-1].fit is second and len(bench.runs) == 2 and bench.method == "foce"
+    bench.restore(1)
+    assert bench.fit is first
+
+
+def test_a_fit_made_elsewhere_is_shown(bench, theophylline):
+    fit = wb.fit(wb.Model(wb.pk(absorption="first-order"), error=wb.Constant()), theophylline, method="foce")
+    bench.fit = fit
+    assert bench.fit is fit and bench.method == "foce"
+    assert bench.error_panel.kind.value is wb.Constant
+
+
+def test_bad_settings_are_refused_in_words(bench):
+    with pytest.raises(wb.ModelError, match="focei"):
+        bench.method = "nonsense"
+    with pytest.raises(wb.ModelError, match=r"wb\.Model"):
+        bench.model = "nonsense"
+
+
+# -- data ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_data_everything_is_there_and_says_what_to_do():
+    bench = wb.Workbench()
+    assert bench.wait(60)
+    for position in range(len(bench._tabs)):
+        bench.tab.selected_index = position
+    assert "Upload data" in bench.controls.status.value
+    assert bench.controls.fit.disabled
+    with pytest.raises(wb.ModelError, match="load data"):
+        bench.run()
+    open_tab(bench, "Data")
+    bench.data_panel.example.value = "theophylline"
+    assert bench.data.name == "theophylline" and bench.model is not None
+    assert fitted(bench).converged
+    assert bench._state.problem == ""
+
+
+def test_a_bad_file_shows_all_its_faults_and_keeps_the_data(bench, theophylline):
+    model = bench.model
+    upload(bench, "ID,TIME,DV,AMT\n1,0,.,4\n1,one,3,.\n1,2,three,.\n")
+    shown = bench.data_panel.faults.value
+    assert bench.data is theophylline and bench.model == model
+    assert "file.csv" in shown and "row 3" in shown and "row 4" in shown and "theophylline" in shown
+    assert bench.data_panel.upload.value == ()
+    upload(bench, "")
+    assert "empty" in bench.data_panel.faults.value
+    upload(bench, "ID,TIME,DV,AMT\n1,0,.,4\n1,1,3,.\n1,2,2,.\n2,0,.,4\n2,1,3,.\n2,3,2,.\n", "good.csv")
+    assert bench.data.name == "good.csv" and bench.data_panel.faults.value == ""
+    assert bench.data_panel.example.value is None
+
+
+def test_what_is_hostile_is_escaped_in_every_panel(bench):
+    rows = "".join(f'"{EVIL}{i}",{t},{d},{a}\n' for i in (1, 2) for t, d, a in ((0, ".", 10), (1, 3, "."), (2, 2, ".")))
+    upload(bench, f"ID,TIME,DV,AMT\n{rows}", f"{EVIL}.csv")
+    assert len(bench.data.events.subjects) == 2
+    fitted(bench)
+    for position in range(len(bench._tabs)):
+        bench.tab.selected_index = position
+    bench.data_panel.table.value = "rows"
+    upload(bench, f'ID,TIME,"{EVIL}",AMT\n1,0,x,1\n', f"{EVIL}.csv")
+    texts = [
+        value
+        for widget in every_widget(bench._view)
+        for value in (getattr(widget, "value", ""), getattr(widget, "description", ""))
+        if isinstance(value, str) and not value.startswith("<style>")
+    ]
+    assert any("&lt;img" in text for text in texts)
+    assert not any("<img" in text for text in texts if text != EVIL)
+
+
+def every_widget(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from every_widget(child)
+
+
+def test_pages_of_the_trellis():
+    frame = pd.DataFrame({"ID": np.repeat(np.arange(1, 31), 3), "TIME": np.tile([0.0, 1.0, 4.0], 30)})
+    frame["AMT"], frame["DV"] = (
+        np.where(frame.TIME == 0, 10.0, np.nan),
+        np.where(frame.TIME > 0, 5.0 - frame.TIME, np.nan),
+    )
+    bench = wb.Workbench(wb.read_data(frame))
+    assert bench.wait(60)
+    open_tab(bench, "Individual fits")
+    panel = bench.individual_panel
+    assert len(panel.trellis.children) == 12 and "1–12 of 30" in panel.where.value and panel.back.disabled
+    panel.on.click()
+    panel.on.click()
+    assert len(panel.trellis.children) == 6 and "25–30 of 30" in panel.where.value and panel.on.disabled
+    assert panel.cells[0].view.title == "ID 25"
+    bench.data = wb.load_example("theophylline")
+    assert "1–12 of 12" in panel.where.value
+
+
+def test_log_axes_leave_out_what_is_not_positive(bench):
+    open_tab(bench, "Individual fits")
+    bench.individual_panel.scale.value = True
+    cell = bench.individual_panel.cells[1]  # subject 2 has a zero at t = 0
+    assert np.isfinite(cell._points.y).all() and len(cell._points.y) == 10
+    open_tab(bench, "Data")
+    assert bench.data_panel.scale.value is True
+
+
+def test_it_shows_itself(bench):
+    bundle = bench._repr_mimebundle_()
+    assert bundle["text/plain"] == "<Workbench: theophylline, 0 runs>"
+    assert "application/vnd.jupyter.widget-view+json" in bundle

@@ -1,0 +1,447 @@
+"""The `workbench` command: open JupyterLab on the quickstart, fit in a terminal, list the example sets.
+
+Only the standard library is imported here at the top; what a command needs is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from workbench import __version__
+from workbench.errors import ModelError, WorkbenchError
+
+if TYPE_CHECKING:
+    import workbench as wb
+
+METHODS = ("focei", "foce", "fo", "pooled")
+ERRORS = ("constant", "proportional", "combined", "combined2")
+ABSORPTION = ("none", "first-order")
+PARAMETERS = ("clearance", "rate")
+
+CONVERGED, FAILED, USAGE, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
+
+Pair = tuple[str, str]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the `workbench` command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the command's name; those of the process if not given.
+
+    Returns
+    -------
+    int
+        0 done, 1 an error in data, model or fit, 2 wrong usage, 3 the fit did not converge, 130 interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without Ψ or … shows a question mark, not a traceback
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except (WorkbenchError, OSError) as error:
+        print(f"workbench: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("workbench: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+# -- what may be typed ---------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="workbench", description="Nonlinear mixed-effects modelling, live in a Jupyter notebook."
+    )
+    parser.add_argument("--version", action="version", version=f"workbench {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_lab(commands)
+    _add_fit(commands)
+    examples = commands.add_parser("examples", help="list the example data sets", description=list_examples.__doc__)
+    examples.set_defaults(run=list_examples)
+    return parser
+
+
+def _add_lab(commands: Any) -> None:
+    parser = commands.add_parser(
+        "lab",
+        help="open the quickstart in JupyterLab",
+        description="Copy the notebooks and example data into a working folder and open JupyterLab there. "
+        "Files that you have changed are kept.",
+        epilog='What follows "--" goes to JupyterLab: workbench lab -- --ServerApp.ip=0.0.0.0',
+    )
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path("workbench-lab"),
+        metavar="FOLDER",
+        help="working folder, made if need be (default: %(default)s)",
+    )
+    parser.add_argument("--port", type=int, metavar="N", help="port to serve on (default: the first free from 8888)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
+    parser.add_argument("options", nargs="*", metavar="-- OPTION", help="options for JupyterLab itself")
+    parser.set_defaults(run=open_lab)
+
+
+def _add_fit(commands: Any) -> None:
+    parser = commands.add_parser(
+        "fit",
+        help="fit a model in the terminal",
+        description="Fit a compartment model and print the estimates.",
+        epilog="Exit status: 0 converged, 1 something is wrong with data, model or fit, 2 wrong usage, "
+        "3 the fit did not converge.",
+    )
+    parser.add_argument("data", help='a CSV file, or the name of an example set (see "workbench examples")')
+    parser.add_argument(
+        "--role",
+        action="append",
+        type=_pair,
+        default=[],
+        metavar="ROLE=COLUMN",
+        help="which column plays a part that is not guessed right: subject=ID, covariates=WT,AGE; "
+        "an empty column means that there is none; may be repeated",
+    )
+    parser.add_argument("--filter", metavar="CONDITION", help="use only these rows: 'TIME > 0 and SEX == \"F\"'")
+    model = parser.add_argument_group("model")
+    model.add_argument("--compartments", type=int, default=1, metavar="N", help="(default: %(default)s)")
+    model.add_argument(
+        "--absorption",
+        choices=ABSORPTION,
+        help="none means into the blood at once (default: judged from the data, and said)",
+    )
+    model.add_argument(
+        "--parameters",
+        choices=PARAMETERS,
+        default="clearance",
+        help="clearance estimates CL and V, rate k and V (default: %(default)s)",
+    )
+    model.add_argument(
+        "--error", choices=ERRORS, default="combined2", help="residual error (default: %(default)s, √(a² + (b·f)²))"
+    )
+    model.add_argument(
+        "--iiv",
+        type=_names,
+        metavar="NAMES",
+        help="parameters that differ between subjects, as in ka,CL (default: all; none for none)",
+    )
+    model.add_argument(
+        "--correlate",
+        action="append",
+        type=_names,
+        metavar="NAMES",
+        default=[],
+        help="random effects that are correlated, as in CL,V, or full; may be repeated",
+    )
+    model.add_argument(
+        "--start",
+        action="append",
+        type=_value,
+        default=[],
+        metavar="NAME=VALUE",
+        help="where to start: CL=2.8, iiv_CL=0.3, a=0.5; may be repeated (default: from the data)",
+    )
+    model.add_argument(
+        "--fix",
+        action="append",
+        type=_value,
+        default=[],
+        metavar="NAME=VALUE",
+        help="keep a typical value: V=32; may be repeated",
+    )
+    fit = parser.add_argument_group("fit")
+    fit.add_argument("--method", choices=METHODS, default="focei", help="(default: %(default)s)")
+    fit.add_argument("--out", type=_writable, metavar="FILE", help="write predictions and residuals by record (CSV)")
+    parser.set_defaults(run=fit_file)
+
+
+def _pair(text: str) -> Pair:
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name.strip(), value.strip()
+
+
+def _value(text: str) -> tuple[str, float]:
+    name, value = _pair(text)
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{value!r} in {text!r} is not a number") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _writable(text: str) -> Path:
+    """A file whose folder exists: better known before a long fit than after it."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "it is a folder" if path.is_dir() else "there is no such folder"
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: {reason}")
+    return path
+
+
+# -- workbench lab -------------------------------------------------------------------------------------------------
+
+
+def open_lab(args: argparse.Namespace) -> int:
+    """Serve JupyterLab on a working folder until it is stopped."""
+    if find_spec("jupyterlab") is None:
+        print('workbench: JupyterLab is not installed; get it with: pip install "workbench[lab]"', file=sys.stderr)
+        return FAILED
+    folder = args.dir.expanduser().resolve()
+    kept = copy_examples(folder)
+    print(f"Working folder: {folder}")
+    for name in kept:
+        print(f"Kept your own {name}; delete it to get a fresh copy.")
+    sys.stdout.flush()
+
+    from jupyterlab.labapp import LabApp
+
+    page = "lab/tree/quickstart.ipynb"
+    token = secrets.token_hex(24)
+    options = [
+        f"--ServerApp.root_dir={folder}",
+        f"--IdentityProvider.token={token}",
+        f"--LabApp.default_url=/{page}",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--Application.log_level=ERROR",
+        "--ServerApp.answer_yes=True",  # Ctrl-C stops at once
+        "--allow-root",  # containers run as root; the token still guards the server
+    ]
+    options += [f"--ServerApp.port={args.port}"] if args.port is not None else []
+    options += ["--no-browser"] if args.no_browser else []
+    server = LabApp.initialize_server(argv=[*options, *args.options])
+    server.web_app.settings["page_config_hook"] = _without_news
+    # The sockets listen from here on: the port is the one that was got, and the address is good.
+    print(f"JupyterLab: {server.connection_url}{quote(page)}?{urlencode({'token': token})}")
+    print("Stop it with Ctrl-C.", flush=True)
+    server.start()
+    return 0
+
+
+def _without_news(handler: object, page_config: dict[str, Any]) -> dict[str, Any]:
+    """Switch off the plugin that asks whether to fetch news: it asks even where there are none to fetch."""
+    disabled = page_config.get("disabledExtensions", [])
+    return {**page_config, "disabledExtensions": [*disabled, "@jupyterlab/apputils-extension:announcements"]}
+
+
+def copy_examples(folder: Path) -> list[str]:
+    """Copy the notebooks into `folder` and the example data into its `data`, never over a file that differs.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+
+    Returns
+    -------
+    list of str
+        Files that were there with other content, and were kept.
+    """
+    kept = []
+    for source, target in (("notebooks", folder), ("data", folder / "data")):
+        for path in sorted(p for p in _shipped(source).rglob("*") if p.is_file()):
+            relative = path.relative_to(_shipped(source))
+            if any(part.startswith(".") for part in relative.parts):
+                continue
+            copy = target / relative
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+            elif not copy.is_file() or copy.read_bytes() != path.read_bytes():
+                kept.append(str(copy.relative_to(folder)))
+    return kept
+
+
+def _shipped(name: str) -> Path:
+    """The folder `notebooks` or `data`: inside an installed package, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "examples" / name, package.parent / name):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"the {name} that come with workbench are missing from {package}; install it again")
+
+
+# -- workbench fit -------------------------------------------------------------------------------------------------
+
+
+def fit_file(args: argparse.Namespace) -> int:
+    """Fit a model to a file and print what was found."""
+    import workbench as wb
+
+    data = _read(args)
+    model = _model(args, data)
+    fit = _watched(lambda callback: wb.fit(model, data, method=args.method, callback=callback))
+    _show(fit)
+    if args.out:
+        fit.table().to_csv(args.out, index=False)
+        print(f"Wrote {args.out}.")
+    return CONVERGED if fit.converged else NOT_CONVERGED
+
+
+def _read(args: argparse.Namespace) -> wb.GroupedData:
+    import workbench as wb
+    from workbench.data import examples
+    from workbench.data.roles import LISTS
+
+    source, name = args.data, None
+    roles = {role: (_names(column) if role in LISTS else column) or None for role, column in args.role}
+    if source in examples.EXAMPLES and not Path(source).exists():
+        name = source
+        source = examples.examples_folder() / f"{name}.csv"
+        roles = {**examples.EXAMPLES[name].roles, **roles}
+    data = wb.read_data(source, roles=roles, name=name)
+    return data.filter(args.filter) if args.filter else data
+
+
+def _model(args: argparse.Namespace, data: wb.GroupedData) -> wb.Model:
+    import workbench as wb
+    from workbench.model.residual import ERROR_MODELS
+
+    absorption = args.absorption or _assumed_absorption(data)
+    structure = wb.pk(args.compartments, None if absorption == "none" else absorption, args.parameters)
+    random = structure.names if args.iiv is None else () if args.iiv == ("none",) else args.iiv
+    error = next(error for error in ERROR_MODELS if error.title == args.error)
+    model = wb.Model(structure, [wb.Parameter(name) for name in structure.names], error=error())
+    for name in random:
+        model = model.with_parameter(name, iiv=True)
+    model = model.with_correlate("full" if args.correlate == [("full",)] else args.correlate)
+    for name, value in args.start:
+        model = _started(model, name, value)
+    for name, value in args.fix:
+        model = model.with_parameter(name, value=value, fixed=True)
+    return model
+
+
+def _started(model: wb.Model, name: str, value: float) -> wb.Model:
+    """Set an initial value by the name that the table of estimates gives it."""
+    from dataclasses import replace
+
+    if name in model.error.names:
+        return model.with_error(replace(model.error, **{name: value}))
+    if name.removeprefix("iiv_") in model.random_effects and name.startswith("iiv_"):
+        return model.with_parameter(name.removeprefix("iiv_"), iiv=value)
+    if name in model.structure.names:
+        return model.with_parameter(name, value=value)
+    known = [*model.structure.names, *(f"iiv_{effect}" for effect in model.random_effects), *model.error.names]
+    raise ModelError(f"--start {name}: there is no such value. There are {', '.join(known)}.")
+
+
+def _assumed_absorption(data: wb.GroupedData) -> str:
+    """Judge the absorption by whether the response rises after the first dose, and say so.
+
+    A subject counts if it was observed twice or more before its second dose.
+    """
+    import numpy as np
+
+    events = data.events
+    rising = counted = 0
+    for first, end in zip(events.start, events.start[1:], strict=False):
+        doses = np.flatnonzero(events.amount[first:end] > 0)
+        last = first + doses[1] if len(doses) > 1 else end
+        at = np.arange(first + doses[0], last) if len(doses) else np.arange(0)
+        response = events.dv[at][events.observed[at]]
+        counted += len(response) > 1
+        rising += len(response) > 1 and int(response.argmax()) > 0
+    absorption = "first-order" if 2 * rising > counted else "none"
+    why = f"the response rises after the dose in {rising} of {counted} subjects"
+    if not counted:
+        why = "no subject has a dose with two observations after it"
+    print(f"Assumed --absorption {absorption}: {why}.")
+    return absorption
+
+
+def _watched(fit: Callable[[Callable[[Any], bool]], wb.FitResult]) -> wb.FitResult:
+    """Run a fit with its progress on standard error; Ctrl-C stops it at the best point found."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with _stop_on_interrupt() as stopped, console.status("Preparing the fit (the first one compiles) …") as status:
+
+        def callback(progress: Any) -> bool:
+            status.update(f"iteration {progress.iteration}   OFV {progress.ofv:.3f}   {progress.seconds:.1f} s")
+            return bool(stopped)
+
+        return fit(callback)
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[list[bool]]:
+    """A list that is empty until Ctrl-C is pressed; pressed again it interrupts as usual."""
+    stopped: list[bool] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        stopped.append(True)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show(fit: wb.FitResult) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    # Names come from the data: no markup, no emoji.
+    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    data, structure = fit.data, fit.model.structure
+    console.print(f"{data.name}: {len(data.events.subjects)} subjects, {fit.n_observations} observations")
+    console.print(f"{structure.title}, {fit.model.error.title} error, {fit.method.upper()}")
+    table = Table("", "estimate", "SE", "RSE %", "95 % interval")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for e in fit.parameters:
+        known = math.isfinite(e.se)
+        table.add_row(
+            e.name,
+            f"{e.value:.4g}",
+            "fixed" if e.fixed else f"{e.se:.4g}" if known else "–",
+            f"{abs(100 * e.se / e.value):.1f}" if known and e.value else "",
+            f"{e.lower:.4g} … {e.upper:.4g}" if known else "",
+        )
+    console.print(table)
+    if fit.se_reason:
+        console.print(f"No standard errors: {fit.se_reason}")
+    first, last = fit.trace[0], fit.trace[-1]
+    console.print(f"{last[0]} iterations from OFV {first[1]:.3f}, {fit.seconds:.2f} s")
+    console.print(f"OFV {fit.ofv:.3f}   -2LL {fit.minus2ll:.3f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f}")
+    console.print(f"{fit.status.value} {fit.message}".rstrip(), style="bold" if fit.converged else "bold red")
+
+
+# -- workbench examples --------------------------------------------------------------------------------------------
+
+
+def list_examples(args: argparse.Namespace) -> int:
+    """List the data sets that come with workbench."""
+    from workbench.data import examples
+
+    for name, example in examples.EXAMPLES.items():
+        print(f"{name:<15} {example.title}")
+    print(f"The files are in {examples.examples_folder()}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

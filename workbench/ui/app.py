@@ -1,0 +1,212 @@
+"""The Workbench: panels around one state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipywidgets import HTML, Box, Tab, VBox
+
+from workbench.data import GroupedData
+from workbench.engine.objective import METHODS
+from workbench.errors import ModelError
+from workbench.model import Model
+from workbench.results import FitResult
+from workbench.runs import Run, Runs
+from workbench.ui.job import Fitting
+from workbench.ui.panels import (
+    CodePanel,
+    DataPanel,
+    ErrorPanel,
+    FitControls,
+    FitPanel,
+    IndividualPanel,
+    ModelPanel,
+    RunsPanel,
+    TypicalPanel,
+)
+from workbench.ui.state import State, statement, usual_model
+from workbench.ui.style import CSS
+
+
+class Workbench:
+    """Panels to import data, state a model, fit it and look at it; show it as the last line of a cell.
+
+    Parameters
+    ----------
+    data : GroupedData, optional
+    model : Model, optional
+        If none is given, one that suits the data.
+
+    Attributes
+    ----------
+    data, model, method, fit, runs, code :
+        Readable at any time; all but `runs` and `code` settable: panels and notebook are two sides of one thing.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> bench = wb.Workbench(wb.load_example("theophylline"))
+    >>> bench.run()
+    >>> bench.wait()
+    True
+    >>> bench.fit.converged
+    True
+    """
+
+    def __init__(self, data: GroupedData | None = None, model: Model | None = None):
+        self._state = state = State()
+        self._fitting = Fitting(state)
+        if data is not None and model is None:
+            model = usual_model(data)
+        state.update(data=data, model=model)
+        self._stated = self._statement()
+        self.controls = FitControls(state, self.run, self.cancel)
+        self.model_panel, self.error_panel = ModelPanel(state), ErrorPanel(state)
+        self.data_panel, self.typical_panel = DataPanel(state), TypicalPanel(state)
+        self.individual_panel, self.fit_panel = IndividualPanel(state), FitPanel(state)
+        self.runs_panel, self.code_panel = RunsPanel(state), CodePanel(state)
+        self._tabs = [self.data_panel, self.typical_panel, self.fit_panel]
+        self._tabs += [self.individual_panel, self.runs_panel, self.code_panel]
+        self._view = self._layout()
+        state.watch(self._refit)
+        self._fitting.warm_up()
+
+    def _layout(self) -> VBox:
+        for panel in (self.controls, self.model_panel, self.error_panel):
+            panel.show()
+        side = VBox([self.model_panel.view, self.error_panel.view])
+        side.add_class("wb-side")
+        first = 0 if self._state.data is None else self._tabs.index(self.individual_panel)
+        self.tab = Tab(
+            [panel.view for panel in self._tabs], titles=[panel.title for panel in self._tabs], selected_index=first
+        )
+        self.tab.add_class("wb-main")
+        self._tabs[first].show()
+        self.tab.observe(lambda change: self._turn_to(change["new"]), "selected_index")
+        columns = Box([side, self.tab])
+        columns.add_class("wb-columns")
+        view = VBox([HTML(f"<style>{CSS}</style>", layout={"display": "none"}), self.controls.view, columns])
+        view.add_class("wb")
+        return view
+
+    def _turn_to(self, index: int | None) -> None:
+        for position, panel in enumerate(self._tabs):
+            if position == index:
+                panel.show()
+            else:
+                panel.hide()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        bundle = self._view._repr_mimebundle_(**options)
+        if isinstance(bundle, dict):
+            bundle["text/plain"] = repr(self)
+        return bundle
+
+    def __repr__(self) -> str:
+        data, runs = self._state.data, len(self._state.runs)
+        return f"<Workbench: {data.name if data else 'no data'}, {runs} run{'' if runs == 1 else 's'}>"
+
+    # -- what it holds -----------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> GroupedData | None:
+        """The data."""
+        return self._state.data
+
+    @data.setter
+    def data(self, data: GroupedData) -> None:
+        data.require_sound()
+        self._state.update(data=data, model=self._state.model or usual_model(data), refused=None)
+
+    @property
+    def model(self) -> Model | None:
+        """The model as it is stated: where the next fit starts."""
+        return self._state.model
+
+    @model.setter
+    def model(self, model: Model) -> None:
+        if not isinstance(model, Model):
+            raise ModelError(f"bench.model is a wb.Model(…), got {model!r}.")
+        self._state.update(model=model)
+
+    @property
+    def method(self) -> str:
+        """The method of estimation."""
+        return self._state.method
+
+    @method.setter
+    def method(self, method: str) -> None:
+        if method not in METHODS:
+            raise ModelError(f"method={method!r}; allowed are {', '.join(map(repr, METHODS))}.")
+        self._state.update(method=method)
+
+    @property
+    def fit(self) -> FitResult | None:
+        """The fit that is shown."""
+        return self._state.fit
+
+    @fit.setter
+    def fit(self, fit: FitResult) -> None:
+        run = self._state.runs.find(fit)
+        if run is None:
+            runs = self._state.runs.add(fit.model, fit)
+            self._state.update(runs=runs)
+            run = runs[-1]
+        self._state.restore(run)
+
+    @property
+    def runs(self) -> Runs:
+        """All fits of the session."""
+        return self._state.runs
+
+    @property
+    def code(self) -> str:
+        """The cell that reproduces what is shown."""
+        return self._state.code
+
+    # -- what it does ------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Fit, in the background; `wait` for it, or go on. A fit that is running is given up."""
+        state = self._state
+        if state.data is None or state.model is None:
+            raise ModelError("There is nothing to fit yet: load data first.")
+        self._fitting.start(state.model, state.data, state.method)
+
+    def cancel(self) -> None:
+        """Stop the fit at the best values found so far."""
+        self._fitting.cancel()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until nothing is running any more.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds.
+
+        Returns
+        -------
+        bool
+            False if something still runs after `timeout`.
+        """
+        return self._fitting.wait(timeout)
+
+    def restore(self, run: Run | int) -> None:
+        """Show a run again: its data, model, method and fit."""
+        self._state.restore(self._state.runs[run] if isinstance(run, int) else run)
+
+    def _statement(self) -> tuple[Any, ...]:
+        state = self._state
+        return (state.data, statement(state.model) if state.model else None, state.method)
+
+    def _refit(self, changed: frozenset[str]) -> None:
+        """Where the user wants it live, fit what is stated as soon as it changes; values alone are no change."""
+        if not changed & {"data", "model", "method", "live"}:
+            return
+        before, self._stated = self._stated, self._statement()
+        state = self._state
+        if not state.live or state.start is None or state.model is None or state.data is None:
+            return
+        if "live" in changed or (self._stated != before and not state.is_current):
+            self._fitting.start(state.model, state.data, state.method)

@@ -1,0 +1,280 @@
+"""Figures of responses over time and of the objective: marks are made once and updated in place.
+
+A logarithmic axis is drawn as log10 on a linear scale with labelled ticks, so that changing to it and back is an
+update too. Colours are CSS variables (`style.py`), so that figures follow the theme of JupyterLab.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from bqplot import Axis, Figure, Label, LinearScale, Lines, Mark, Scatter
+from numpy.typing import NDArray
+
+from workbench.data import GroupedData
+
+Array = NDArray[np.float64]
+
+OBSERVED, POPULATION, INDIVIDUAL = "var(--wb-observed)", "var(--wb-population)", "var(--wb-individual)"
+_GAP: Array = np.array([np.nan])
+_ORIGIN: Array = np.zeros(2)  # bqplot wants a mark to stand somewhere, even while it is not seen
+
+
+def ticks(low: float, high: float, count: int = 5, *, hours: bool = False) -> Array:
+    """Round values between two numbers, about `count` of them; in hours, parts and multiples of a day."""
+    if not (math.isfinite(low) and math.isfinite(high) and high > low):
+        return np.array([low])
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    steps = [power * m for m in (1, 2, 5, 10)]
+    if hours and 1.5 < rough < 100:
+        steps = [2, 4, 6, 12, 24, 48, 96, 168]
+    step = next((s for s in steps if s >= rough * 0.999), steps[-1])
+    return np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1) * step
+
+
+def log_ticks(low: float, high: float) -> Array:
+    """log10 of round values between two powers of ten: decades, and 2 and 5 between them where there are few."""
+    within = range(math.floor(low), math.ceil(high) + 1)
+    if high - low > 6:
+        every = math.ceil((high - low) / 6)
+        return np.array([p for p in within if p % every == 0 and low <= p <= high], dtype=float)
+    digits = (1,) if high - low > 3 else (1, 2, 5) if high - low < 1.5 else (1, 3)
+    exact = np.array([p + math.log10(d) for p in within for d in digits])
+    return exact[(exact >= low) & (exact <= high)]
+
+
+def joined(curves: Iterable[Array]) -> Array:
+    """Several curves as one, with gaps between them."""
+    parts = [part for curve in curves for part in (curve, _GAP)]
+    return np.concatenate(parts) if parts else _GAP
+
+
+def observations(data: GroupedData) -> tuple[list[Array], list[Array]]:
+    """Times and values of the observations of each subject."""
+    events = data.events
+    spans = [slice(*pair) for pair in zip(events.start[:-1], events.start[1:], strict=True)]
+    kept = [events.observed[span] for span in spans]
+    times = [events.time[span][seen] for span, seen in zip(spans, kept, strict=True)]
+    values = [events.dv[span][seen] for span, seen in zip(spans, kept, strict=True)]
+    return times, values
+
+
+def axis_title(data: GroupedData, role: str, fallback: str) -> str:
+    """Name and unit of a role's column."""
+    name = str(data.roles.get(role, fallback))
+    unit = data.units.get(role, "")
+    return f"{name} ({unit})" if unit else name
+
+
+class Plane:
+    """Scales and axes of time and response, shared by any number of figures.
+
+    The labels of the ticks are marks: bqplot forgets those of an axis when a figure is first drawn (its issue 1536).
+    """
+
+    def __init__(self, x_title: str = "", y_title: str = "", *, titled: bool = True) -> None:
+        self._titled = titled
+        self._logarithmic = False
+        self.x, self.y = LinearScale(allow_padding=False), LinearScale(allow_padding=False)
+        self.scales = {"x": self.x, "y": self.y}
+        common = {"grid_lines": "solid", "grid_color": "var(--wb-grid)", "color": "var(--wb-axis)"}
+        self.x_axis = Axis(scale=self.x, side="bottom", label=x_title, label_offset="2.6em", **common)
+        self.y_axis = Axis(scale=self.y, side="left", label=y_title, label_offset="3.4em", **common)
+        label = {"x": [], "y": [], "text": [], "scales": self.scales, "colors": ["var(--wb-soft)"]}
+        label |= {"default_size": 10.5, "font_weight": "normal", "apply_clip": False}
+        self._x_labels = Label(align="middle", y_offset=13, **label)
+        self._y_labels = Label(align="end", x_offset=-5, y_offset=4, **label)
+
+    def set_range(self, x: tuple[float, float], y: tuple[float, float], x_ticks: Array, y_ticks: Array) -> None:
+        """Set what the axes span and where their ticks are."""
+        with self.x.hold_sync(), self.y.hold_sync():
+            (self.x.min, self.x.max), (self.y.min, self.y.max) = x, y
+        self.x_axis.tick_values, self.y_axis.tick_values = x_ticks, y_ticks
+        y_texts = 10.0**y_ticks if self._logarithmic else y_ticks
+        with self._x_labels.hold_sync():
+            self._x_labels.x, self._x_labels.y = x_ticks, np.full(len(x_ticks), y[0])
+            self._x_labels.text = [f"{value:.6g}" for value in x_ticks]
+        with self._y_labels.hold_sync():
+            self._y_labels.x, self._y_labels.y = np.full(len(y_ticks), x[0]), y_ticks
+            self._y_labels.text = [f"{value:.6g}" for value in y_texts]
+
+    def cover(self, data: GroupedData, logarithmic: bool) -> None:
+        """Set the ranges to what was observed; they stay while curves move."""
+        values = np.concatenate(observations(data)[1])
+        time = data.events.time
+        low, high = float(time.min()), float(time.max())
+        if 0 < low < 0.3 * high:
+            low = 0.0
+        pad = 0.02 * (high - low or 1.0)
+        self._logarithmic = logarithmic and bool((values > 0).any())
+        if self._logarithmic:
+            bottom, top = (float(np.log10(v)) for v in (values[values > 0].min(), values.max()))
+            margin = 0.06 * (top - bottom or 1.0)
+            bottom, top = bottom - margin, top + margin
+            y_ticks = log_ticks(bottom, top)
+        else:
+            bottom, top = float(values.min()), float(values.max())
+            bottom = min(bottom, 0.0) if bottom < 0.4 * top else bottom - 0.06 * (top - bottom)
+            top += 0.06 * (top - bottom or 1.0)
+            y_ticks = ticks(bottom, top, 5 if self._titled else 3)
+        hours = data.units.get("time", "").lower() in ("h", "hour", "hours")
+        x_ticks = ticks(low, high, 7 if self._titled else 3, hours=hours)
+        self.set_range((low - pad, high + pad), (bottom, top), x_ticks, y_ticks)
+        if self._titled:
+            self.x_axis.label = axis_title(data, "time", "time")
+            self.y_axis.label = axis_title(data, "response", "response")
+
+    def heights(self, values: Array) -> Array:
+        """Where values of the response stand on the y axis; a gap where they stand nowhere."""
+        if not self._logarithmic:
+            return values
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(values > 0, np.log10(values), np.nan)
+
+    def points(self, color: str = OBSERVED, size: int = 20) -> Scatter:
+        """A mark for observations."""
+        return Scatter(
+            x=_ORIGIN,
+            y=_ORIGIN,
+            visible=False,
+            scales=self.scales,
+            colors=[color],
+            default_size=size,
+            stroke="var(--wb-paper)",
+            stroke_width=0.8,
+        )
+
+    def line(self, color: str, width: float, style: str = "solid", opacity: float = 1.0) -> Lines:
+        """A mark for curves."""
+        return Lines(
+            x=_ORIGIN,
+            y=_ORIGIN,
+            visible=False,
+            scales=self.scales,
+            colors=[color],
+            stroke_width=width,
+            line_style=style,
+            opacities=[opacity],
+        )
+
+    def figure(self, marks: Sequence[Mark], height: int, margin: tuple[int, int, int, int]) -> Figure:
+        """A figure of marks on these axes; `margin` is top, right, bottom, left."""
+        figure = Figure(
+            marks=[*marks, self._x_labels, self._y_labels],
+            axes=[self.x_axis, self.y_axis],
+            fig_margin=dict(zip(("top", "right", "bottom", "left"), margin, strict=True)),
+            animation_duration=0,
+            padding_y=0.0,
+            display_toolbar=False,
+        )
+        figure.layout.width, figure.layout.height, figure.layout.min_width = "auto", f"{height}px", "0"
+        return figure
+
+
+def put(mark: Lines | Scatter, x: Array | None, y: Array | None) -> None:
+    """Move a mark, in one message; hide it where there is nothing to draw (the browser fails on a line of gaps)."""
+    drawn = x is not None and y is not None
+    if x is not None and y is not None:
+        finite = np.flatnonzero(np.isfinite(y))
+        if isinstance(mark, Scatter):
+            x, y = x[finite], y[finite]
+        elif len(finite):
+            x, y = x[: finite[-1] + 1], y[: finite[-1] + 1]
+        drawn = len(finite) > 0
+    with mark.hold_sync():
+        if drawn:
+            mark.x, mark.y = x, y
+        mark.visible = drawn
+
+
+class Overlay:
+    """All subjects in one figure: observations, joined by lines or under typical curves.
+
+    Of very many subjects `MOST` are drawn, evenly chosen: the browser makes an element of every point.
+    """
+
+    MOST = 150
+
+    def __init__(self, *, joined_observations: bool, height: int = 400):
+        self._plane = Plane()
+        self._joined = joined_observations
+        color, width, opacity = (OBSERVED, 1.0, 0.45) if joined_observations else (POPULATION, 1.5, 0.8)
+        self._lines = self._plane.line(color, width, opacity=opacity)
+        self._points = self._plane.points()
+        marks = [self._lines, self._points] if joined_observations else [self._points, self._lines]
+        self.view = self._plane.figure(marks, height, (12, 14, 46, 58))
+
+    def show_data(self, data: GroupedData, logarithmic: bool) -> None:
+        """Draw the observations."""
+        self._plane.cover(data, logarithmic)
+        times, values = (self._drawn(parts) for parts in observations(data))
+        put(self._points, np.concatenate(times), self._plane.heights(np.concatenate(values)))
+        if self._joined:
+            put(self._lines, joined(times), self._plane.heights(joined(values)))
+
+    def show_curves(self, times: Sequence[Array], values: Sequence[Array] | None) -> None:
+        """Draw a curve for each subject; None for no curves."""
+        if values is None:
+            put(self._lines, None, None)
+        else:
+            put(self._lines, joined(self._drawn(times)), self._plane.heights(joined(self._drawn(values))))
+
+    def _drawn(self, parts: Sequence[Array]) -> list[Array]:
+        every = math.ceil(len(parts) / self.MOST)
+        return list(parts[::every])
+
+
+class Cell:
+    """One subject of a trellis."""
+
+    def __init__(self, plane: Plane):
+        self._plane = plane
+        self._population = plane.line(POPULATION, 1.4, "dashed")
+        self._individual = plane.line(INDIVIDUAL, 1.9)
+        self._points = plane.points()
+        marks = [self._population, self._individual, self._points]
+        self.view = plane.figure(marks, 150, (25, 6, 20, 30))
+        self.view.title_style = {"font-size": "11.5px", "font-weight": "600", "fill": "var(--wb-ink)"}
+
+    def show_data(self, label: str, times: Array, values: Array) -> None:
+        """Draw the observations of a subject."""
+        if self.view.title != label:
+            self.view.title = label
+        put(self._points, times, self._plane.heights(values))
+
+    def show_curves(self, times: Array | None, population: Array | None, individual: Array | None) -> None:
+        """Draw the curves of a subject; None for no curve."""
+        for mark, values in ((self._population, population), (self._individual, individual)):
+            put(mark, times, None if values is None else self._plane.heights(values))
+
+
+class Trace:
+    """The objective by iteration."""
+
+    def __init__(self, height: int = 180):
+        self._plane = Plane("iteration", "OFV")
+        self._line = self._plane.line(INDIVIDUAL, 1.8)
+        self._points = self._plane.points(INDIVIDUAL, 14)
+        self.view = self._plane.figure([self._line, self._points], height, (10, 14, 44, 62))
+
+    def show(self, trace: Sequence[tuple[int, float]]) -> None:
+        """Draw iterations and their objective; a start far above the rest is cut off."""
+        if not trace:
+            put(self._line, None, None)
+            put(self._points, None, None)
+            return
+        at, ofv = (np.array(column, dtype=float) for column in zip(*trace, strict=True))
+        finite = ofv[np.isfinite(ofv)]
+        low = float(finite.min()) if len(finite) else 0.0
+        high = float(finite.max()) if len(finite) else 1.0
+        if len(finite) > 4:
+            high = min(high, low + 12 * (float(np.median(finite)) - low) + 1.0)
+        pad = 0.08 * (high - low or 1.0)
+        span, last = (low - pad, high + pad), max(at[-1], 5.0)
+        x_ticks = np.unique(np.round(ticks(0, last, 6)))
+        self._plane.set_range((-0.02 * last, 1.02 * last), span, x_ticks, ticks(*span, 4))
+        put(self._line, at, ofv)
+        put(self._points, at, ofv)

@@ -1,0 +1,239 @@
+"""The fit beside the interface: a worker thread computes, a pump thread shows, neither waits for the other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ipywidgets import IntText, jslink
+
+from workbench import engine
+from workbench.data import GroupedData
+from workbench.model import Model
+from workbench.results import FitResult, Progress, Status
+from workbench.ui.state import State, in_words
+
+INTERVAL = 0.1  # seconds between redraws: a person sees motion, the browser is not drowned
+_REPLAYED = 6  # a fit that took less than that many redraws is shown in as many steps
+_REPLAY_INTERVAL = 0.07
+
+
+class FrontEnd:
+    """How far the browser is: a number sent to it comes back when it has worked through all that was sent before.
+
+    Where there is no browser nothing comes back: after one time-out it is no longer waited for, until something does.
+    """
+
+    WINDOW = 2
+    TIMEOUT = 1.0
+
+    def __init__(self) -> None:
+        self._there, self._back = IntText(), IntText()
+        self._link = jslink((self._there, "value"), (self._back, "value"))
+        self._news = threading.Condition()
+        self._present = True
+        self._back.observe(self._returned, "value")
+
+    def _returned(self, change: Any) -> None:
+        with self._news:
+            self._present = True
+            self._news.notify_all()
+
+    def keep_pace(self) -> None:
+        """Return when the browser is at most `WINDOW` redraws behind."""
+        self._there.value += 1
+        with self._news:
+            if self._present:
+                self._present = self._news.wait_for(
+                    lambda: self._there.value - self._back.value < self.WINDOW, self.TIMEOUT
+                )
+
+
+class Job:
+    """Work in a thread; it reports snapshots and learns from the answer whether to stop."""
+
+    def __init__(self, work: Callable[[Callable[[Any], bool]], Any]):
+        self._work = work
+        self._lock = threading.Lock()
+        self._snapshots: deque[Any] = deque(maxlen=64)
+        self.stopped = False
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="workbench-fit", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the work to end at its next report."""
+        self.stopped = True
+
+    def latest(self) -> Any:
+        """The last snapshot; None before the first."""
+        with self._lock:
+            return self._snapshots[-1] if self._snapshots else None
+
+    def spread(self, count: int) -> list[Any]:
+        """At most `count` snapshots, evenly from the first to the last of those kept."""
+        with self._lock:
+            kept = list(self._snapshots)
+        if len(kept) <= count:
+            return kept
+        return [kept[round(i * (len(kept) - 1) / (count - 1))] for i in range(count)]
+
+    def _report(self, snapshot: Any) -> bool:
+        with self._lock:
+            self._snapshots.append(snapshot)
+        return self.stopped
+
+    def _run(self) -> None:
+        try:
+            self.result = self._work(self._report)
+        except BaseException as error:  # shown in the panel, whatever it is
+            self.error = error
+        finally:
+            self.done.set()
+
+
+@dataclass(frozen=True)
+class Request:
+    """A fit to be done."""
+
+    model: Model
+    data: GroupedData
+    method: str
+
+
+class Fitting:
+    """Does the fits of a session one after the other, the latest request first, and shows them as they go.
+
+    Its pump thread is the only one that changes the state while a fit runs (the user's own edits apart).
+    """
+
+    def __init__(self, state: State):
+        self._state = state
+        self._front_end = FrontEnd()
+        self._changed = threading.Condition()  # never held while the state is updated
+        self._request: Request | None = None
+        self._warming = False
+        self._job: Job | None = None
+        self._pump: threading.Thread | None = None
+        self._waiting = 0
+
+    # -- asked from outside ------------------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Have the kernels compiled in the background."""
+        with self._changed:
+            self._warming = not engine.is_warm()
+            if self._warming or not self._state.ready:
+                self._ensure_pump()
+
+    def start(self, model: Model, data: GroupedData, method: str) -> None:
+        """Fit, in the background; a fit that is running is given up."""
+        with self._changed:
+            self._request = Request(model, data, method)
+            if self._job is not None:
+                self._job.stop()
+            self._ensure_pump()
+
+    def cancel(self) -> None:
+        """Stop at the best point found."""
+        with self._changed:
+            self._request = None
+            job = self._job
+            if job is not None:
+                job.stop()
+        if job is not None and self._state.activity == "fitting":
+            self._state.update(activity="stopping")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until nothing is running any more; False if it still is after `timeout` seconds."""
+        with self._changed:
+            self._waiting += 1
+            try:
+                return self._changed.wait_for(lambda: self._pump is None, timeout)
+            finally:
+                self._waiting -= 1
+
+    # -- the pump ----------------------------------------------------------------------------------------------
+
+    def _ensure_pump(self) -> None:
+        if self._pump is None:
+            self._pump = threading.Thread(target=self._run, name="workbench-pump", daemon=True)
+            self._pump.start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                if not self._state.ready:
+                    self._prepare()
+                with self._changed:
+                    request, self._request = self._request, None
+                    if request is None:
+                        self._pump = None
+                        self._changed.notify_all()
+                        return
+                    work = _work(request)
+                    self._job = job = Job(work)
+                self._state.update(activity="fitting", problem="", progress=None)
+                job.start()
+                self._show(job)
+                self._finish(job, request)
+            except Exception as error:
+                self._state.update(activity="", progress=None, problem=in_words(error))
+
+    def _prepare(self) -> None:
+        job = Job(lambda report: engine.warm_up())
+        if not engine.is_warm():
+            self._state.update(activity="compiling")
+            job.start()
+            job.done.wait()
+        problem = in_words(job.error) if job.error else self._state.problem
+        self._state.update(ready=True, activity="", problem=problem)
+
+    def _show(self, job: Job) -> None:
+        """Redraw at most every `INTERVAL`, and no faster than the browser keeps up."""
+        redraws, last = 0, None
+        while not job.done.wait(INTERVAL):
+            latest = job.latest()
+            if latest is not last:
+                self._draw(latest)
+                redraws, last = redraws + 1, latest
+        if redraws < _REPLAYED and not job.stopped and job.error is None:
+            for snapshot in job.spread(_REPLAYED):
+                if self._waiting or job.stopped or self._request is not None:
+                    return
+                self._draw(snapshot)
+                time.sleep(_REPLAY_INTERVAL)
+
+    def _draw(self, progress: Progress) -> None:
+        self._state.update(progress=progress)
+        if not self._waiting:  # a cell that waits may be what keeps the browser's answers from us
+            self._front_end.keep_pace()
+
+    def _finish(self, job: Job, request: Request) -> None:
+        with self._changed:
+            self._job = None
+            superseded = self._request is not None
+        if job.error is not None:
+            self._state.update(activity="", progress=None, problem=in_words(job.error))
+            return
+        fit: FitResult = job.result
+        if superseded and fit.status is Status.stopped:
+            return
+        runs = self._state.runs.add(request.model, fit)
+        self._state.update(runs=runs, run=runs[-1], activity="", progress=None, problem="")
+
+
+def _work(request: Request) -> Callable[[Callable[[Any], bool]], FitResult]:
+    def work(report: Callable[[Any], bool]) -> FitResult:
+        return engine.fit(request.model, request.data, method=request.method, callback=report)  # type: ignore[arg-type]
+
+    return work

@@ -1,0 +1,45 @@
+"""Numbers and tables as HTML. Whatever comes from data or from the user is escaped here."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+
+
+def escaped(text: object) -> str:
+    """Text that a browser shows as it is."""
+    return html.escape(str(text), quote=True)
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number with so many significant digits; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value != 0 and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    text = f"{value:#.{digits}g}"
+    return text.removesuffix(".").replace("-", "−")
+
+
+def decimals(value: float, places: int) -> str:
+    """A number with so many decimals; a dash where there is none."""
+    return f"{value:.{places}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def rounded(value: float, digits: int) -> float:
+    """A number rounded to so many significant digits."""
+    return float(f"{value:.{digits}g}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds, or milliseconds where they are few."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table of cells that are text; every cell is escaped."""
+    top = "".join(f"<th>{escaped(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    rows_html = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wb-scroll"><table class="wb-table">{rows_html}</table></div>'

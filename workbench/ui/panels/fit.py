@@ -1,0 +1,172 @@
+"""Fit: method, Fit and Cancel; how the objective goes down; the estimates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, Widget
+
+from workbench.results import METHOD_TITLES, FitResult, Progress
+from workbench.ui import markup
+from workbench.ui.figures import Trace
+from workbench.ui.panels.panel import Panel, heading
+from workbench.ui.state import State
+
+_HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
+
+
+class FitControls(Panel):
+    """The bar at the top: what is at hand, Fit, Cancel, and one line that says what is going on."""
+
+    follows = frozenset({"data", "model", "start", "method", "live", "run", "progress", "activity", "problem", "ready"})
+
+    def __init__(self, state: State, fit: Callable[[], None], cancel: Callable[[], None]):
+        super().__init__(state)
+        self._fit, self._cancel = fit, cancel
+
+    def build(self) -> Sequence[Widget]:
+        """Make the widgets."""
+        handler = self.state.handler
+        self.summary = HTML()
+        self.summary.add_class("wb-summary")
+        self.method = Dropdown(
+            options=[(name.upper() if name != "pooled" else name, name) for name in ("focei", "foce", "fo", "pooled")],
+            description="Method", style={"description_width": "52px"},
+        )  # fmt: skip
+        self.fit = Button(description="Fit", icon="play", button_style="primary", tooltip="estimate the model")
+        self.cancel = Button(description="Cancel", icon="stop", tooltip="stop at the best values found so far")
+        self.live = Checkbox(
+            description="Auto-refit", indent=False, layout={"width": "auto"},
+            tooltip="fit again whenever structure, random effects, error, method or data change",
+        )  # fmt: skip
+        actions = Box([self.method, self.fit, self.cancel, self.live])
+        actions.add_class("wb-actions")
+        head = Box([self.summary, actions])
+        head.add_class("wb-head")
+        self.status = HTML()
+        self.method.observe(handler(lambda change: self.state.update(method=change["new"])), "value")
+        self.live.observe(handler(lambda change: self.state.update(live=change["new"])), "value")
+        self.fit.on_click(handler(lambda _: self._fit()))
+        self.cancel.on_click(handler(lambda _: self._cancel()))
+        return [head, self.status]
+
+    def render(self, changed: frozenset[str]) -> None:
+        """Show the bar."""
+        state = self.state
+        if "data" in changed:
+            self.summary.value = _summary(state.data)
+        self.method.value = state.method
+        self.method.tooltip = METHOD_TITLES.get(state.method, state.method)
+        self.live.value = state.live
+        self.fit.disabled = state.data is None or state.model is None
+        self.cancel.disabled = state.activity != "fitting"
+        kind, text = self._sentence()
+        self.status.value = f"<div class='wb-status {kind}' role='status'><div>{text}</div></div>"
+
+    def _sentence(self) -> tuple[str, str]:
+        """Kind and HTML of the status line."""
+        state = self.state
+        if state.activity == "compiling":
+            return "busy", "Compiling, the first time only: this takes some seconds. What you do meanwhile is not lost."
+        if state.activity in ("fitting", "stopping"):
+            what = "Stopping" if state.activity == "stopping" else "Fitting"
+            return "busy", f"{what} … {_progress(state.progress)}"
+        if state.problem:
+            return "bad", f"<pre>{markup.escaped(state.problem)}</pre>"
+        if state.data is None:
+            return "", "Upload data or choose an example in the Data panel."
+        if state.run is None:
+            return "", "Check the initial values against the data, then press Fit."
+        fit = state.run.fit
+        kind = "good" if fit.status.ok and not fit.message else "fair"
+        head = f"<b>Run {state.run.number}</b> · OFV <b>{markup.decimals(fit.ofv, 3)}</b>"
+        tail = f"{len(fit.trace) - 1} iterations · {markup.duration(fit.seconds)}"
+        changed = "" if state.is_current and state.method == fit.method else " The model has changed since."
+        words = markup.escaped(" ".join(filter(None, (fit.status.value, fit.message))))
+        return kind, f"{head} · {tail} — {words}{changed}"
+
+
+def _progress(progress: Progress | None) -> str:
+    if progress is None:
+        return ""
+    return (
+        f"iteration {progress.iteration} · OFV {markup.decimals(progress.ofv, 3)} · {markup.duration(progress.seconds)}"
+    )
+
+
+def _summary(data: Any) -> str:
+    if data is None:
+        return "<b>Workbench</b>"
+    events = data.events
+    counts = f"{len(events.subjects)} subjects · {int(events.observed.sum())} observations"
+    return f"<b>{markup.escaped(data.name)}</b><span>{counts}</span>"
+
+
+class FitPanel(Panel):
+    """The objective by iteration and the table of estimates, both live."""
+
+    title = "Fit"
+    follows = frozenset({"run", "progress", "activity"})
+
+    def build(self) -> Sequence[Widget]:
+        """Make the widgets."""
+        self.criteria = HTML()
+        self.trace = Trace()
+        self.estimates = HTML()
+        self._points: list[tuple[int, float]] = []
+        return [self.criteria, self.estimates, heading("Objective by iteration"), self.trace.view]
+
+    def render(self, changed: frozenset[str]) -> None:
+        """Show the running fit, or the shown one."""
+        progress, fit = self.state.progress, self.state.fit
+        if progress is not None:
+            if self._points and self._points[-1][0] >= progress.iteration:
+                self._points = []
+            self._points.append((progress.iteration, progress.ofv))
+            self.trace.show(self._points)
+            self.criteria.value = f"<span class='wb-note'>Fitting … {_progress(progress)}</span>"
+            rows = [(name, markup.number(value), "", "", "", "") for name, value in progress.parameters.items()]
+            self.estimates.value = markup.table(_HEAD, rows)
+        elif fit is not None:
+            self._points = []
+            self.trace.show(fit.trace)
+            self.criteria.value = _criteria(fit)
+            self.estimates.value = markup.table(_HEAD, _estimates(fit)) + _footnote(fit)
+        else:
+            self.trace.show(())
+            self.criteria.value = "<span class='wb-note'>Nothing has been fitted yet.</span>"
+            self.estimates.value = markup.table(_HEAD, [])
+
+
+def _criteria(fit: FitResult) -> str:
+    values = zip(("OFV", "−2LL", "AIC", "BIC"), fit.criteria, strict=True)
+    cells = " · ".join(f"{name} <b>{markup.decimals(value, 3 if name == 'OFV' else 2)}</b>" for name, value in values)
+    title = METHOD_TITLES.get(fit.method, fit.method)
+    return (
+        f"{cells}<br><span class='wb-note'>{markup.escaped(fit.model.structure.title)}, {markup.escaped(title)}</span>"
+    )
+
+
+def _estimates(fit: FitResult) -> list[tuple[str, ...]]:
+    shrinkage = fit.shrinkage["sd"]
+    rows = []
+    for e in fit.parameters:
+        known = math.isfinite(e.se)
+        shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan
+        rows.append(
+            (
+                e.name,
+                markup.number(e.value),
+                "fixed" if e.fixed else markup.number(e.se, 3),
+                markup.decimals(abs(100 * e.se / e.value), 1) if known and e.value else "",
+                f"{markup.number(e.lower, 3)} … {markup.number(e.upper, 3)}" if known else "",
+                markup.decimals(shrunk, 1) if math.isfinite(shrunk) else "",
+            )
+        )
+    return rows
+
+
+def _footnote(fit: FitResult) -> str:
+    return f"<p class='wb-note'>No standard errors: {markup.escaped(fit.se_reason)}</p>" if fit.se_reason else ""
