@@ -19,6 +19,7 @@ Ints = NDArray[np.int64]
 
 _CLOCK = r"(\d{1,3}):(\d{2})(?::(\d{2}(?:\.\d*)?))?"
 _DATE = r"(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})"
+_WHOLE = 1e9
 _DATED = re.compile(rf"\s*{_DATE}(?:[ T]+{_CLOCK})?\s*")
 _CLOCKED = re.compile(rf"\s*{_CLOCK}\s*")
 
@@ -70,7 +71,7 @@ class Cells:
     def whole(self, column: str, expected: str, allowed: Callable[[Floats], Bools], mend: str = "") -> Ints:
         """The column as whole numbers that fulfil `allowed`; missing counts as 0, as in NONMEM."""
         values = self.numbers(column, expected, mend, missing=0.0)
-        wrong = ~((values % 1 == 0) & allowed(values))
+        wrong = ~((values % 1 == 0) & (np.abs(values) < _WHOLE) & allowed(values))
         self.refuse(wrong, column, expected, mend)
         return np.where(wrong, 0, values).astype(np.int64)
 

@@ -92,6 +92,8 @@ def table(findings: list[Finding]) -> pd.DataFrame:
 
 def examine(data: GroupedData) -> list[Finding]:
     """All findings, errors first."""
+    if not len(data._records.events.row):
+        return []
     findings = [*_dosing(data), *_times(data), *_responses(data), *_subjects(data), *_covariates(data)]
     return sorted(findings, key=lambda finding: finding.severity != "error")
 
@@ -307,6 +309,11 @@ def _covariates(data: GroupedData) -> Iterator[Finding]:
         labels = tuple(map(plain_label, data._frame.index[data._frame[name].isna()]))
         message = f"missing; filled by the rule {data.covariate_rule} where the subject has another value"
         yield Finding("missing covariate", "warning", message, labels, column=name, mend="fill_covariates")
+    for name in overview.index[overview["kind"] == "continuous"]:
+        infinite = np.isinf(data._frame[name].to_numpy(dtype=float, na_value=np.nan))
+        if infinite.any():
+            labels = tuple(map(plain_label, data._frame.index[infinite]))
+            yield Finding("infinite covariate", "warning", "no effect can be computed of it", labels, column=name)
     for name in overview.index[overview["kind"] == "categorical"]:
         levels = [level for level in overview.loc[name, "levels"] if isinstance(level, str)]
         alike = [level for level in levels if [x.strip().lower() for x in levels].count(level.strip().lower()) > 1]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import pandas as pd
 
@@ -81,7 +81,11 @@ def examples_folder() -> Path:
     raise DataError("the example files are not there: data/ of a source checkout, examples/data of an installation")
 
 
-def load_example(name: str | None = None) -> Any:
+@overload
+def load_example(name: None = None) -> pd.DataFrame: ...
+@overload
+def load_example(name: str) -> GroupedData: ...
+def load_example(name: str | None = None) -> GroupedData | pd.DataFrame:
     """An example data set; without a name, a DataFrame that lists them.
 
     Parameters
@@ -110,12 +114,4 @@ def _read(name: str, example: Example) -> GroupedData:
     data = read_data(examples_folder() / f"{name}.csv", roles=example.roles, name=name)
     # The units are known to be sound (a test holds it), so that loading an example does not wait for pint.
     units = {key: unit for key, unit in example.units.items() if key in data.roles or key in data.frame.columns}
-    made = data.typed(data._frame, units)
-    return replace_history(made, Step("wb.load_example", (name,)))
-
-
-def replace_history(data: GroupedData, step: Step) -> GroupedData:
-    """The same data as made by one step."""
-    made = replace(data, history=(step,))
-    made.__dict__["_records"] = data._records
-    return made
+    return data._same_records(_units=units, history=(Step("wb.load_example", (name,)),))

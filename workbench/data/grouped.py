@@ -68,7 +68,6 @@ class GroupedData:
     _frame: pd.DataFrame
     _roles: dict[str, Any]
     _units: dict[str, str]
-    _dose_time: float | str = 0.0
     _allow: frozenset[str] = field(default=frozenset())
 
     # ---- what was read -----------------------------------------------------------------------------------
@@ -90,7 +89,7 @@ class GroupedData:
 
     @cached_property
     def _records(self) -> Records:
-        return derive(self._frame, self._roles, self._dose_time)
+        return derive(self._frame, self._roles)
 
     @cached_property
     def _findings(self) -> list[doctor.Finding]:
@@ -177,6 +176,14 @@ class GroupedData:
         for name in names:
             values = pd.Series(self._frame[name].to_numpy()[events.row])
             values = _between(values, events, self.covariate_rule)
+            numeric = pd.api.types.is_numeric_dtype(values.dtype)
+            infinite = (
+                np.isinf(values.to_numpy(dtype=float, na_value=np.nan)) if numeric else np.zeros(len(values), bool)
+            )
+            rows = map(plain_label, self._frame.index[np.unique(events.row[infinite])])
+            faults += [
+                Fault("the value is infinite", row, name, mend="give a number, or leave it empty") for row in rows
+            ]
             empty = np.unique(events.subject[values.isna().to_numpy()])
             mend = "data.mend('fill_covariates'), or exclude the subject"
             faults += [Fault("the subject has no value", None, name, events.subjects[i], mend) for i in empty]
@@ -245,7 +252,8 @@ class GroupedData:
     def convert(self, **new_units: str) -> GroupedData:
         """Convert columns to other units, for example ``convert(time="day", response="ug/L")``.
 
-        What is counted in the same unit goes along: intervals, durations and rates with time, rates with amount.
+        What is counted in the same unit goes along: intervals, durations and rates with time, rates with amount,
+        limits with the response.
         """
         frame, given = self._frame, dict(self._units)
         if "amount" in new_units and "amount" not in given and "dose" in given:
@@ -262,11 +270,8 @@ class GroupedData:
             given |= {key: given["time"] for key in ("interval", "duration") if key in given}
         if "rate" in given and {"time", "amount"} & new_units.keys() and {"time", "amount"} <= given.keys():
             given["rate"] = f"({given['amount']})/({given['time']})"
-        roles = dict(self._roles)
-        if "time" in new_units and self._records.notes and "date" in roles:
-            roles["ignore"] = (*roles["ignore"], roles.pop("date"))
         step = Step("convert", (), tuple(new_units.items()))
-        return self._with(step, _frame=frame, _units=units.checked(given, roles), _roles=roles)
+        return self._with(step, _frame=frame, _units=units.checked(given, self._roles))
 
     def with_units(self, **stated: str) -> GroupedData:
         """State units: ``with_units(time="h", response="mg/L")``. Numbers stay as they are."""
@@ -299,7 +304,7 @@ class GroupedData:
     def hash(self) -> str:
         """Identifies the content: equal numbers, labels, roles, units and rules give equal hashes."""
         digest = hashlib.sha256()
-        head = (sorted(self._roles.items()), sorted(self._units.items()), self.covariate_rule, str(self._dose_time),
+        head = (sorted(self._roles.items()), sorted(self._units.items()), self.covariate_rule,
                 tuple(self._frame.columns))  # fmt: skip
         digest.update(repr(head).encode("utf-8", "surrogatepass"))
         for column in self._frame.columns:
@@ -332,9 +337,9 @@ class GroupedData:
 
     # ---- inside ------------------------------------------------------------------------------------------
 
-    def typed(self, frame: pd.DataFrame, units: dict[str, str]) -> GroupedData:
-        """The same rows with numbers where text stood for them; the records are the same."""
-        made = replace(self, _frame=frame, _units=units)
+    def _same_records(self, **changes: Any) -> GroupedData:
+        """Changes that leave the records what they are, so that they need not be derived again."""
+        made = replace(self, **changes)
         made.__dict__["_records"] = self._records
         return made
 
@@ -358,50 +363,14 @@ class GroupedData:
             raise DataError([Fault(f"there is no {what} {label!r}") for label in unknown], self.name)
 
     def _scaled(self, frame: pd.DataFrame, key: str, scale: float) -> pd.DataFrame:
-        roles = {"time": ("time", "interval", "duration"), "amount": ("amount", "rate")}.get(key, (key,))
-        if key == "time" and self._records.notes:
-            hours = np.full(len(frame), np.nan)
-            hours[self._records.events.row] = self._records.events.time
-            frame = frame.assign(**{self._roles["time"]: hours})
-        columns = [self._roles.get(role, role) for role in roles if role in self._roles or role in frame.columns]
-        changed = {column: frame[column].astype(float) * scale for column in columns}
-        if key == "time" and "rate" in self._roles:
-            rate = frame[self._roles["rate"]].astype(float)
-            changed[self._roles["rate"]] = rate.where(rate < 0, rate / scale)
-        if key == "amount" and "rate" in self._roles:
-            rate = frame[self._roles["rate"]].astype(float)
-            changed[self._roles["rate"]] = rate.where(rate < 0, rate * scale)
+        """The frame with a role or column multiplied, and with it what is counted in the same unit."""
+        along = {"time": ("time", "interval", "duration", "dose_time"), "response": ("response", "limit")}
+        columns = [self._roles[role] for role in along.get(key, (key,)) if role in self._roles]
+        changed = {column: frame[column].astype(float) * scale for column in columns or [key]}
+        if key in ("time", "amount") and "rate" in self._roles:
+            rate = frame[self._roles["rate"]].astype(float)  # the codes -1 and -2 are no rates
+            changed[self._roles["rate"]] = rate.where(rate < 0, rate / scale if key == "time" else rate * scale)
         return frame.assign(**changed)
-
-
-def build(
-    frame: pd.DataFrame,
-    roles: dict[str, Any],
-    *,
-    name: str,
-    step: Step,
-    unit: Mapping[str, str] | None = None,
-    covariate_rule: str = "nocb",
-    dose_time: float | str = 0.0,
-    allow: Iterable[str] = (),
-) -> GroupedData:
-    """Grouped data of a frame and its roles, not judged yet (see `GroupedData.require_sound`)."""
-    data = GroupedData(
-        name,
-        (step,),
-        checked_rule(covariate_rule),
-        frame,
-        roles,
-        dict(unit or {}),
-        dose_time if dose_time == "first" else float(dose_time),
-        frozenset(allow),
-    )
-    if not data._records.notes:
-        return data
-    note = "; ".join(part for part in (step.note, *data._records.notes) if part)
-    noted = replace(data, history=(replace(step, note=note),))
-    noted.__dict__["_records"] = data._records
-    return noted
 
 
 def number_columns(frame: pd.DataFrame, roles: Mapping[str, Any]) -> pd.DataFrame:

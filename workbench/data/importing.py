@@ -12,9 +12,10 @@ import pandas as pd
 
 from workbench.data import units as unit_tools
 from workbench.data.doctor import JUDGED
-from workbench.data.grouped import GroupedData, Name, Step, build, number_columns
+from workbench.data.grouped import GroupedData, Name, Step, checked_rule, number_columns
 from workbench.data.reading import Table, read_table
 from workbench.data.roles import resolve
+from workbench.data.tables import subject_codes
 from workbench.errors import DataError, Fault
 
 
@@ -44,9 +45,10 @@ def read_data(
     roles : mapping, optional
         Role to column, for example ``{"subject": "ID", "time": "TIME", "response": "DV", "amount": "AMT"}``. What is
         not stated is guessed from names and content; None as the column says that there is no such column. Roles:
-        subject, time, date, response, amount, dose (one dose per subject in a column beside the observations), evid,
-        mdv, compartment, rate, duration, additional, interval, steady_state, occasion, censor, limit, response_id;
-        covariates and ignore take several columns. Every other column is a covariate.
+        subject, time, date, response, amount, dose (one dose per subject in a column beside the observations),
+        dose_time (when, in such a column too), evid, mdv, compartment, rate, duration, additional, interval,
+        steady_state, occasion, censor, limit, response_id; covariates and ignore take several columns. Every other
+        column is a covariate.
     units : mapping, optional
         Role or column to unit, for example ``{"time": "h", "response": "mg/L", "amount": "mg", "WT": "kg"}``.
     na_values : iterable
@@ -58,9 +60,10 @@ def read_data(
     dose : float, optional
         One dose for every subject, where the table does not state it; becomes a column DOSE.
     dose_time : float or "first"
-        When such a dose, or that of a dose column, is given: a time, or each subject's first one.
+        When such a dose, or that of a dose column, is given: a time, or each subject's first one. Becomes a column.
     allow : iterable of str
-        Errors that are meant as they are: "negative time", "subject without dose", "subject without observation".
+        Errors that are meant as they are: "negative time", "subject without dose", "subject without observation",
+        "dose without amount". They become warnings.
     strict : bool
         False returns data that have errors which `GroupedData.check` lists, so that they can be mended; `events`
         raises until they are. Unreadable cells raise in any case.
@@ -96,12 +99,12 @@ def read_data(
     if "time" not in found:
         raise DataError(faults, table.name)
     step = _step(source, options, table.notes)
-    data = build(table.frame, found, name=table.name, step=step, covariate_rule=covariate_rule, dose_time=dose_time,
-                 allow=options["allow"])  # fmt: skip
+    allowed = frozenset(options["allow"])
+    data = GroupedData(table.name, (step,), checked_rule(covariate_rule), table.frame, found, {}, allowed)
     if faults or data._records.faults:
         errors = [f for finding in data._findings if finding.severity == "error" for f in finding.faults()]
         raise DataError([*faults, *data._records.faults, *errors], table.name)
-    data = data.typed(number_columns(table.frame, found), _units(units, data))
+    data = _settled(data, _units(units, data), dose_time)
     if strict:
         data.require_sound()
     return data
@@ -177,9 +180,37 @@ def _with_dose(table: Table, roles: Mapping[str, Any] | None, dose: float) -> tu
     return replace(table, frame=table.frame.assign(DOSE=float(dose))), stated | {"dose": "DOSE"}
 
 
+def _settled(data: GroupedData, units: dict[str, str], dose_time: float | str) -> GroupedData:
+    """Numbers where text stood for them, and hours for clock times, so that leaving out rows cannot shift them.
+
+    The clock times stay in an ignored column; a dose time becomes a column, for the same reason.
+    """
+    frame, roles, history = number_columns(data._frame, data._roles), dict(data._roles), data.history
+    records = data._records
+    if records.note:
+        time, kept = roles["time"], _new_name(frame, f"{roles['time']} as read")
+        frame = frame.assign(**{kept: frame[time], time: records.time})
+        roles["ignore"] = (*roles["ignore"], kept, *([roles.pop("date")] if "date" in roles else []))
+        notes = [part for part in (history[0].note, records.note) if part]
+        history = (replace(history[0], note="; ".join(notes)),)
+    data = data._same_records(_frame=frame, _roles=roles, _units=units, history=history)
+    if dose_time == 0 or "dose" not in roles or "dose_time" in roles:
+        return data
+    first = pd.Series(records.time).groupby(subject_codes(data)).transform("first").to_numpy()
+    column = _new_name(frame, "DOSE TIME")
+    frame = frame.assign(**{column: first if dose_time == "first" else float(dose_time)})
+    return replace(data, _frame=frame, _roles=roles | {"dose_time": column})
+
+
+def _new_name(frame: pd.DataFrame, name: str) -> str:
+    while name in frame.columns:
+        name += "'"
+    return name
+
+
 def _units(stated: Mapping[str, str] | None, data: GroupedData) -> dict[str, str]:
     """The stated units; hours where clock times were counted in hours."""
-    counted = data._records.notes != ()
+    counted = data._records.note != ""
     if counted and stated and stated.get("time", "h") not in ("h", "hour", "hours", "hr"):
         message = f"time has the unit {stated['time']!r}, but clock times and dates are counted in 'h'"
         raise DataError(Fault(message, mend='leave it out, and use data.convert(time="…")'), data.name)

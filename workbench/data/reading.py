@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import gzip
 import io
 import os
@@ -11,6 +12,8 @@ import warnings
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ MISSING = ("", ".", "NA", "N/A", "NaN", "nan", "NULL")
 
 _SEPARATORS = (",", ";", "\t", "|")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blank"}
-_COMMA_NUMBER = re.compile(r"\s*[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?\s*")
+_COMMA_NUMBER = re.compile(r"\s*[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _LISTED = 1000
 
 
@@ -69,7 +72,7 @@ def read_table(
     else:
         content, found = _bytes(source)
         table = _from_bytes(content, name or found, separator, decimal, encoding, sheet)
-    frame = _blank_missing(table.frame, na_values)
+    frame = _blank_missing(_plain_cells(table.frame), na_values)
     if not len(frame) and not table.faults:
         raise DataError(Fault("it has no rows", mend="a header line and one line per record are needed"), table.name)
     return Table(frame, table.name, table.faults, table.notes, table.unnamed)
@@ -121,9 +124,6 @@ def _from_frame(source: pd.DataFrame, name: str) -> Table:
     for column in columns:
         if isinstance(frame[column].dtype, pd.CategoricalDtype):
             frame[column] = frame[column].astype(object)
-        if frame[column].dtype == object:
-            cells = frame[column].map(lambda cell: cell if pd.api.types.is_scalar(cell) else str(cell))
-            frame[column] = cells.infer_objects()
     return Table(frame, name, tuple(faults), (), unnamed)
 
 
@@ -414,6 +414,31 @@ def _decimal_comma(frame: pd.DataFrame, faults: list[Fault]) -> tuple[pd.DataFra
     return frame.assign(**numbers), True
 
 
+def _plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of numbers, text, truth values or times; whatever else a cell holds becomes its text."""
+    changed: dict[str, Any] = {}
+    for column in frame.columns:
+        kind = frame[column].dtype
+        if pd.api.types.is_object_dtype(kind):
+            changed[column] = frame[column].map(_plain_cell).infer_objects()
+        elif kind.kind not in "biufmMO" or isinstance(kind, (pd.PeriodDtype, pd.IntervalDtype)):
+            changed[column] = frame[column].astype(str).where(frame[column].notna())
+    return frame.assign(**changed) if changed else frame
+
+
+def _plain_cell(cell: Any) -> Any:
+    if isinstance(cell, (str, float, bool, datetime.datetime, datetime.timedelta, np.number, np.bool_)):
+        return str(cell) if isinstance(cell, np.complexfloating) else cell
+    if cell is None or cell is pd.NA or cell is pd.NaT:
+        return None
+    if isinstance(cell, int) and abs(cell) < 2**1000:
+        return cell
+    try:
+        return float(cell) if isinstance(cell, (Decimal, Fraction)) else str(cell)
+    except (OverflowError, ValueError):
+        return str(cell)
+
+
 def _blank_missing(frame: pd.DataFrame, na_values: Iterable[Any]) -> pd.DataFrame:
     """Blank the cells that hold a missing token; numbers among the tokens match numbers."""
     tokens = {str(token).strip() for token in ([na_values] if isinstance(na_values, (str, float, int)) else na_values)}
@@ -422,14 +447,17 @@ def _blank_missing(frame: pd.DataFrame, na_values: Iterable[Any]) -> pd.DataFram
     blanked: dict[str, Any] = {}
     for column in frame.columns:
         values = frame[column]
-        if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype):
-            continue
-        if pd.api.types.is_numeric_dtype(values.dtype):
-            hit = values.isin(numbers) if numbers else None
-        elif values.dtype == object or isinstance(values.dtype, pd.StringDtype):
+        if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
             hit = values.map(lambda cell: isinstance(cell, str) and cell.strip() in words).astype(bool)
-        else:
-            hit = None
-        if hit is not None and hit.any():
-            blanked[column] = values.mask(hit)
+            if hit.any():
+                values = blanked[column] = _numeric_again(values.mask(hit))
+        plain = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
+        if plain and numbers and values.isin(numbers).any():
+            blanked[column] = values.mask(values.isin(numbers))
     return frame.assign(**blanked) if blanked else frame
+
+
+def _numeric_again(values: pd.Series[Any]) -> pd.Series[Any]:
+    """A column that was text only for its missing tokens."""
+    numbers = pd.to_numeric(values.astype(object), errors="coerce")
+    return numbers if numbers.notna().equals(values.notna()) else values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,10 @@ class Records:
         Cells that cannot be read; their rows are not among the events.
     bad : bool array
         Rows of the frame with such a cell.
-    notes : tuple of str
+    time : float array
+        Time of each row of the frame.
+    note : str
+        Says so where these times are not the numbers of the time column.
     marks : dict
         Rows of the frame that the doctor has a word about, by the name of the finding.
     """
@@ -49,11 +53,12 @@ class Records:
     occasions: tuple[Any, ...]
     faults: tuple[Fault, ...] = ()
     bad: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
-    notes: tuple[str, ...] = ()
+    time: Floats = field(default_factory=lambda: np.zeros(0))
+    note: str = ""
     marks: Mapping[str, Bools] = field(default_factory=dict)
 
 
-def derive(frame: pd.DataFrame, roles: Mapping[str, Any], dose_time: float | str = 0.0) -> Records:
+def derive(frame: pd.DataFrame, roles: Mapping[str, Any]) -> Records:
     """Records of the frame; never raises for its cells, but lists what is wrong with them."""
     cells = Cells(frame)
     marks: dict[str, Bools] = {}
@@ -82,13 +87,13 @@ def derive(frame: pd.DataFrame, roles: Mapping[str, Any], dose_time: float | str
         "occasion": occasion, "censored": np.where(observed, censored, 0), "limit": np.where(observed, limit, np.nan),
         "row": np.arange(n), "subject": subject, "place": np.arange(n, dtype=float),
     }  # fmt: skip
-    once = _dose_column(cells, roles["dose"], subject) if "dose" in roles else None
+    once = _dose_column(cells, roles, subject) if "dose" in roles else None
     rows = {name: values[~cells.bad] for name, values in row.items()}
     rows = _sorted(_beside(rows, both[~cells.bad]), "place")
     rows = _implied_resets(rows, marks, n)
     marks["time goes back"] = _going_back(rows, n)
     if once is not None:
-        rows = _given_once(once, rows, dose_time)
+        rows = _given_once(*once, rows)
     if once is not None or marks["time goes back"].any():
         rows = _sorted(rows, "place", "time", "segment")
     events = Events(
@@ -98,7 +103,7 @@ def derive(frame: pd.DataFrame, roles: Mapping[str, Any], dose_time: float | str
             "row", "kind", "additional", "steady_state", "compartment", "response", "occasion", "censored")},
         **{name: rows[name] for name in ("time", "observed", "dv", "amount", "rate", "duration", "interval", "limit")},
     )  # fmt: skip
-    return Records(events, responses, occasions, tuple(cells.faults), cells.bad, (note,) if note else (), marks)
+    return Records(events, responses, occasions, tuple(cells.faults), cells.bad, time, note, marks)
 
 
 def _subjects(cells: Cells, roles: Mapping[str, Any]) -> tuple[Ints, tuple[Any, ...]]:
@@ -334,26 +339,33 @@ def _rows_of(rows: dict[str, Any], which: Bools, n: int) -> Bools:
     return found
 
 
-def _dose_column(cells: Cells, column: str, subject: Ints) -> Floats:
-    """The dose of each row's subject, from a column that repeats it beside the observations."""
-    amount = cells.numbers(column, "an amount, more than 0")
-    given = pd.Series(amount).groupby(subject).transform("first").to_numpy()
-    mend = "one dose per subject in this layout; several doses need rows of their own (role amount)"
-    cells.blame(
-        ~np.isnan(amount) & (amount != given), column,
-        lambda p: f"got {amount[p]:g}, but the dose of this subject is {given[p]:g}", mend,
-    )  # fmt: skip
-    cells.blame(given < 0, column, lambda p: f"got {amount[p]:g}, allowed: an amount, 0 or more")
-    return np.where(np.isnan(given), 0.0, given)
+def _dose_column(cells: Cells, roles: Mapping[str, Any], subject: Ints) -> tuple[Floats, Floats]:
+    """Amount and time of the one dose of each row's subject, from columns that repeat it beside the observations."""
+    found = []
+    for role in ("dose", "dose_time"):
+        if role not in roles:
+            found.append(np.zeros(len(subject)))
+            continue
+        values = cells.numbers(roles[role], "a number")
+        given = pd.Series(values).groupby(subject).transform("first").to_numpy()
+        cells.blame(
+            ~np.isnan(values) & (values != given), roles[role], partial(_differing, values, given),
+            "one dose per subject in this layout; several doses need rows of their own (role amount)",
+        )  # fmt: skip
+        found.append(np.where(np.isnan(given), 0.0, given))
+    cells.refuse(found[0] < 0, roles["dose"], "an amount, 0 or more")
+    return found[0], found[1]
 
 
-def _given_once(amount: Floats, rows: dict[str, Any], dose_time: float | str) -> dict[str, Any]:
+def _differing(values: Floats, given: Floats, p: int) -> str:
+    return f"got {values[p]:g}, but this subject has {given[p]:g} in another row"
+
+
+def _given_once(amount: Floats, time: Floats, rows: dict[str, Any]) -> dict[str, Any]:
     """A dose record for each subject, before its other records at the same time."""
     _, first = np.unique(rows["subject"], return_index=True)
     doses = _extra(rows, first, DOSE, 0)
     doses["place"] = np.full(len(first), -1.0)
-    doses["amount"] = amount[doses["row"]]
+    doses["amount"], doses["time"] = amount[doses["row"]], time[doses["row"]]
     doses["compartment"] = np.zeros(len(first), dtype=np.int64)
-    if dose_time != "first":
-        doses["time"] = np.full(len(first), float(dose_time))
     return _joined(doses, rows)

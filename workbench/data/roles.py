@@ -20,6 +20,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "response": ("dv", "conc", "concentration", "response", "y", "cp", "cobs", "obs", "observation", "value"),
     "amount": ("amt", "amount", "dose"),
     "dose": ("dose", "amt", "amount"),
+    "dose_time": (),
     "evid": ("evid",),
     "mdv": ("mdv",),
     "compartment": ("cmt", "compartment", "adm"),

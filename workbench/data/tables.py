@@ -52,7 +52,7 @@ def is_categorical(values: pd.Series[Any]) -> bool:
     if len(found) > 6:
         return False
     numbers = np.asarray(found, dtype=float)
-    return bool(len(numbers) > 0 and (numbers % 1 == 0).all() and (np.abs(numbers) <= 9).all())
+    return bool(len(numbers) > 0 and (np.abs(numbers) <= 9).all() and (numbers % 1 == 0).all())
 
 
 def covariate_table(data: GroupedData) -> pd.DataFrame:
@@ -94,6 +94,7 @@ def covariate_statistics(data: GroupedData) -> pd.DataFrame:
             row["counts"] = ", ".join(f"{plain_label(level)}: {n}" for level, n in counts.head(20).items())
         else:
             found = first.dropna().astype(float)
+            found = found[np.isfinite(found)]
             quantiles = found.quantile([0, 0.25, 0.5, 0.75, 1]) if len(found) else pd.Series(np.full(5, np.nan))
             row |= {"mean": found.mean(), "sd": found.std() if len(found) > 1 else np.nan}
             row |= dict(zip(("min", "q1", "median", "q3", "max"), quantiles, strict=True))
@@ -125,10 +126,8 @@ def subject_table(data: GroupedData) -> pd.DataFrame:
 
 
 def record_rows(data: GroupedData, which: NDArray[np.bool_]) -> pd.DataFrame:
-    """Rows of the frame that records come from, with the time of the records."""
-    events = data._records.events
-    rows = data._frame.iloc[events.row[which]]
-    return rows.assign(**{data._roles["time"]: events.time[which]}) if data._records.notes else rows.copy()
+    """Rows of the frame that records come from, in the order of the records."""
+    return data._frame.iloc[data._records.events.row[which]].copy()
 
 
 def dose_table(data: GroupedData) -> pd.DataFrame:
