@@ -346,21 +346,10 @@ def _started(model: wb.Model, name: str, value: float) -> wb.Model:
 
 
 def _assumed_absorption(data: wb.GroupedData) -> str:
-    """Judge the absorption by whether the response rises after the first dose, and say so.
+    """Judge the absorption by whether the response rises after the first dose, and say so."""
+    from workbench.model import rising_subjects
 
-    A subject counts if it was observed twice or more before its second dose.
-    """
-    import numpy as np
-
-    events = data.events
-    rising = counted = 0
-    for first, end in zip(events.start, events.start[1:], strict=False):
-        doses = np.flatnonzero(events.amount[first:end] > 0)
-        last = first + doses[1] if len(doses) > 1 else end
-        at = np.arange(first + doses[0], last) if len(doses) else np.arange(0)
-        response = events.dv[at][events.observed[at]]
-        counted += len(response) > 1
-        rising += len(response) > 1 and int(response.argmax()) > 0
+    rising, counted = rising_subjects(data)
     absorption = "first-order" if 2 * rising > counted else "none"
     why = f"the response rises after the dose in {rising} of {counted} subjects"
     if not counted:

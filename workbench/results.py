@@ -101,6 +101,8 @@ class FitResult:
     ----------
     model : Model
         The model at the estimates, ready to refit.
+    start : Model
+        The model as it was given to the fit: fitting it again gives the same digits.
     data : GroupedData
     method : str
     status : Status
@@ -132,6 +134,7 @@ class FitResult:
     """
 
     model: Model
+    start: Model
     data: GroupedData
     method: str
     status: Status
@@ -315,6 +318,14 @@ class FitResult:
                 return estimate
         raise FitError(f"No estimate is named {name!r}. There are {', '.join(e.name for e in self.parameters)}.")
 
+    def unit(self, name: str) -> str:
+        """Unit of a typical value or of the constant error, from the units of the data; empty where not known."""
+        from workbench.data import derived_unit
+
+        dimensions = {info.name: info.dimension for info in self.model.structure.info}
+        kind = "response" if name == "a" else dimensions.get(name, "")
+        return derived_unit(self.data.units, kind) if kind else ""
+
     def summary(self) -> str:
         """The fit in plain text."""
         return "\n".join([self._headline(), self._sentence(), "", _text_table(self._rows()), *self._footnotes()])
@@ -335,7 +346,7 @@ class FitResult:
 
     def _rows(self) -> list[tuple[str, ...]]:
         shrinkage = self.shrinkage["sd"]
-        rows: list[tuple[str, ...]] = [("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")]
+        rows: list[tuple[str, ...]] = [("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %", "unit")]
         for e in self.parameters:
             shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan
             known = math.isfinite(e.se)
@@ -349,9 +360,10 @@ class FitResult:
                     relative,
                     interval,
                     f"{shrunk:.1f}" if math.isfinite(shrunk) else "",
+                    self.unit(e.name),
                 )
             )
-        return rows
+        return rows if any(row[-1] for row in rows[1:]) else [row[:-1] for row in rows]
 
     def _footnotes(self) -> list[str]:
         return [f"\nStandard errors: {self.se_reason}"] if self.se_reason else []

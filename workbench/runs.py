@@ -31,14 +31,16 @@ class Run:
     ----------
     number : int
         Counted from 1.
-    model : Model
-        The model that the fit started from (`fit.model` holds the estimates).
     fit : FitResult
     """
 
     number: int
-    model: Model
     fit: FitResult
+
+    @property
+    def model(self) -> Model:
+        """The model that the fit started from (`fit.model` holds the estimates)."""
+        return self.fit.start
 
     @property
     def data(self) -> GroupedData:
@@ -73,17 +75,10 @@ class Runs:
 
     _runs: tuple[Run, ...] = ()
 
-    def add(self, model: Model, fit: FitResult) -> Runs:
-        """Runs with one more at the end.
-
-        Parameters
-        ----------
-        model : Model
-            The model that the fit started from.
-        fit : FitResult
-        """
+    def add(self, fit: FitResult) -> Runs:
+        """Runs with one more at the end."""
         number = self._runs[-1].number + 1 if self._runs else 1
-        return Runs((*self._runs, Run(number, model, fit)))
+        return Runs((*self._runs, Run(number, fit)))
 
     def find(self, fit: FitResult) -> Run | None:
         """The run of a fit, if it is one of these."""

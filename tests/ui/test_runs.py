@@ -13,7 +13,7 @@ def runs():
     data, made = wb.load_example("theophylline"), Runs()
     for error, method in ((wb.Constant(), "focei"), (wb.Combined2(), "focei"), (wb.Constant(), "foce")):
         model = wb.Model(wb.pk(absorption="first-order"), error=error)
-        made = made.add(model, wb.fit(model, data, method=method))
+        made = made.add(wb.fit(model, data, method=method))
     return made
 
 
@@ -25,7 +25,7 @@ def test_runs_are_numbered_and_found(runs):
 
 
 def test_adding_leaves_the_old_history(runs):
-    assert len(runs.add(runs[1].model, runs[1].fit)) == 4 and len(runs) == 3
+    assert len(runs.add(runs[1].fit)) == 4 and len(runs) == 3
 
 
 def test_the_table_compares_like_with_like(runs):

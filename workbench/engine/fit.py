@@ -99,7 +99,7 @@ def fit(
     """
     begun = time.perf_counter()
     _check_method(method)
-    model = initial_values(model, data)
+    given, model = model, initial_values(model, data)
     fitted = without_random_effects(model) if method == "pooled" else model
     problem = compile(fitted, data)
     _check_variances(problem, fitted, data)
@@ -139,7 +139,7 @@ def fit(
     elif status.ok and errors.flat:
         message += f" The data do not determine {errors.flat}."
     return _result(
-        model, data, method, target, best, status, message.strip(), errors, trace, time.perf_counter() - begun
+        given, model, data, method, target, best, status, message.strip(), errors, trace, time.perf_counter() - begun
     )
 
 
@@ -200,6 +200,7 @@ def _check_variances(problem: Problem, model: Model, data: GroupedData) -> None:
 
 
 def _result(
+    given: Model,
     model: Model,
     data: GroupedData,
     method: str,
@@ -224,6 +225,7 @@ def _result(
     parameters = _estimates(scale, best.x, errors.covariance)
     return FitResult(
         model=estimated,
+        start=given,
         data=data,
         method=method,
         status=status,

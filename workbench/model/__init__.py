@@ -4,6 +4,7 @@ from workbench.model.model import Block, Model
 from workbench.model.parameter import Effect, Parameter
 from workbench.model.residual import Combined, Combined2, Constant, Proportional, ResidualError
 from workbench.model.structure import PK, ParameterInfo, Structure, pk
+from workbench.model.usual import rising_subjects, usual_model
 
 __all__ = [
     "PK",
@@ -19,4 +20,6 @@ __all__ = [
     "ResidualError",
     "Structure",
     "pk",
+    "rising_subjects",
+    "usual_model",
 ]

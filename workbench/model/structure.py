@@ -17,13 +17,13 @@ class ParameterInfo:
     name : str
     meaning : str
         In words, for panels and reports.
-    unit : str
-        In terms of the units of the data: "time", "amount" and "response" stand for those.
+    dimension : {"clearance", "volume", "rate constant"}
+        Its unit follows from those of the data, see `workbench.data.derived_unit`.
     """
 
     name: str
     meaning: str
-    unit: str
+    dimension: Literal["clearance", "volume", "rate constant"]
 
 
 class Structure(Protocol):
@@ -45,11 +45,11 @@ class Structure(Protocol):
 Absorption = Literal["first-order"] | None
 Parameters = Literal["clearance", "rate"]
 
-_KA = ParameterInfo("ka", "absorption rate constant", "1/time")
-_V = ParameterInfo("V", "volume of distribution", "amount/response")
+_KA = ParameterInfo("ka", "absorption rate constant", "rate constant")
+_V = ParameterInfo("V", "volume of distribution", "volume")
 _DISPOSITION = {
-    "clearance": (ParameterInfo("CL", "clearance", "amount/response/time"), _V),
-    "rate": (ParameterInfo("k", "elimination rate constant", "1/time"), _V),
+    "clearance": (ParameterInfo("CL", "clearance", "clearance"), _V),
+    "rate": (ParameterInfo("k", "elimination rate constant", "rate constant"), _V),
 }
 
 

@@ -9,7 +9,7 @@ from ipywidgets import HTML, Box, Tab, VBox
 from workbench.data import GroupedData
 from workbench.engine.objective import METHODS
 from workbench.errors import ModelError
-from workbench.model import Model
+from workbench.model import Model, usual_model
 from workbench.results import FitResult
 from workbench.runs import Run, Runs
 from workbench.ui.job import Fitting
@@ -24,7 +24,7 @@ from workbench.ui.panels import (
     RunsPanel,
     TypicalPanel,
 )
-from workbench.ui.state import State, statement, usual_model
+from workbench.ui.state import State, statement
 from workbench.ui.style import CSS
 
 
@@ -68,6 +68,7 @@ class Workbench:
         self._tabs = [self.data_panel, self.typical_panel, self.fit_panel]
         self._tabs += [self.individual_panel, self.runs_panel, self.code_panel]
         self._view = self._layout()
+        state.watch(self._lock)
         state.watch(self._refit)
         self._fitting.warm_up()
 
@@ -149,7 +150,7 @@ class Workbench:
     def fit(self, fit: FitResult) -> None:
         run = self._state.runs.find(fit)
         if run is None:
-            runs = self._state.runs.add(fit.model, fit)
+            runs = self._state.runs.add(fit)
             self._state.update(runs=runs)
             run = runs[-1]
         self._state.restore(run)
@@ -171,6 +172,8 @@ class Workbench:
         state = self._state
         if state.data is None or state.model is None:
             raise ModelError("There is nothing to fit yet: load data first.")
+        if state.locked:
+            raise ModelError(state.locked)
         self._fitting.start(state.model, state.data, state.method)
 
     def cancel(self) -> None:
@@ -196,6 +199,15 @@ class Workbench:
         """Show a run again: its data, model, method and fit."""
         self._state.restore(self._state.runs[run] if isinstance(run, int) else run)
 
+    def _lock(self, changed: frozenset[str]) -> None:
+        """Cover what needs sound data while there are others to be mended."""
+        if "draft" not in changed:
+            return
+        for panel in (self.model_panel, self.error_panel, *self._tabs):
+            if panel not in (self.data_panel, self.code_panel):
+                change = panel.view.remove_class if self._state.draft is None else panel.view.add_class
+                change("wb-locked")
+
     def _statement(self) -> tuple[Any, ...]:
         state = self._state
         return (state.data, statement(state.model) if state.model else None, state.method)
@@ -206,7 +218,7 @@ class Workbench:
             return
         before, self._stated = self._stated, self._statement()
         state = self._state
-        if not state.live or state.start is None or state.model is None or state.data is None:
+        if not state.live or state.locked or state.start is None or state.model is None or state.data is None:
             return
         if "live" in changed or (self._stated != before and not state.is_current):
             self._fitting.start(state.model, state.data, state.method)

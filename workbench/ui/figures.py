@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from bqplot import Axis, Figure, Label, LinearScale, Lines, Mark, Scatter
@@ -32,7 +33,8 @@ def ticks(low: float, high: float, count: int = 5, *, hours: bool = False) -> Ar
     if hours and 1.5 < rough < 100:
         steps = [2, 4, 6, 12, 24, 48, 96, 168]
     step = next((s for s in steps if s >= rough * 0.999), steps[-1])
-    return np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1) * step
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return np.array([k * step for k in range(first, last + 1)])
 
 
 def log_ticks(low: float, high: float) -> Array:
@@ -62,11 +64,16 @@ def observations(data: GroupedData) -> tuple[list[Array], list[Array]]:
     return times, values
 
 
-def axis_title(data: GroupedData, role: str, fallback: str) -> str:
-    """Name and unit of a role's column."""
-    name = str(data.roles.get(role, fallback))
+def axis_title(data: GroupedData, role: str, fallback: str, name: str = "") -> str:
+    """Name (that of the role's column unless said) and unit of a role."""
+    name = name or str(data.roles.get(role, fallback))
     unit = data.units.get(role, "")
     return f"{name} ({unit})" if unit else name
+
+
+def in_hours(data: GroupedData) -> bool:
+    """Whether time is in hours, so that ticks stand at parts of a day."""
+    return data.units.get("time", "").lower() in ("h", "hour", "hours")
 
 
 class Plane:
@@ -83,28 +90,43 @@ class Plane:
         common = {"grid_lines": "solid", "grid_color": "var(--wb-grid)", "color": "var(--wb-axis)"}
         self.x_axis = Axis(scale=self.x, side="bottom", label=x_title, label_offset="2.6em", **common)
         self.y_axis = Axis(scale=self.y, side="left", label=y_title, label_offset="3.4em", **common)
-        label = {"x": [], "y": [], "text": [], "scales": self.scales, "colors": ["var(--wb-soft)"]}
+        label: dict[str, Any] = {"x": [], "y": [], "text": [], "scales": self.scales, "colors": ["var(--wb-soft)"]}
         label |= {"default_size": 10.5, "font_weight": "normal", "apply_clip": False}
         self._x_labels = Label(align="middle", y_offset=13, **label)
         self._y_labels = Label(align="end", x_offset=-5, y_offset=4, **label)
 
-    def set_range(self, x: tuple[float, float], y: tuple[float, float], x_ticks: Array, y_ticks: Array) -> None:
-        """Set what the axes span and where their ticks are."""
+    def set_range(
+        self,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        x_ticks: Array,
+        y_ticks: Array,
+        x_texts: Sequence[str] | None = None,
+        y_texts: Sequence[str] | None = None,
+    ) -> None:
+        """Set what the axes span, where their ticks are, and what they say: their numbers unless said."""
         with self.x.hold_sync(), self.y.hold_sync():
             (self.x.min, self.x.max), (self.y.min, self.y.max) = x, y
         self.x_axis.tick_values, self.y_axis.tick_values = x_ticks, y_ticks
-        y_texts = 10.0**y_ticks if self._logarithmic else y_ticks
+        y_values = 10.0**y_ticks if self._logarithmic else y_ticks
         with self._x_labels.hold_sync():
             self._x_labels.x, self._x_labels.y = x_ticks, np.full(len(x_ticks), y[0])
-            self._x_labels.text = [f"{value:.6g}" for value in x_ticks]
+            self._x_labels.text = x_texts or [f"{value:.6g}" for value in x_ticks]
         with self._y_labels.hold_sync():
             self._y_labels.x, self._y_labels.y = np.full(len(y_ticks), x[0]), y_ticks
-            self._y_labels.text = [f"{value:.6g}" for value in y_texts]
+            self._y_labels.text = y_texts or [f"{value:.6g}" for value in y_values]
 
     def cover(self, data: GroupedData, logarithmic: bool) -> None:
         """Set the ranges to what was observed; they stay while curves move."""
-        values = np.concatenate(observations(data)[1])
-        time = data.events.time
+        self.span(data.events.time, np.concatenate(observations(data)[1]), logarithmic, hours=in_hours(data))
+        if self._titled:
+            self.x_axis.label = axis_title(data, "time", "time")
+            self.y_axis.label = axis_title(data, "response", "response")
+
+    def span(self, time: Array, values: Array, logarithmic: bool, *, hours: bool = False) -> None:
+        """Set the ranges to times and values, of which there may be none."""
+        if not (len(time) and len(values)):
+            time = values = _ORIGIN
         low, high = float(time.min()), float(time.max())
         if 0 < low < 0.3 * high:
             low = 0.0
@@ -120,12 +142,8 @@ class Plane:
             bottom = min(bottom, 0.0) if bottom < 0.4 * top else bottom - 0.06 * (top - bottom)
             top += 0.06 * (top - bottom or 1.0)
             y_ticks = ticks(bottom, top, 5 if self._titled else 3)
-        hours = data.units.get("time", "").lower() in ("h", "hour", "hours")
         x_ticks = ticks(low, high, 7 if self._titled else 3, hours=hours)
         self.set_range((low - pad, high + pad), (bottom, top), x_ticks, y_ticks)
-        if self._titled:
-            self.x_axis.label = axis_title(data, "time", "time")
-            self.y_axis.label = axis_title(data, "response", "response")
 
     def heights(self, values: Array) -> Array:
         """Where values of the response stand on the y axis; a gap where they stand nowhere."""
@@ -193,7 +211,7 @@ def put(mark: Lines | Scatter, x: Array | None, y: Array | None) -> None:
 class Overlay:
     """All subjects in one figure: observations, joined by lines or under typical curves.
 
-    Of very many subjects `MOST` are drawn, evenly chosen: the browser makes an element of every point.
+    Of very many subjects `MOST` are drawn, chosen at random: the browser makes an element of every point.
     """
 
     MOST = 150
@@ -223,8 +241,16 @@ class Overlay:
             put(self._lines, joined(self._drawn(times)), self._plane.heights(joined(self._drawn(values))))
 
     def _drawn(self, parts: Sequence[Array]) -> list[Array]:
-        every = math.ceil(len(parts) / self.MOST)
-        return list(parts[::every])
+        if len(parts) <= self.MOST:
+            return list(parts)
+        chosen = np.random.default_rng(0).choice(len(parts), self.MOST, replace=False)
+        return [parts[i] for i in np.sort(chosen)]
+
+
+def drawn_of(data: GroupedData) -> str:
+    """How many subjects an `Overlay` shows, if not all."""
+    count = len(data.events.subjects)
+    return f"{Overlay.MOST} of {count} subjects drawn" if count > Overlay.MOST else ""
 
 
 class Cell:

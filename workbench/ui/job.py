@@ -18,7 +18,7 @@ from workbench.results import FitResult, Progress, Status
 from workbench.ui.state import State, in_words
 
 INTERVAL = 0.1  # seconds between redraws: a person sees motion, the browser is not drowned
-_REPLAYED = 6  # a fit that took less than that many redraws is shown in as many steps
+_REPLAYED = 6  # a fit that is done before the first redraw is shown in that many steps all the same
 _REPLAY_INTERVAL = 0.07
 
 
@@ -206,7 +206,8 @@ class Fitting:
             if latest is not last:
                 self._draw(latest)
                 redraws, last = redraws + 1, latest
-        if redraws < _REPLAYED and not job.stopped and job.error is None:
+        steady = job.error is None and not job.stopped and not self._state.live
+        if redraws == 0 and steady:
             for snapshot in job.spread(_REPLAYED):
                 if self._waiting or job.stopped or self._request is not None:
                     return
@@ -228,7 +229,7 @@ class Fitting:
         fit: FitResult = job.result
         if superseded and fit.status is Status.stopped:
             return
-        runs = self._state.runs.add(request.model, fit)
+        runs = self._state.runs.add(fit)
         self._state.update(runs=runs, run=runs[-1], activity="", progress=None, problem="")
 
 

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from workbench import engine
 from workbench.data import GroupedData
 from workbench.errors import DataError, ModelError, WorkbenchError
-from workbench.model import PK, Effect, Model, pk
+from workbench.model import PK, Effect, Model, usual_model
 from workbench.results import FitResult, Progress
 from workbench.runs import Run, Runs, cell
+from workbench.ui.file import File
 
 Array = NDArray[np.float64]
 Watcher = Callable[[frozenset[str]], None]
@@ -48,26 +49,13 @@ def statement(model: Model) -> Model:
     return model.with_error(type(model.error)()).with_correlate(blocks)
 
 
-def usual_model(data: GroupedData) -> Model:
-    """A model to begin with: one compartment, absorbed if most subjects' response rises after the first dose."""
-    events = data.events
-    rises = []
-    for first, end in zip(events.start[:-1], events.start[1:], strict=True):
-        doses = first + np.flatnonzero(events.amount[first:end] > 0)
-        last = doses[1] if len(doses) > 1 else end
-        response = events.dv[first:last][events.observed[first:last]]
-        if len(response) > 1:
-            rises.append(int(response.argmax()) > 0)
-    absorbed = len(rises) > 0 and 2 * sum(rises) > len(rises)
-    return Model(pk(compartments=1, absorption="first-order" if absorbed else None))
-
-
 def suited_model(model: Model | None, data: GroupedData) -> Model:
     """The statement of a model where it can be one of these data too, else the usual model."""
     usual = usual_model(data)
     if model is None or not set(model.columns) <= set(data.covariate_names):
         return usual
-    if isinstance(model.structure, PK) and model.structure.absorption != usual.structure.absorption:
+    mine, theirs = model.structure, usual.structure
+    if isinstance(mine, PK) and isinstance(theirs, PK) and mine.absorption != theirs.absorption:
         return usual
     return statement(model)
 
@@ -95,6 +83,10 @@ class State:
         The kernels are compiled.
     problem : str
         What went wrong last, in words.
+    draft : GroupedData or None
+        Data with errors, being mended; the others stay what they are until no error is left.
+    file : File or None
+        The file that draft, data, or the refusal come from.
     refused : DataError or None
         Why the last file was not taken.
     logarithmic : bool
@@ -117,6 +109,8 @@ class State:
             "activity",
             "ready",
             "problem",
+            "draft",
+            "file",
             "refused",
             "logarithmic",
             "start",
@@ -135,6 +129,8 @@ class State:
         self.activity = ""
         self.ready = engine.is_warm()
         self.problem = ""
+        self.draft: GroupedData | None = None
+        self.file: File | None = None
         self.refused: DataError | None = None
         self.logarithmic = False
         self.start: Model | None = None
@@ -158,11 +154,23 @@ class State:
     @property
     def code(self) -> str:
         """The cell that reproduces what is shown."""
+        if self.draft is not None:
+            return f"import workbench as wb\n\ndata = {self.draft.code()}\ndata.check()"
         if self.data is None or self.model is None:
             return "import workbench as wb\n"
         if self.run is not None and self.is_current and self.run.method == self.method:
             return self.run.code
         return cell(self.data, self.model, self.method)
+
+    @property
+    def locked(self) -> str:
+        """Why nothing can be fitted now; "" where nothing stands against it."""
+        if self.draft is None:
+            return ""
+        count = int((self.draft.check()["severity"] == "error").sum())
+        errors = "1 error" if count == 1 else f"{count} errors"
+        stays = f" Meanwhile {self.data.name}, its model and its fits are kept." if self.data is not None else ""
+        return f"{self.draft.name} has {errors} that must be mended first, in the Data panel.{stays}"
 
     def point(self) -> tuple[Model | None, Array | None]:
         """The model whose curves are to be drawn, and the random effects for the individual ones."""
@@ -205,6 +213,8 @@ class State:
         unknown = changes.keys() - self.FIELDS
         if unknown:
             raise AttributeError(f"no field {', '.join(sorted(unknown))}")
+        if "data" in changes:
+            changes = {"draft": None, "file": None, "refused": None, **changes}
         with self.lock:
             changed = {name for name, value in changes.items() if not _same(getattr(self, name), value)}
             for name in changed:
@@ -213,6 +223,30 @@ class State:
                 changed |= self._derive(keep_problem="problem" in changes)
             if changed:
                 self._render(frozenset(changed))
+
+    def take(self, data: GroupedData, file: File | None = None, *, edited: bool = False, problem: str = "") -> None:
+        """Show data: as a draft if they have errors, else with the stated model where that suits them.
+
+        Parameters
+        ----------
+        data : GroupedData
+        file : File, optional
+            Where they come from.
+        edited : bool
+            They are those shown, put in order: the model keeps its values.
+        problem : str
+            What to say about it.
+        """
+        try:
+            data.require_sound()
+        except DataError:
+            self.update(draft=data, file=file, refused=None, problem=problem)
+            return
+        known = self.data is not None and (edited or self.data.hash == data.hash)
+        if not (known and self.model is not None and set(self.model.columns) <= set(data.covariate_names)):
+            self.update(data=data, file=file, model=suited_model(self.model, data), problem=problem)
+        else:
+            self.update(data=data, file=file, problem=problem)
 
     def restore(self, run: Run) -> None:
         """Show a run again: its data, model, method and fit."""

@@ -11,12 +11,15 @@ CSS = """
   --wb-grid: var(--jp-border-color3); --wb-axis: var(--jp-border-color1); --wb-line: var(--jp-border-color2);
   --bq-content-font-color: var(--wb-soft); --bq-mainheading-fill: var(--wb-ink); --bq-axislabel-fill: var(--wb-soft);
   --bq-axis-tick-text-fill: var(--wb-soft);
+  --wb-q0: #0072b2; --wb-q1: #e69f00; --wb-q2: #009e73; --wb-q3: #cc79a7; --wb-q4: #56b4e9; --wb-q5: #d55e00;
+  --wb-q6: #8c6bb1; --wb-s0: #7fcdbb; --wb-s1: #2fa4c0; --wb-s2: #2c6fb0; --wb-s3: #253494; --wb-bad: #cc3311;
   --jp-widgets-margin: 2px; --jp-widgets-inline-height: 26px; --jp-widgets-horizontal-tab-width: auto;
   container-type: inline-size; font-size: 13px; color: var(--wb-ink); overflow: hidden; padding: 2px 2px 6px;
 }
 [data-jp-theme-light='false'] .wb {
   --wb-observed: #5aa9e6; --wb-individual: #f28e2b; --wb-population: #b5b5b5;
-  --wb-grid: var(--jp-layout-color3); --wb-axis: var(--jp-layout-color3);
+  --wb-grid: var(--jp-layout-color2); --wb-axis: var(--jp-layout-color3);
+  --wb-q0: #4393d5; --wb-s0: #4a6fd0; --wb-s1: #35a7d0; --wb-s2: #6fd3b2; --wb-s3: #edf5a0; --wb-bad: #ee7766;
   --jp-widgets-dropdown-arrow: url("data:image/svg+xml,ARROW");
 }
 .wb .widget-html-content { line-height: 1.45; }
@@ -31,7 +34,8 @@ CSS = """
 .wb-actions button { width: 84px; }
 .wb-status { border: 1px solid var(--wb-line); border-left: 4px solid var(--wb-line); border-radius: 3px;
   padding: 2px 10px; min-height: 38px; background: var(--jp-layout-color1); font-variant-numeric: tabular-nums;
-  overflow-wrap: anywhere; display: flex; align-items: center; box-sizing: border-box; }
+  display: flex; align-items: center; box-sizing: border-box; }
+.wb-status > div { min-width: 0; overflow-wrap: break-word; }
 .wb-status.good { border-left-color: #1b9e77; } .wb-status.busy { border-left-color: var(--wb-observed); }
 .wb-status.bad { border-left-color: #cc3311; } .wb-status.fair { border-left-color: #e6a700; }
 .wb-status pre { margin: 0; font: inherit; white-space: pre-wrap; max-height: 11em; overflow-y: auto; }
@@ -81,6 +85,7 @@ CSS = """
 .wb-trellis { display: grid; grid-template-columns: repeat(auto-fill, minmax(max(126px, 15%), 1fr)); gap: 2px 6px; }
 .wb .bqplot { min-width: 0; }
 .wb .bqplot > svg .plotarea_background { fill: none; }
+.wb-trellis path.line[style*="10, 10"] { stroke-dasharray: 4 3 !important; }
 .wb .bqplot > svg .axis .tick text { display: none; }
 .wb .bqplot > svg .axis path { stroke: none !important; }
 .wb .bqplot > svg .axis text.axislabel { font-size: 12px; fill: var(--wb-soft) !important; }
@@ -99,13 +104,52 @@ CSS = """
 .wb-runs { display: grid; grid-template-columns: max-content max-content; gap: 1px 8px; align-items: center;
   max-height: 440px; overflow: auto; }
 .wb-runs .widget-html { margin: 0; }
-.wb-run { display: grid; gap: 10px; font-size: 12.5px; font-variant-numeric: tabular-nums; white-space: nowrap;
-  grid-template-columns: 66px 48px 62px 62px 18px 78px 128px 50px 82px 240px 120px; }
+.wb-run { display: grid; gap: 9px; font-size: 12.5px; font-variant-numeric: tabular-nums; white-space: nowrap;
+  grid-template-columns: 60px 44px 54px 54px 16px 70px 112px 44px 76px 236px 120px; }
 .wb-run span { overflow: hidden; text-overflow: ellipsis; }
 .wb-run span:nth-child(-n+5) { text-align: right; }
 .wb .wb-upload { font-size: 0; width: auto; }
 .wb .wb-upload i { font-size: 12px; margin-right: 6px; }
 .wb .wb-upload::after { content: "Upload a file"; font-size: 13px; }  /* instead of the count of files */
+.wb .wb-example { flex: 1 1 180px; max-width: 440px; width: auto; min-width: 0; }
+.wb .wb-example select { min-width: 0; text-overflow: ellipsis; }
+.wb-drop { color: var(--wb-soft); font-size: 12px; animation: wb-there 1ms; white-space: nowrap; margin-right: 6px; }
+@keyframes wb-there { from { opacity: 0.99; } }
+.wb-dropping { outline: 2px dashed var(--wb-observed); outline-offset: 4px; }
+.wb-body { min-height: 400px; flex-flow: column; }
+.wb-body > * { min-width: 0; width: auto; }
+.wb-body .wb-scroll { max-height: 380px; overflow: auto; }
+.wb-body .wb-scroll thead th { position: sticky; top: 0; background: var(--wb-paper); }
+.wb .wb-findings { display: grid; grid-template-columns: minmax(0, 1fr) max-content; gap: 2px 8px;
+  align-items: center; max-height: 136px; overflow-y: auto; border: 1px solid var(--wb-line); border-radius: 3px;
+  padding: 2px 6px; }
+.wb-findings > * { margin: 0; }
+.wb-findings > .wb-wide { grid-column: 1 / -1; }
+.wb-findings .wb-row { flex-flow: column; align-items: stretch; gap: 2px; }
+.wb-findings button { max-width: 190px; overflow: hidden; text-overflow: ellipsis; }
+.wb-finding { line-height: 1.35; overflow-wrap: anywhere; border-left: 4px solid #e6a700; padding: 2px 0 2px 8px; }
+.wb-finding.error { border-left-color: var(--wb-bad); }
+.wb-finding.error > b { color: var(--wb-bad); }
+.wb-finding > b { font-weight: 600; font-size: 12px; margin-right: 4px; }
+.wb-locked { position: relative; }
+.wb-locked > * { visibility: hidden; }
+.wb-locked::before { content: "Locked until no error is left in the data: see the Data panel."; position: absolute;
+  inset: 0; padding: 16px; color: var(--wb-soft); }
+.wb-cut { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.wb .wb-columns-grid { display: grid; align-items: center; gap: 1px 10px; max-height: 380px; overflow-y: auto;
+  grid-template-columns: minmax(70px, 150px) 122px 84px minmax(0, 1fr); }
+.wb-columns-grid .widget-dropdown, .wb-columns-grid .widget-text { width: 100%; margin: 1px 0; }
+.wb-cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 10px 16px;
+  max-height: 300px; overflow-y: auto; padding-bottom: 4px; }
+.wb-chart { min-width: 0; line-height: 1.35; }
+.wb-chart > div:first-child { display: flex; gap: 6px; white-space: nowrap; }
+.wb-chart b { font-weight: 600; }
+.wb-chart svg { display: block; width: 100%; height: 46px; border-bottom: 1px solid var(--wb-axis); }
+.wb-chart rect, .wb-chart u { fill: var(--wb-observed); background: var(--wb-observed); }
+.wb-bars { display: grid; grid-template-columns: minmax(0, max-content) minmax(30px, 1fr) max-content; gap: 0 6px;
+  align-items: center; font-size: 12px; line-height: 15px; min-height: 46px; align-content: start; }
+.wb-bars .wb-cut { max-width: 80px; }
+.wb-bars u { display: block; height: 9px; }
 .wb pre.wb-code { background: var(--jp-layout-color2); border: 1px solid var(--wb-line); border-radius: 3px; margin: 0;
   padding: 10px 12px; font-family: var(--jp-code-font-family);
   font-size: var(--jp-code-font-size, 13px); line-height: 1.4;

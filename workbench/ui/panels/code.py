@@ -14,7 +14,7 @@ class CodePanel(Panel):
     """One click marks all of it, ready to be copied."""
 
     title = "Code"
-    follows = frozenset({"data", "model", "method", "run"})
+    follows = frozenset({"data", "model", "method", "run", "draft"})
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
@@ -25,7 +25,9 @@ class CodePanel(Panel):
     def render(self, changed: frozenset[str]) -> None:
         """Show the cell."""
         run, state = self.state.run, self.state
-        if run is not None and state.is_current and run.method == state.method:
+        if state.draft is not None:
+            about = "This cell reads the data as they are now, with the errors that are left."
+        elif run is not None and state.is_current and run.method == state.method:
             about = f"This cell gives run {run.number} again, to the digit."
         else:
             about = "This cell fits the model as it is stated now; it has not been fitted yet."

@@ -1,4 +1,4 @@
-"""Data: a file or an example, what is in it, and how it looks."""
+"""Data: a file or an example, what is wrong with it, what is in it, and how it looks."""
 
 from __future__ import annotations
 
@@ -6,124 +6,265 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ipywidgets import HTML, Dropdown, FileUpload, ToggleButtons, Widget
+import pandas as pd
+from ipywidgets import HTML, Box, Dropdown, FileUpload, ToggleButtons, VBox, Widget
 
-from workbench.data import load_example, read_data
+from workbench.data import GroupedData, load_example
 from workbench.errors import DataError
 from workbench.ui import markup
 from workbench.ui.figures import Overlay
-from workbench.ui.panels.panel import Panel, row, scale_switch
-from workbench.ui.state import suited_model
+from workbench.ui.file import File
+from workbench.ui.panels.columns import Columns
+from workbench.ui.panels.covariates import Covariates, subject_covariates
+from workbench.ui.panels.findings import Findings, refusal
+from workbench.ui.panels.panel import Panel, note, row, scale_switch
+from workbench.ui.spaghetti import ALL, Groups, Spaghetti, groups_by
+from workbench.ui.state import State
 
-_ROWS = 8
+_ROWS = 60
+_RESPONSE = "\0response"  # no column has such a name
+_DOT = "<svg width='10' height='10'><circle cx='5' cy='5' r='4' style='fill:{}'/></svg>"
+_VIEWS = {
+    "plot": "observations over time",
+    "subjects": "a line per subject",
+    "rows": "the first rows",
+    "covariates": "how they are distributed, and one against another",
+    "columns & units": "which part each column plays, and in which unit",
+}
+# A FileUpload keeps its file input to itself, outside of the page, and presses it when it is pressed. So a file that is
+# dropped is given to the input at the moment when it would open its dialogue. Nothing in here comes from data.
+_DROP = """<span class='wb-drop' onanimationstart="
+const panel = this.closest('.wb-panel'), input = HTMLInputElement.prototype;
+const holds = event => event.dataTransfer && [...event.dataTransfer.types].includes('Files');
+const mark = on => panel.classList.toggle('wb-dropping', on);
+if (panel.wbDrop) return;
+panel.wbDrop = true;
+panel.addEventListener('dragover', event => { if (holds(event)) { event.preventDefault(); mark(true); } });
+panel.addEventListener('dragleave', event => { if (!panel.contains(event.relatedTarget)) mark(false); });
+panel.addEventListener('drop', event => {
+  mark(false);
+  if (!holds(event)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  input.click = function () { this.files = event.dataTransfer.files; this.dispatchEvent(new Event('change')); };
+  try { panel.querySelector('.wb-upload').click(); } finally { delete input.click; }
+});">or drop a file here</span>"""
+
+
+class Plot:
+    """The observations, with the choice of colours and axes."""
+
+    def __init__(self, state: State):
+        self._state = state
+        self._data: GroupedData | None = None
+        style = {"description_width": "initial"}
+        self.color = Dropdown(description="Colour by", style=style, layout={"width": "190px"})
+        self.time = ToggleButtons(
+            options=[("time", False), ("after dose", True)], description="x axis",
+            tooltips=["time", "time after the last dose"], style={"button_width": "auto"} | style,
+        )  # fmt: skip
+        self.time.add_class("wb-switch")
+        self.scale = scale_switch(state)
+        self.figure = Spaghetti()
+        self.legend = HTML()
+        for choice in (self.color, self.time):
+            choice.observe(state.handler(lambda _: self._draw()), "value")
+        self.view = VBox([row(self.color, row(self.time, self.scale), spread=True), self.figure.view, self.legend])
+
+    def render(self, data: GroupedData) -> None:
+        """Draw data, which may have errors."""
+        self._data = data
+        self.scale.value = self._state.logarithmic
+        names = data.covariate_names
+        options = [("nothing", ""), *((name[:40], name) for name in names)]
+        options += [("response", _RESPONSE)] if len(data.responses) > 1 else []
+        if list(self.color.options) != options:
+            chosen = self.color.value
+            self.color.options = options
+            self.color.value = chosen if chosen in names else ""
+        dosed = bool(data._records.events.is_dose.any())
+        self.time.layout.display = None if dosed else "none"
+        if not dosed:
+            self.time.value = False
+        self._draw()
+
+    def _draw(self) -> None:
+        data, name = self._data, self.color.value
+        if data is None:
+            return
+        if name == _RESPONSE:
+            groups = groups_by(pd.Series([str(label) for label in data.responses]))
+        else:
+            groups = groups_by(subject_covariates(data)[name], data.units.get(name, "")) if name else ALL
+        by = "response" if name == _RESPONSE else "subject"
+        self.figure.show(data, groups, self._state.logarithmic, self.time.value, by)
+        count = len(data._records.events.subjects)
+        drawn = f"{Overlay.MOST} of {count} subjects drawn" if count > Overlay.MOST else ""
+        self.legend.value = f"<div class='wb-legend'>{_legend(groups)}<span>{drawn}</span></div>"
+
+
+def _legend(groups: Groups) -> str:
+    pairs = zip(groups.labels, groups.colors, strict=True)
+    return "".join(f"<span>{_DOT.format(color)}{markup.escaped(label)}</span>" for label, color in pairs if label)
 
 
 class DataPanel(Panel):
-    """Upload a file or choose an example; the subjects, the first rows, and all observations in a figure."""
+    """Hand over a file or choose an example; mend it; look at it."""
 
     title = "Data"
-    follows = frozenset({"data", "refused", "logarithmic"})
+    follows = frozenset({"data", "draft", "file", "refused", "logarithmic"})
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
-        examples = load_example()
+        handler = self.state.handler
+        examples = load_example()["about"]
         self.example = Dropdown(
-            options=[("choose …", None), *((name, name) for name in examples.index)],
-            description="Example",
-            style={"description_width": "initial"},
-            layout={"width": "200px"},
-        )
-        self.upload = FileUpload(description="Upload a file", tooltip="CSV, TSV, Excel, SAS XPORT or Parquet")
+            options=[("choose …", ""), *((f"{name}: {about}", name) for name, about in examples.items())],
+            description="Example", style={"description_width": "initial"},
+        )  # fmt: skip
+        self.example.add_class("wb-example")
+        self.upload = FileUpload(description="Upload a file", tooltip="CSV, TSV, gzip, Excel, SAS XPORT or Parquet")
         self.upload.add_class("wb-upload")
         self.faults = HTML()
-        self.table = ToggleButtons(
-            options=["subjects", "rows"],
-            style={"button_width": "auto"},
-            tooltips=["a line per subject", "the rows as read"],
-        )
-        self.table.add_class("wb-switch")
+        self.findings = Findings(self.state, self._mend, self._allow)
+        self.views = ToggleButtons(
+            options=list(_VIEWS), tooltips=list(_VIEWS.values()), style={"button_width": "auto"}
+        )  # fmt: skip
+        self.views.add_class("wb-switch")
         self.preview = HTML()
-        self.scale = scale_switch(self.state)
-        self.figure = Overlay(joined_observations=True, height=320)
-        self.example.observe(self.state.handler(self._example_chosen), "value")
-        self.upload.observe(self.state.handler(self._uploaded), "value")
-        self.table.observe(self.state.handler(lambda change: self._render_table()), "value")
-        return [
-            row(row(self.upload, self.example), self.scale, spread=True),
-            self.faults,
-            self.figure.view,
-            row(self.table),
-            self.preview,
-        ]
+        self.plot, self.covariates = Plot(self.state), Covariates(self.state)
+        self.columns = Columns(self.state, self._choose_role, self._edited)
+        self.scale = self.plot.scale
+        self.body = Box()
+        self.body.add_class("wb-body")
+        self.empty = note("No data yet: upload a file, drop one here, or choose an example.")
+        self.example.observe(handler(self._example_chosen), "value")
+        self.upload.observe(handler(self._uploaded), "value")
+        self.views.observe(handler(lambda _: self._turn()), "value")
+        source = row(self.upload, HTML(_DROP), self.example)
+        return [source, self.faults, self.findings.view, self.views, self.body]
+
+    # -- acts --------------------------------------------------------------------------------------------------
 
     def _example_chosen(self, change: Any) -> None:
-        if change["new"] is not None:
-            self._take(load_example(change["new"]))
+        if change["new"]:
+            self.state.take(load_example(change["new"]))
 
     def _uploaded(self, change: Any) -> None:
         if not change["new"]:
             return
-        file = change["new"][0]
+        given = change["new"][0]
         with self.state.quietly():
             self.upload.value = ()  # the same file may be uploaded again
-        try:
-            self._take(read_data(bytes(file["content"]), name=str(file["name"])))
-        except DataError as error:
-            self.state.update(refused=error)
+        self._read(File(bytes(given["content"]), str(given["name"])))
 
-    def _take(self, data: Any) -> None:
-        data.require_sound()
-        known = self.state.data is not None and self.state.data.hash == data.hash
-        model = self.state.model if known else suited_model(self.state.model, data)
-        self.state.update(data=data, model=model, refused=None)
+    def _read(self, file: File, history: Sequence[Any] = ()) -> None:
+        """Take a file, and repeat what was done to it before; where it is refused, the former data stay."""
+        try:
+            data = file.read()
+        except DataError as error:
+            self.state.update(file=file, refused=error)
+            return
+        lost = []
+        for step in history:
+            try:
+                data = getattr(data, step.call)(*step.args, **dict(step.options))
+            except DataError as error:
+                lost.append(f"{step} no longer applies: {error.faults[0].message}")
+        self.state.take(data, file, problem="\n".join(lost))
+
+    def _again(self, file: File) -> None:
+        shown = self.shown
+        self._read(file, shown.history[1:] if shown is not None and self.state.refused is None else ())
+
+    def _choose_role(self, column: str, role: str) -> None:
+        if self.state.file is not None:
+            self._again(self.state.file.with_role(column, role))
+
+    def _allow(self, error: str) -> None:
+        if self.state.file is not None:
+            self._again(self.state.file.with_allow(error))
+
+    def _mend(self, name: str) -> None:
+        if self.shown is not None:
+            self._edited(self.shown.mend(name))
+
+    def _edited(self, data: GroupedData) -> None:
+        self.state.take(data, self.state.file, edited=self.state.draft is None)
+
+    @property
+    def shown(self) -> GroupedData | None:
+        """The data to look at: those being mended, else those of the session."""
+        return self.state.draft if self.state.draft is not None else self.state.data
+
+    # -- rendering ---------------------------------------------------------------------------------------------
 
     def render(self, changed: frozenset[str]) -> None:
         """Show the data, and what is wrong with those that were refused."""
-        self.scale.value = self.state.logarithmic
-        if "refused" in changed:
-            self.faults.value = _refusal(self.state.refused, self.state.data)
-        data = self.state.data
-        shown = "flex" if data is not None else "none"
-        for widget in (self.scale, self.table, self.figure.view):
-            widget.layout.display = shown
-        if data is None:
-            self.preview.value = "<p class='wb-note'>No data yet: upload a file or choose an example.</p>"
-            return
-        if changed & {"data", "logarithmic"}:
-            self.figure.show_data(data, self.state.logarithmic)
-        if "data" in changed:
-            if self.example.value != data.name:
-                names = [value for _, value in self.example.options]
-                made = data.code() == f"wb.load_example({data.name!r})"
-                self.example.value = data.name if made and data.name in names else None
-            self._render_table()
+        data = self.shown
+        if changed & {"refused", "data"}:
+            self.faults.value = refusal(self.state.refused, self.state.data)
+            self.faults.layout.display = None if self.state.refused is not None else "none"
+        if changed & {"data", "draft", "file"}:
+            self.findings.render(data)
+            self.example.value = _example(data)
+        if "refused" in changed and self.state.refused is not None:
+            self.views.value = "columns & units"
+        self.views.layout.display = None if data is not None or self.state.file is not None else "none"
+        self._render_view()
 
-    def _render_table(self) -> None:
-        data = self.state.data
-        if data is None:
-            return
-        frame = data.subjects.reset_index() if self.table.value == "subjects" else data.frame
-        rows = [[_cell(value) for value in line] for line in frame.head(_ROWS).itertuples(index=False)]
-        more = f"<p class='wb-note'>{_ROWS} of {len(frame)}</p>" if len(frame) > _ROWS else ""
-        self.preview.value = markup.table([str(c).replace("_", " ") for c in frame.columns], rows) + more
+    def _turn(self) -> None:
+        with self.state.quietly():
+            self._render_view()
+
+    def _render_view(self) -> None:
+        """Bring the chosen view up to date; the others are, when they are turned to."""
+        data, chosen = self.shown, self.views.value
+        view: Widget = self.preview
+        if chosen == "columns & units" and (data is not None or self.state.file is not None):
+            self.columns.render(data)
+            view = self.columns.view
+        elif data is None:
+            view = self.empty
+        elif chosen in ("plot", "covariates"):
+            part = self.plot if chosen == "plot" else self.covariates
+            part.render(data)
+            view = part.view
+        else:
+            self.preview.value = _table(data, chosen)
+        if self.body.children != (view,):
+            self.body.children = (view,)
+
+
+def _example(data: GroupedData | None) -> str:
+    """The example that data are, untouched or not."""
+    if data is None or data.history[0].call != "wb.load_example":
+        return ""
+    return str(data.history[0].args[0])
+
+
+def _table(data: GroupedData, kind: str) -> str:
+    """The first lines as HTML."""
+    if kind == "subjects":
+        table = data.subjects
+        frame = table.head(_ROWS).rename(columns={c: c.replace("_", " ") for c in ("first_time", "last_time",
+                                                                                   "total_amount")})  # fmt: skip
+        title = frame.index.name
+    else:
+        table, title = data._frame, "row"
+        frame = table.head(_ROWS)
+    rows = [
+        [_cell(label), *map(_cell, line)]
+        for label, line in zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
+    ]
+    more = f"<p class='wb-note'>{_ROWS} of {len(table)} {kind}</p>" if len(table) > _ROWS else ""
+    return markup.table([_cell(title), *map(_cell, frame.columns)], rows) + more
 
 
 def _cell(value: Any) -> str:
+    if value is None or value is pd.NaT or value is pd.NA:
+        return ""
     if isinstance(value, float):
         return f"{value:.6g}" if math.isfinite(value) else ""
-    return str(value)
-
-
-def _refusal(error: DataError | None, kept: Any) -> str:
-    """All faults of a file that was not taken."""
-    if error is None:
-        return ""
-    count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
-    items = "".join(f"<li>{markup.escaped(fault)}</li>" for fault in error.faults[:200])
-    if len(error.faults) > 200:
-        items += f"<li>… and {len(error.faults) - 200} more</li>"
-    stays = f" <b>{markup.escaped(kept.name)}</b> stays." if kept is not None else ""
-    return (
-        f"<div class='wb-faults' role='alert'><b>{markup.escaped(error.source)}</b> was not taken: {count}.{stays}"
-        f"<ul>{items}</ul></div>"
-    )
+    text = str(value)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -72,7 +72,7 @@ class ErrorPanel(Panel):
         for name, box in self.boxes.items():
             box.layout.display = None if name in values else "none"
             value = values.get(name)
-            if value is not None:
-                box.value = markup.rounded(value, 4)
+            box.disabled = value is None
+            box.value = 0.0 if value is None else markup.rounded(value, 4)
         unit = self.state.data.units.get("response", "") if self.state.data is not None else ""
         self.unit.value = markup.escaped(unit) if "a" in values else ""

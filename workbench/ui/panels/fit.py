@@ -20,7 +20,9 @@ _HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
 class FitControls(Panel):
     """The bar at the top: what is at hand, Fit, Cancel, and one line that says what is going on."""
 
-    follows = frozenset({"data", "model", "start", "method", "live", "run", "progress", "activity", "problem", "ready"})
+    follows = frozenset(
+        {"data", "draft", "model", "start", "method", "live", "run", "progress", "activity", "problem", "ready"}
+    )
 
     def __init__(self, state: State, fit: Callable[[], None], cancel: Callable[[], None]):
         super().__init__(state)
@@ -60,7 +62,7 @@ class FitControls(Panel):
         self.method.value = state.method
         self.method.tooltip = METHOD_TITLES.get(state.method, state.method)
         self.live.value = state.live
-        self.fit.disabled = state.data is None or state.model is None
+        self.fit.disabled = state.data is None or state.model is None or bool(state.locked)
         self.cancel.disabled = state.activity != "fitting"
         kind, text = self._sentence()
         self.status.value = f"<div class='wb-status {kind}' role='status'><div>{text}</div></div>"
@@ -75,6 +77,8 @@ class FitControls(Panel):
             return "busy", f"{what} … {_progress(state.progress)}"
         if state.problem:
             return "bad", f"<pre>{markup.escaped(state.problem)}</pre>"
+        if state.locked:
+            return "bad", f"<b>Locked.</b> {markup.escaped(state.locked)}"
         if state.data is None:
             return "", "Upload data or choose an example in the Data panel."
         if state.run is None:
@@ -151,7 +155,7 @@ def _criteria(fit: FitResult) -> str:
 
 def _estimates(fit: FitResult) -> list[tuple[str, ...]]:
     shrinkage = fit.shrinkage["sd"]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for e in fit.parameters:
         known = math.isfinite(e.se)
         shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan

@@ -22,15 +22,15 @@ from ipywidgets import (
 from workbench.data import derived_unit
 from workbench.model import PK, Model, Parameter, ParameterInfo, pk
 from workbench.ui import markup
-from workbench.ui.figures import Overlay
+from workbench.ui.figures import Overlay, drawn_of
 from workbench.ui.panels.panel import Panel, heading, note, row, scale_switch
 from workbench.ui.state import State
 
+_NONE = ""  # a Dropdown takes None for nothing chosen
 _CHOICES = {
-    "absorption": ("Absorption", [("none (iv bolus)", None), ("first-order", "first-order")]),
+    "absorption": ("Absorption", [("none (iv bolus)", _NONE), ("first-order", "first-order")]),
     "parameters": ("Parameters", [("clearance: CL, V", "clearance"), ("rate: k, V", "rate")]),
 }
-_KINDS = {"1/time": "rate constant", "amount/response": "volume", "amount/response/time": "clearance"}
 _DECADES = 0.7  # a slider reaches from a fifth to five times the value in its middle
 _REACH = 350  # steps to either side; whole steps, so that the browser reports what it was told and nothing else
 _MOST_PAIRS = 10
@@ -165,8 +165,11 @@ class ModelPanel(Panel):
 
     def _structure_chosen(self, field: str, value: Any) -> None:
         model = self.state.stated_model()
-        now = {"compartments": model.structure.compartments, **{f: getattr(model.structure, f) for f in _CHOICES}}
-        self.state.update(model=model.with_structure(pk(**{**now, field: value})))
+        structure = model.structure
+        if not isinstance(structure, PK):
+            return
+        now = {name: getattr(structure, name) for name in ("compartments", *_CHOICES)}
+        self.state.update(model=model.with_structure(pk(**{**now, field: None if value == _NONE else value})))
 
     def _automatic(self) -> None:
         model = self.state.stated_model()
@@ -192,8 +195,9 @@ class ModelPanel(Panel):
         self.automatic.disabled = model is None
         for field, choice in self.choices.items():
             choice.disabled = model is None or not isinstance(model.structure, PK)
-            if not choice.disabled:
-                choice.value = getattr(model.structure, field)
+            if model is not None and isinstance(model.structure, PK):
+                value = getattr(model.structure, field)
+                choice.value = _NONE if value is None else value
         if model is None:
             self.table.children = self.correlate.children = ()
             self._rows_for, self._pairs_of = (), None
@@ -239,7 +243,7 @@ class ModelPanel(Panel):
 
 def _meaning(info: ParameterInfo, units: Mapping[str, str]) -> str:
     """What a parameter is, with its unit if the data have units."""
-    unit = derived_unit(units, _KINDS[info.unit]) if info.unit in _KINDS else ""
+    unit = derived_unit(units, info.dimension)
     return f"{info.meaning}, {unit}" if unit else info.meaning
 
 
@@ -286,4 +290,5 @@ class TypicalPanel(Panel):
             at = f"the estimates of run {state.run.number}"
         else:
             at = "the initial values"
-        self.about.value = f"A curve per subject, random effects at 0, at <b>{at}</b>"
+        part = drawn_of(state.data)
+        self.about.value = f"Typical curves (η = 0) at <b>{at}</b>" + (f"; {part}" if part else "")

@@ -1,0 +1,150 @@
+"""What the data doctor found, each finding with a button for its mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ipywidgets import HTML, Box, Button, VBox, Widget
+
+from workbench.data import GroupedData
+from workbench.data.doctor import JUDGED
+from workbench.data.mends import MENDS
+from workbench.errors import DataError
+from workbench.ui.markup import escaped
+from workbench.ui.panels.panel import row
+from workbench.ui.state import State
+
+_SHOWN = 40
+_PLACES = 5
+
+
+class Findings:
+    """The list of findings; pressing a button hands the mended data to `take`.
+
+    Parameters
+    ----------
+    state : State
+    mend : callable
+        Takes the name of a mend.
+    allow : callable
+        Takes the name of a finding that is meant as it is.
+    """
+
+    def __init__(self, state: State, mend: Callable[[str], None], allow: Callable[[str], None]):
+        self._state, self._mend, self._allow = state, mend, allow
+        self.head = HTML()
+        self.back = Button(description="Discard", layout={"width": "auto"})
+        self.back.add_class("wb-toggle")
+        self.back.on_click(state.handler(lambda _: state.update(draft=None, file=None, refused=None)))
+        self.list = Box()
+        self.list.add_class("wb-findings")
+        self.lines: list[Line] = []
+        self.view = VBox([row(self.head, self.back, spread=True), self.list])
+
+    def render(self, data: GroupedData | None) -> None:
+        """Show the findings of data, which may be a draft."""
+        self.view.layout.display = "none" if data is None else None
+        if data is None:
+            self.list.children = ()
+            return
+        found = data.check().reset_index()
+        errors = int((found["severity"] == "error").sum())
+        kept = self._state.data
+        self.back.layout.display = None if errors else "none"
+        self.back.description = "Back to the former data" if kept is not None else "Discard"
+        self.back.tooltip = f"leave {data.name} aside" + (f"; {kept.name} is as it was" if kept is not None else "")
+        self.head.value = _head(data, errors, len(found) - errors)
+        shown = found.head(_SHOWN)
+        while len(self.lines) < len(shown):
+            self.lines.append(Line(self._state, self._mend, self._allow))
+        children: list[Widget] = []
+        for line, (_, finding) in zip(self.lines, shown.iterrows(), strict=False):
+            line.render(finding.to_dict(), can_allow=self._state.file is not None)
+            children += line.widgets
+        if tuple(children) != self.list.children:
+            self.list.children = children
+        self.list.layout.display = None if children else "none"
+
+
+class Line:
+    """One finding: what, where, and the buttons that mend it."""
+
+    def __init__(self, state: State, mend: Callable[[str], None], allow: Callable[[str], None]):
+        self.text = HTML()
+        self.mend, self.allow = Button(), Button(description="it is meant so")
+        for button in (self.mend, self.allow):
+            button.add_class("wb-toggle")
+        self._buttons = row(self.mend, self.allow)
+        self._finding: dict[str, Any] = {}
+        self.has_button = False
+        self.mend.on_click(state.handler(lambda _: mend(self._finding["mend"])))
+        self.allow.on_click(state.handler(lambda _: allow(self._finding["finding"])))
+
+    @property
+    def widgets(self) -> list[Widget]:
+        """The text, and the buttons if there are any."""
+        return [self.text, self._buttons] if self.has_button else [self.text]
+
+    def render(self, finding: dict[str, Any], can_allow: bool) -> None:
+        """Show a row of `GroupedData.check`."""
+        self._finding = finding
+        mend = MENDS.get(finding["mend"])
+        self.mend.layout.display = None if mend else "none"
+        if mend:
+            self.mend.description = mend.text
+            self.mend.tooltip = f"{mend.text}: data.mend({finding['mend']!r})"
+        judged = finding["finding"] in JUDGED and finding["severity"] == "error" and can_allow
+        self.allow.layout.display = None if judged else "none"
+        self.allow.tooltip = f"read_data(…, allow=({finding['finding']!r},))"
+        self.has_button = mend is not None or judged
+        (self.text.remove_class if self.has_button else self.text.add_class)("wb-wide")
+        places = [f"column <code>{escaped(finding['column'])}</code>"] if finding["column"] is not None else []
+        places += [_places("row", finding["rows"]), _places("subject", finding["subject"])]
+        where = " · ".join(filter(None, places))
+        advice = f" – {escaped(finding['mend'])}" if finding["mend"] and not mend else ""
+        self.text.value = (
+            f"<div class='wb-finding {finding['severity']}'><b>{finding['severity']}</b> "
+            f"{escaped(finding['message'])}{advice} <span class='wb-note'>{where}</span></div>"
+        )
+
+
+def refusal(error: DataError | None, kept: GroupedData | None) -> str:
+    """All faults of a file that was not taken, as HTML."""
+    if error is None:
+        return ""
+    count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+    items = "".join(f"<li>{escaped(fault)}</li>" for fault in error.faults[:200])
+    if len(error.faults) > 200:
+        items += f"<li>… and {len(error.faults) - 200} more</li>"
+    stays = f" <b>{escaped(kept.name)}</b> stays." if kept is not None else ""
+    return (
+        f"<div class='wb-faults' role='alert'><b>{escaped(error.source)}</b> was not taken: {count}.{stays}"
+        f"<ul>{items}</ul></div>"
+    )
+
+
+def _head(data: GroupedData, errors: int, warnings: int) -> str:
+    counts = [_count(errors, "error"), _count(warnings, "warning")]
+    found = " and ".join(filter(None, counts))
+    if not found:
+        return "<span class='wb-note'>✓ Nothing to mend.</span>"
+    lock = " – the model and the fit are locked until no error is left" if errors else ""
+    return f"<span class='wb-note'><b>{escaped(data.name)}</b>: {found}{lock}</span>"
+
+
+def _count(number: int, what: str) -> str:
+    return "" if not number else f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def _places(what: str, labels: Iterable[Any]) -> str:
+    labels = [escaped(_cut(label)) for label in labels]
+    if not labels:
+        return ""
+    more = f" … ({len(labels)} in all)" if len(labels) > _PLACES else ""
+    return f"{what}{'s' if len(labels) > 1 else ''} {', '.join(labels[:_PLACES])}{more}"
+
+
+def _cut(label: object) -> str:
+    text = str(label)
+    return text if len(text) <= 24 else text[:23] + "…"
