@@ -38,8 +38,7 @@ class Status(Enum):
     stopped = "The fit was stopped; these are the best values found until then."
     max_iterations = "The fit used up its iterations before it converged; start it again from these values."
     stalled = "The fit could not get further although the gradient is not zero; try other initial values."
-    diverged = "The fit diverged: the objective cannot be computed where the search went; try other initial values."
-    evaluated = "Nothing was estimated: the objective was computed at the values that the model states."
+    diverged = "The fit diverged: an estimate ran away without bound; try other initial values or a simpler model."
 
     @property
     def ok(self) -> bool:

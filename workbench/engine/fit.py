@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from workbench.engine.objective import METHODS, Evaluation, Objective
 from workbench.engine.optimise import Outcome, Watch, minimise
 from workbench.engine.problem import Problem, compile
 from workbench.engine.scale import Scale
-from workbench.engine.uncertainty import Uncertainty, edges, uncertainty
+from workbench.engine.uncertainty import Edge, Uncertainty, edges, uncertainty
 from workbench.errors import FitError, ModelError
 from workbench.model import Model
 from workbench.results import Estimate, FitResult, Progress, Status
@@ -28,6 +29,9 @@ Callback = Callable[[Progress], object]
 
 _Z95 = 1.959963984540054
 _NEARLY_FLAT = 1e-3
+_ESCAPES = 4
+_LOWER = 1e-4  # of the objective: less is no way down
+_RUNAWAY = 14.0  # e^14 is a million
 
 
 def objective(model: Model, data: GroupedData, method: Method = "focei") -> float:
@@ -80,7 +84,7 @@ def fit(
     method : {"focei", "foce", "fo", "pooled"}
     callback : callable, optional
         Called with a `Progress` at the start, after each iteration, and every tenth of a second while standard
-        errors are computed; stops the work by returning True. It runs in the thread of the fit.
+        errors are computed; stops the work by returning something true. It runs in the thread of the fit.
     max_iterations : int
     covariance : bool
         Compute standard errors, from the inverse of the Hessian of the objective.
@@ -99,6 +103,8 @@ def fit(
     """
     begun = time.perf_counter()
     _check_method(method)
+    if not isinstance(max_iterations, int) or max_iterations < 0:
+        raise ModelError(f"max_iterations={max_iterations!r}; a whole number, 0 or more, is needed.")
     given, model = model, initial_values(model, data)
     fitted = without_random_effects(model) if method == "pooled" else model
     problem = compile(fitted, data)
@@ -112,35 +118,79 @@ def fit(
         names = (name.label for name in problem.scale.names)
         parameters = dict(zip(names, values, strict=True))
         seconds = time.perf_counter() - begun
-        return callback(Progress(iteration, evaluation.ofv, parameters, seconds, evaluation.eta)) is True
+        return bool(callback(Progress(iteration, evaluation.ofv, parameters, seconds, evaluation.eta)))
 
     outcome = minimise(target, problem.x, watch, max_iterations)
     outcome = _other_side(target, outcome, watch, max_iterations)
-    status, best, trace = outcome.status, outcome.evaluation, outcome.trace
-    edge = edges(problem.scale, best.x)
-    if not covariance:
-        errors = Uncertainty(None, "none: they were not asked for (covariance=False).")
-    elif status is Status.stopped:
-        errors = Uncertainty(None, "none: the fit was stopped.")
-    else:
-        errors = uncertainty(target, best, edge, _now_and_then(lambda: watch(trace[-1][0], best)))
-    if status.ok and errors.newton is not None:  # the Hessian is there: its Newton step takes the last digits
-        polished = target.evaluate(best.x + errors.newton)
-        if polished.finite and polished.ofv < best.ofv:
-            best, trace = polished, (*trace, (len(trace), polished.ofv))
-            watch(trace[-1][0], best)
-            if errors.smallest < _NEARLY_FLAT:  # what is left of the gradient bends a flat valley
-                errors = uncertainty(target, best, edge)
-    message = " ".join(e.sentence for e in edge)
-    if problem.exchanged(best.x) is not None:
-        message += " Absorption is slower than elimination at these values (flip-flop)."
-    if status.ok and edge:
+    errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
+    status, best = outcome.status, outcome.evaluation
+    remarks = [edge.sentence for edge in _edges(problem, best)]
+    if status.ok and remarks:
         status = Status.boundary
     elif status.ok and errors.flat:
-        message += f" The data do not determine {errors.flat}."
-    return _result(
-        given, model, data, method, target, best, status, message.strip(), errors, trace, time.perf_counter() - begun
-    )
+        remarks.append(f"The data do not determine {errors.flat}.")
+    runaway = _runaway(problem, best)
+    if status.ok and runaway:
+        status, remarks = Status.diverged, [*remarks, runaway]
+    if problem.exchanged(best.x) is not None:
+        remarks.append("Absorption is slower than elimination at these values (flip-flop).")
+    seconds = time.perf_counter() - begun
+    return _result(given, model, data, method, target, outcome, status, " ".join(remarks), errors, seconds)
+
+
+def _judged(
+    target: Objective, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool
+) -> tuple[Uncertainty, Outcome]:
+    """Standard errors where the search ended; what the Hessian shows, a saddle or a last step, is followed."""
+    if not covariance:
+        return Uncertainty(None, "none: they were not asked for (covariance=False)."), outcome
+    if outcome.status is Status.stopped:
+        return Uncertainty(None, "none: the fit was stopped."), outcome
+
+    def computed() -> Uncertainty:
+        interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
+        return uncertainty(target, outcome.evaluation, _edges(target.problem, outcome.evaluation), interrupt)
+
+    errors = computed()
+    for _ in range(_ESCAPES):
+        below = _below_saddle(target, outcome.evaluation, errors.downhill) if outcome.status.ok else None
+        if below is None:
+            break
+        outcome = _resumed(target, outcome, below, watch, max_iterations)
+        errors = computed()
+    else:
+        outcome = replace(outcome, status=Status.stalled)
+    if outcome.status.ok and errors.newton is not None:
+        polished = target.evaluate(outcome.evaluation.x + errors.newton)
+        if polished.finite and polished.ofv < outcome.evaluation.ofv:
+            last = outcome.trace[-1][0] + 1
+            outcome = replace(outcome, evaluation=polished, trace=(*outcome.trace, (last, polished.ofv)))
+            watch(last, polished)
+            if errors.smallest < _NEARLY_FLAT:  # what was left of the gradient bent a flat valley
+                errors = computed()
+    return errors, outcome
+
+
+def _below_saddle(target: Objective, at: Evaluation, downhill: Array | None) -> Array | None:
+    """A point along a direction of negative curvature where the objective is lower, if there is one."""
+    if downhill is None:
+        return None
+    points = [at.x + size * downhill for size in (3.0, 1.0, 0.3, -3.0, -1.0, -0.3)]
+    found = [e for e in map(target.evaluate, points) if e.finite and e.ofv < at.ofv - _LOWER]
+    return min(found, key=lambda e: e.ofv).x if found else None
+
+
+def _edges(problem: Problem, at: Evaluation) -> tuple[Edge, ...]:
+    return edges(problem.scale, at.x, problem.predictions(at.point, at.eta))
+
+
+def _runaway(problem: Problem, at: Evaluation) -> str:
+    """A sentence on typical values that left the range of what numbers mean."""
+    names, begun = problem.scale.names, problem.scale.estimates(problem.x)
+    with np.errstate(all="ignore"):
+        factors = np.abs(np.log(np.abs(problem.scale.estimates(at.x) / begun)))
+    far = [n.label for n, f in zip(names, factors, strict=True) if n.kind == "log" and not f < _RUNAWAY]
+    return f"{', '.join(far)} moved by more than a factor of a million." if far else ""
 
 
 def _now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:
@@ -162,15 +212,21 @@ def _other_side(target: Objective, found: Outcome, watch: Watch, max_iterations:
     x = target.problem.exchanged(found.evaluation.x) if found.status.ok else None
     if x is None or not target.evaluate(x).finite:
         return found
+    return _resumed(target, found, x, watch, max_iterations)
+
+
+def _resumed(target: Objective, found: Outcome, x: Array, watch: Watch, max_iterations: int) -> Outcome:
+    """Search on from another point; the better of both ends, with the trace of both searches."""
     offset = len(found.trace)
-    other = minimise(target, x, lambda iteration, at: watch(offset + iteration, at), max_iterations)
-    if other.status is Status.stopped or other.evaluation.ofv < found.evaluation.ofv:
-        best = min(found, other, key=lambda outcome: outcome.evaluation.ofv)
-        joined = (*found.trace, *((offset + iteration, ofv) for iteration, ofv in other.trace))
-        return Outcome(best.evaluation, other.status, joined)
+    left = max(max_iterations - offset, 0)
+    other = minimise(target, x, lambda iteration, at: watch(offset + iteration, at), left)
+    trace = (*found.trace, *((offset + iteration, ofv) for iteration, ofv in other.trace))
+    if other.evaluation.ofv < found.evaluation.ofv:
+        return Outcome(other.evaluation, other.status, trace)
     target.accept(found.evaluation)
     watch(offset + len(other.trace), found.evaluation)
-    return found
+    trace = (*trace, (offset + len(other.trace), found.evaluation.ofv))
+    return Outcome(found.evaluation, Status.stopped if other.status is Status.stopped else found.status, trace)
 
 
 def _check_method(method: str) -> None:
@@ -190,12 +246,12 @@ def _check_variances(problem: Problem, model: Model, data: GroupedData) -> None:
     if not np.isfinite(f).all():
         raise FitError("Predictions at the initial values are not numbers; try other initial values.")
     rows = data.frame.index[data.events.row[data.events.observed]][bad]
-    shown = ", ".join(map(str, rows[:12])) + (", …" if len(rows) > 12 else "")
+    shown = ", ".join(map(str, rows[:40])) + (", …" if len(rows) > 40 else "")
+    call = f"data.exclude(rows={rows.tolist()})" if len(rows) <= 40 else "data.exclude(rows=…)"
     raise ModelError(
         f"The residual error is {model.error.title} (sd = {model.error.formula}), but the prediction is zero in "
         f"{len(rows)} observation{'s' if len(rows) > 1 else ''} (row{'s' if len(rows) > 1 else ''} {shown}): no error "
-        "is left there. Use an error with a constant part, such as wb.Combined2(), or leave these rows out: "
-        f"data.exclude(rows={rows[:12].tolist()}{'…' if len(rows) > 12 else ''})."
+        f"is left there. Use an error with a constant part, such as wb.Combined2(), or leave these rows out: {call}."
     )
 
 
@@ -205,13 +261,13 @@ def _result(
     data: GroupedData,
     method: str,
     target: Objective,
-    best: Evaluation,
+    outcome: Outcome,
     status: Status,
     message: str,
     errors: Uncertainty,
-    trace: tuple[tuple[int, float], ...],
     seconds: float,
 ) -> FitResult:
+    best = outcome.evaluation
     problem, point = target.problem, best.point
     scale = problem.scale
     shown = best
@@ -231,7 +287,7 @@ def _result(
         status=status,
         message=message,
         ofv=best.ofv,
-        trace=trace,
+        trace=outcome.trace,
         seconds=seconds,
         evaluations=target.evaluations,
         parameters=parameters,

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.engine.objective import Objective
 from workbench.engine.optimise import minimise
-from workbench.engine.problem import Problem, compile, thinned
+from workbench.engine.problem import Problem, check_types, compile, thinned
 from workbench.engine.scale import with_estimates
-from workbench.model import Combined2, Model
+from workbench.model import Constant, Model
 
 Array = NDArray[np.float64]
 
 _IIV = 0.3  # 30 %: a usual spread of a clearance or volume
 _RATES = 14
+_REACH = 3.0  # a refinement that moves a value by more than e^3 ran away
 _SUBJECTS = 200  # these say enough about where to start
 _ABSORPTION = (1.3, 3.0, 8.0, 20.0, 60.0)  # ka as a multiple of k
 
@@ -53,26 +54,27 @@ def initial_values(model: Model, data: GroupedData) -> Model:
     ModelError
         If model and data do not fit together.
     """
+    check_types(model, data)
     if model.is_complete:
         return model
     missing = [p.name for p in model.parameters if p.value is None and p.column is None]
-    pooled = without_random_effects(model).with_error(Combined2(1.0, 0.1))
+    pooled = without_random_effects(model).with_error(Constant(1.0))
     pooled = _search(pooled, missing, data)
     problem = thinned(compile(pooled, data), _SUBJECTS)
-    y = problem.y
-    spread = float(np.std(y - problem.predictions(problem.scale.point(problem.x)))) or 1.0
+    spread = _spread(problem)
     if missing:
-        pooled = pooled.with_error(Combined2(spread, 0.2))
+        pooled = pooled.with_error(Constant(spread))
         known = [p.name for p in model.parameters if p.value is not None and not p.fixed]
         problem = thinned(compile(_fix(pooled, known), data), _SUBJECTS)
         outcome = minimise(Objective(problem, "pooled"), problem.x, max_iterations=60)
-        if outcome.evaluation.finite:
-            problem = replace(problem, x=outcome.evaluation.x)
+        refined = replace(problem, x=outcome.evaluation.x)
+        if _stayed_near(refined, problem):
+            problem = refined
             values = dict(
                 zip((n.label for n in problem.scale.names), problem.scale.estimates(problem.x).tolist(), strict=True)
             )
             pooled = with_estimates(pooled, {name: values[name] for name in missing})
-            spread = float(np.std(y - problem.predictions(problem.scale.point(problem.x)))) or spread
+            spread = _spread(problem)
     for parameter in model.parameters:
         found = pooled[parameter.name].value
         if parameter.value is None and parameter.column is None:
@@ -81,6 +83,20 @@ def initial_values(model: Model, data: GroupedData) -> Model:
             size = _IIV if parameter.transform == "log" else _IIV * (abs(found or 0.0) or 1.0)
             model = model.with_parameter(parameter.name, iiv=size)
     return _with_error(model, problem, spread)
+
+
+def _spread(problem: Problem) -> float:
+    """Standard deviation of what the typical curves leave, never nothing."""
+    left = float(np.std(problem.y - problem.predictions(problem.scale.point(problem.x))))
+    return max(left, 0.01 * float(np.abs(problem.y).max()), 1e-12)
+
+
+def _stayed_near(refined: Problem, begun: Problem) -> bool:
+    """Whether a refinement kept every parameter in reach of where the grid had put it."""
+    before, after = (p.scale.estimates(p.x)[: len(p.scale.theta_names)] for p in (begun, refined))
+    with np.errstate(all="ignore"):
+        change = np.abs(np.log(np.abs(after / before)))
+    return bool((change < _REACH).all())
 
 
 def _fix(model: Model, names: list[str]) -> Model:
@@ -140,6 +156,8 @@ def _search(model: Model, missing: list[str], data: GroupedData) -> Model:
             values["V"] /= factor
             if eliminates == "CL":
                 values["CL"] /= factor
+        if not all(1e-200 < value < 1e200 for value in values.values()):
+            continue
         distance = float(np.sum((root - np.sqrt(factor * f)) ** 2))
         if distance < best_distance:
             best, best_distance = trial.with_values(values), distance

@@ -102,10 +102,12 @@ class _Search:
         zero = np.zeros_like(self.current.x)
         self._seen = {zero.tobytes(): self.current}
         left = self._max_iterations - self.iteration
+        if left <= 0:
+            return Status.max_iterations
         with np.errstate(all="ignore"):
             result = minimize(
                 self._value, zero, jac=True, method="BFGS", callback=self._step,
-                options={"gtol": _GRADIENT, "norm": 2, "maxiter": max(left, 1)},
+                options={"gtol": _GRADIENT, "norm": 2, "maxiter": left},
             )  # fmt: skip
         if self.stopped:
             return Status.stopped

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.engine import likelihood as lik
 from workbench.engine.problem import Problem, compile, on_grid
+from workbench.errors import ModelError
 from workbench.model import Model
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
     """
     import pandas as pd
 
+    if not isinstance(replicates, int) or replicates < 1:
+        raise ModelError(f"replicates={replicates!r}; a whole number from 1 on is needed.")
     problem = compile(model, data)
     rng = np.random.default_rng(seed)
     point = problem.scale.point(problem.x)

@@ -254,8 +254,17 @@ def on_grid(problem: Problem, points: int) -> tuple[Problem, Array, Index]:
     return finer, time[order][shown], first
 
 
+def check_types(model: object, data: object) -> None:
+    """The model comes first, then the data; both as workbench makes them."""
+    if not isinstance(model, Model):
+        raise ModelError(f"The first argument is a wb.Model(…), got {type(model).__name__}.")
+    if not isinstance(data, GroupedData):
+        raise ModelError(f"The second argument is data as wb.read_data(…) gives them, got {type(data).__name__}.")
+
+
 def _check(model: Model, data: GroupedData) -> PK:
     """What can be laid out is: every value stated, every column there, every dose one that the structure takes."""
+    check_types(model, data)
     structure = model.structure
     if not isinstance(structure, PK):
         raise ModelError(f"The engine has no predictions for {structure!r}.")
@@ -271,6 +280,8 @@ def _check(model: Model, data: GroupedData) -> PK:
     if unknown:
         have = ", ".join(map(str, data.covariate_names)) or "none"
         raise ModelError(f"The data have no column {', '.join(unknown)}. Covariates there: {have}.")
+    if data.roles.get("response") in model.columns:
+        raise ModelError(f"{data.roles['response']} is the response; it cannot be a covariate.")
     events = data.events
     for what, there in (
         ("infusions (RATE or duration)", (events.rate != 0) | (events.duration != 0)),
@@ -345,7 +356,7 @@ def _layout(model: Model, data: GroupedData, scale: Scale) -> Layout:
     for p, name in enumerate(names):
         parameter: Parameter = model[name]
         if parameter.column is not None:
-            offset[:, p] = data.covariate_values((parameter.column,))[parameter.column].to_numpy(dtype=float)
+            offset[:, p] = _known(parameter.name, parameter.column, data)
             transform[p] = IDENTITY
     m = 0
     for parameter in model.parameters:
@@ -368,6 +379,21 @@ def _layout(model: Model, data: GroupedData, scale: Scale) -> Layout:
         row = np.repeat(np.arange(N), np.diff(events.start))
         return Layout(A, B, C, offset[events.start[:-1]], row, transform)
     return _varying_layout(events.start, X, offset, owner, random, transform)
+
+
+def _known(parameter: str, column: str, data: GroupedData) -> Array:
+    """Values of a parameter that a column of the data states, by record."""
+    values = data.covariate_values((column,))[column].to_numpy()
+    if not np.issubdtype(values.dtype, np.number):
+        raise ModelError(f"{parameter} is taken from column {column!r}, which holds text; numbers are needed.")
+    bad = ~(values > 0)
+    if bad.any():
+        rows = data.frame.index[data.events.row[bad]][:5].tolist()
+        raise ModelError(
+            f"{parameter} is taken from column {column!r}, which is not positive in {int(bad.sum())} records "
+            f"(rows {', '.join(map(str, rows))}{', …' if bad.sum() > 5 else ''})."
+        )
+    return np.asarray(values, dtype=float)
 
 
 def _varying_layout(start: Index, X: Array, offset: Array, owner: Index, random: Index, transform: Index) -> Layout:

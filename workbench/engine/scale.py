@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.errors import ModelError
 from workbench.model import Block, Effect, Model, Parameter
 
 Array = NDArray[np.float64]
@@ -204,15 +205,20 @@ class Scale:
 
 
 def with_estimates(model: Model, values: dict[str, float]) -> Model:
-    """Put estimates, named as in a result's table, into a model."""
+    """Put estimates, named as in a result's table, into a model.
+
+    A search may end at the edge of what a model can state (a variance of 0, a correlation of 1): there the nearest
+    value that can be stated is put in.
+    """
     for parameter in model.parameters:
         if parameter.column is not None:
             continue
         changes: dict[str, object] = {}
         if parameter.name in values and not parameter.fixed:
-            changes["value"] = values[parameter.name]
+            value = values[parameter.name]
+            changes["value"] = _positive(value) if parameter.transform == "log" else value
         if f"iiv_{parameter.name}" in values:
-            changes["iiv"] = values[f"iiv_{parameter.name}"]
+            changes["iiv"] = _positive(values[f"iiv_{parameter.name}"])
         effects = []
         for effect in parameter.covariates:
             prefix = f"{parameter.name}:{effect.term}"
@@ -225,10 +231,23 @@ def with_estimates(model: Model, values: dict[str, float]) -> Model:
     for block in model.correlate:
         pairs = [(block.names[i], block.names[j]) for i in range(len(block.names)) for j in range(i)]
         known = zip(pairs, block.correlations, strict=True)
-        blocks.append(Block(*block.names, correlations=[_pair(values, *pair, old) for pair, old in known]))
+        blocks.append(_nearest_block(block.names, [_pair(values, *pair, old) for pair, old in known]))
     stated = zip(model.error.names, model.error.values, strict=True)
-    error = type(model.error)(**{name: values.get(name, value) for name, value in stated})
+    error = type(model.error)(**{name: _positive(values[name]) if name in values else old for name, old in stated})
     return model.with_correlate(blocks).with_error(error)
+
+
+def _positive(value: float) -> float:
+    return min(max(value, 1e-300), 1e300)
+
+
+def _nearest_block(names: tuple[str, ...], correlations: list[float]) -> Block:
+    for shrink in (0.0, 1e-12, 1e-9, 1e-6):
+        try:
+            return Block(*names, correlations=[r * (1 - shrink) for r in correlations])
+        except ModelError:
+            continue
+    return Block(*names, correlations=[r * (1 - 1e-3) for r in correlations])
 
 
 def _pair(values: dict[str, float], first: str, second: str, default: float) -> float:

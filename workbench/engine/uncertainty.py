@@ -18,6 +18,8 @@ _STEP = 3e-3  # of a unit step, about a standard error
 _TOLERANCE = 1e-22  # of the modes, squared: their error must not show in a difference of gradients
 _VANISHED = 1e-3  # a standard deviation of η below this, on the log scale, is none
 _SINGULAR = 0.02  # share of it that the other effects leave free; 0.02 is a correlation of 0.9998
+_NOTHING = 1e-3  # share of the residual error below which a component adds nothing
+_LOG_CURVATURE = 1e-3  # of the objective by a logarithm: less is a standard error of factors of e^40
 _FLAT = 1e-5  # eigenvalue of the Hessian with unit diagonal below which a direction is flat
 
 
@@ -37,6 +39,8 @@ class Uncertainty:
         Smallest eigenvalue of the Hessian with unit diagonal.
     newton : float64[size] or None
         Step of x from where the Hessian was taken to the minimum of the quadratic that it makes.
+    downhill : float64[size] or None
+        Where the Hessian has a negative eigenvalue, its direction: at a saddle the objective falls along it.
     """
 
     covariance: Array | None
@@ -44,6 +48,7 @@ class Uncertainty:
     flat: str = ""
     smallest: float = 1.0
     newton: Array | None = None
+    downhill: Array | None = None
 
 
 def hessian(objective: Objective, at: Evaluation, interrupt: Callable[[], bool] = lambda: False) -> Array | None:
@@ -83,9 +88,17 @@ class Edge:
     sentence: str
 
 
-def edges(scale: Scale, x: Array) -> tuple[Edge, ...]:
-    """Find variances that went to zero and Ψ that became singular."""
-    found = []
+def edges(scale: Scale, x: Array, f: Array) -> tuple[Edge, ...]:
+    """Find variances that went to zero, Ψ that became singular, and parts of the residual error that vanished.
+
+    Parameters
+    ----------
+    scale : Scale
+    x : float64[size]
+    f : float64[n]
+        Individual predictions.
+    """
+    found = _vanished_error(scale, scale.point(x).sigma, np.abs(f))
     point = scale.point(x)
     owners = {name.of[0]: m for m, name in enumerate(scale.theta_names) if name.kind in ("log", "identity")}
     labels = [name.label for name in scale.names if name.kind == "correlation"]
@@ -108,6 +121,20 @@ def edges(scale: Scale, x: Array) -> tuple[Edge, ...]:
             diagonal = tuple(k for k in mine if _entry(scale, k) == (r, r))
             found.append(Edge(diagonal, tied, sentence))
     return tuple(found)
+
+
+def _vanished_error(scale: Scale, sigma: Array, f: Array) -> list[Edge]:
+    a, b = sigma
+    place = {name: scale.size - len(scale.error_names) + k for k, name in enumerate(scale.error_names)}
+    if len(place) == 2:
+        if a < _NOTHING * b * f.min():
+            return [Edge((place["a"],), ("a",), "a of the residual error went to 0: wb.Proportional() says the same.")]
+        if b * f.max() < _NOTHING * a:
+            return [Edge((place["b"],), ("b",), "b of the residual error went to 0: wb.Constant() says the same.")]
+    elif max(a, b * f.max()) < 1e-6 * f.max():
+        sentence = "The residual error went to 0: the curves pass through every observation."
+        return [Edge(tuple(place.values()), scale.error_names, sentence)]
+    return []
 
 
 def uncertainty(
@@ -138,12 +165,17 @@ def uncertainty(
     if not np.isfinite(matrix[np.ix_(kept, kept)]).all():
         return Uncertainty(None, "none: the Hessian of the objective is not finite at the estimates.")
     diagonal = np.abs(np.diag(matrix))[kept]
-    unit = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    floor = np.where(scale.logarithmic[kept], _LOG_CURVATURE, np.finfo(float).tiny)
+    unit = 1.0 / np.sqrt(np.maximum(diagonal, floor))
     values, vectors = np.linalg.eigh(matrix[np.ix_(kept, kept)] * np.outer(unit, unit))
     if values[0] <= _FLAT:
         names = _direction(scale, np.flatnonzero(kept), vectors[:, 0])
-        kind = "is flat" if values[0] > -_FLAT else "has no minimum"
-        return Uncertainty(None, f"none: the objective {kind} in the direction of {names}.", names)
+        if values[0] > -_FLAT:
+            return Uncertainty(None, f"none: the objective is flat in the direction of {names}.", names)
+        downhill = np.zeros(scale.size)
+        downhill[kept] = unit * vectors[:, 0]
+        reason = f"none: the objective has no minimum in the direction of {names}."
+        return Uncertainty(None, reason, names, downhill=downhill)
     inverse = (vectors / values) @ vectors.T * np.outer(unit, unit)
     by_x = np.zeros_like(matrix)
     by_x[np.ix_(kept, kept)] = 2.0 * inverse

@@ -114,10 +114,20 @@ def split_terms(formula: str) -> tuple[str, ...]:
         else:
             _check(formula, node)
         text = _spelled(node)
+        taken = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in (*FUNCTIONS, "C")]
+        called = [n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+        if len(taken) > len(called):
+            raise _refuse(formula, node, "a column named like a function; rename the column. It")
         if not columns_of(text):
             raise _refuse(formula, node, f"{text}, a constant (the typical value is there anyway),")
         terms.append(text)
     return tuple(terms)
+
+
+class _Floats(ast.NodeTransformer):
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:  # noqa: N802
+        assert isinstance(node.value, int | float)
+        return ast.Constant(float(node.value))
 
 
 def columns_of(term: str) -> tuple[str, ...]:
@@ -152,8 +162,14 @@ def design_columns(term: str, records: pd.DataFrame) -> tuple[NDArray[np.float64
 
     node = ast.parse(term, mode="eval").body
     categorical = _is_categorical(node)
-    formula = f"1 + {term}" if categorical else f"0 + {{{term}}}"
     names = columns_of(term)
+    if not categorical:
+        text = [name for name in names if not np.issubdtype(np.asarray(records[name]).dtype, np.number)]
+        text = [name for name in text if np.asarray(records[name]).dtype != bool]
+        if text:
+            raise ModelError(f"Covariate term {term!r}: {', '.join(text)} is text, not numbers; use C({text[0]}).")
+    floats = ast.unparse(_Floats().visit(node))  # powers of whole numbers could fill the memory
+    formula = f"1 + {term}" if categorical else f"0 + {{{floats}}}"
     try:
         with np.errstate(all="ignore"):
             matrix = model_matrix(formula, records[list(names)], context=FUNCTIONS | {}, na_action="ignore")
@@ -167,6 +183,9 @@ def design_columns(term: str, records: pd.DataFrame) -> tuple[NDArray[np.float64
         labels = [f"{term}[{label}]" for label in labels]
         if values.shape[1] == 0:
             raise ModelError(f"Covariate term {term!r}: the column has a single level, there is nothing to estimate.")
+    labels = tuple(labels)
+    if values.shape[1] != len(labels):
+        raise ModelError(f"Covariate term {term!r} makes {values.shape[1]} columns instead of {len(labels)}.")
     bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
         first = records.loc[bad, list(names)].iloc[0].to_dict()
@@ -174,4 +193,4 @@ def design_columns(term: str, records: pd.DataFrame) -> tuple[NDArray[np.float64
             f"Covariate term {term!r} is not a number on {int(bad.sum())} of {len(bad)} records "
             f"(the first has {', '.join(f'{k}={v!r}' for k, v in first.items())})."
         )
-    return values, tuple(labels)
+    return values, labels

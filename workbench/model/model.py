@@ -126,7 +126,10 @@ class Model:
             if correlate != "full":
                 raise ModelError(f"correlate={correlate!r}; allowed are 'full' or groups such as [('CL', 'V')].")
             return (Block(*random),) if len(random) > 1 else ()
-        blocks = tuple(item if isinstance(item, Block) else Block(*item) for item in correlate)
+        items = list(correlate)
+        if all(isinstance(item, str) for item in items):  # one group, not wrapped in a list of groups
+            items = [Block(*(name for name in items if isinstance(name, str)))]
+        blocks = tuple(item if isinstance(item, Block) else Block(*item) for item in items)
         seen: list[str] = []
         for name in (name for block in blocks for name in block.names):
             if name not in random:
