@@ -116,7 +116,7 @@ def _add_fit(commands: Any) -> None:
         help="which column plays a part that is not guessed right: subject=ID, covariates=WT,AGE; "
         "an empty column means that there is none; may be repeated",
     )
-    parser.add_argument("--filter", metavar="CONDITION", help="use only these rows: 'TIME > 0 and SEX == \"F\"'")
+    parser.add_argument("--filter", metavar="CONDITION", help="use only these rows: 'TIME < 24', 'SEX == \"F\"'")
     model = parser.add_argument_group("model")
     model.add_argument("--compartments", type=int, default=1, metavar="N", help="(default: %(default)s)")
     model.add_argument(
@@ -412,7 +412,7 @@ def _show(fit: wb.FitResult) -> None:
         )
     console.print(table)
     if fit.se_reason:
-        console.print(f"No standard errors: {fit.se_reason}")
+        console.print(f"Standard errors: {fit.se_reason}")
     first, last = fit.trace[0], fit.trace[-1]
     console.print(f"{last[0]} iterations from OFV {first[1]:.3f}, {fit.seconds:.2f} s")
     console.print(f"OFV {fit.ofv:.3f}   -2LL {fit.minus2ll:.3f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f}")

@@ -34,7 +34,7 @@ class Status(Enum):
     """How a fit ended; the value is a sentence for the user."""
 
     converged = "The fit converged: the gradient is zero to the accuracy asked for."
-    boundary = "The fit converged at the edge of what is possible: a variance went to 0 or a correlation to ±1."
+    boundary = "The fit converged at the edge of what is possible: a variance went to 0, or a correlation to ±1."
     stopped = "The fit was stopped; these are the best values found until then."
     max_iterations = "The fit used up its iterations before it converged; start it again from these values."
     stalled = "The fit could not get further although the gradient is not zero; try other initial values."
@@ -283,7 +283,8 @@ class FitResult:
         for at in np.split(np.arange(len(y)), bounds):
             G = self.linear_slope[at]
             values, vectors = np.linalg.eigh(G @ G.T + np.diag(variance[at]))
-            residual[at] = vectors @ ((vectors.T @ (y[at] - self.linear_prediction[at])) / np.sqrt(values))
+            deviations = np.sqrt(np.where(values > 0, values, np.nan))  # none where the residual error vanished
+            residual[at] = vectors @ ((vectors.T @ (y[at] - self.linear_prediction[at])) / deviations)
         return residual
 
     @property

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.data.grouped import Name
 from workbench.results import FitResult, Status
 
 if TYPE_CHECKING:
@@ -15,12 +17,25 @@ if TYPE_CHECKING:
     from workbench.model import Model
 
 
+METHOD = "focei"
+
+
 def cell(data: GroupedData, model: Model, method: str) -> str:
     """The notebook cell that fits a model to data."""
     return (
-        f"import workbench as wb\n\ndata = {data.code()}\nmodel = {model!r}\n"
+        f"import workbench as wb\n\n{_remark(data)}data = {data.code()}\nmodel = {model!r}\n"
         f'fit = wb.fit(model, data, method="{method}")\nfit'
     )
+
+
+def _remark(data: GroupedData) -> str:
+    """A comment where the cell alone does not find the data."""
+    source = data.history[0].args[0] if data.history and data.history[0].args else ""
+    if data.history and data.history[0].call != "wb.read_data":
+        return ""
+    if isinstance(source, Name):
+        return f"# {source} is the DataFrame that the data were read from\n"
+    return "" if Path(str(source)).is_file() else "# put this file beside the notebook, or write its path\n"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +71,8 @@ class Run:
     def code(self) -> str:
         """The cell that gives this fit again, to the digit."""
         code = cell(self.data, self.model, self.method)
-        if self.fit.status is Status.stopped:
-            code = f"# This fit was stopped; the cell runs it to its end.\n{code}"
+        if self.fit.status in (Status.stopped, Status.max_iterations):
+            code = f"# This fit ended early; the cell runs it to its end.\n{code}"
         return code
 
     def fits(self, data: GroupedData | None, model: Model | None) -> bool:
@@ -118,7 +133,7 @@ class Runs:
                 "run": run.number,
                 "data": run.data.name,
                 "structure": run.model.structure.title,
-                "random": ", ".join(run.fit.model.random_effects),
+                "random": ", ".join(run.fit.random_effects),
                 "error": run.model.error.title,
                 "method": run.method,
                 "ofv": run.fit.ofv,

@@ -257,6 +257,78 @@ def test_one_subject_two_observations():
     assert fit.summary()
 
 
+def test_a_fit_that_ends_with_a_singular_matrix_is_kept(theophylline):
+    """Four subjects cannot tell a full Ψ: whatever the search came to, the result's model can be stated."""
+    subjects = list(theophylline.events.subjects)
+    few = theophylline.exclude(subjects[:2] + subjects[6:])
+    fit = wb.fit(wb.Model(ORAL, error=wb.Combined(), correlate="full"), few)
+    assert not fit.status.ok or fit.message
+    assert eval(repr(fit.model), {"wb": wb}) == fit.model
+    assert len(fit.table()) == 44
+
+
+def test_a_saddle_is_left(theophylline):
+    """By naive pooling, the automatic start leads to a saddle of a + b·f type errors; its sides are lower."""
+    fit = wb.fit(wb.Model(ORAL, error=wb.Combined2()), theophylline, method="pooled")
+    assert fit.converged
+    assert fit.ofv < 235.4 - 1  # the saddle
+    assert (fit.estimates["se"] > 0).all()
+
+
+def test_automatic_start_of_three_subjects(theophylline):
+    subjects = list(theophylline.events.subjects)
+    few = theophylline.exclude(subjects[:2] + subjects[5:])
+    assert wb.fit(wb.Model(ORAL, error=wb.Constant()), few).ofv < 27.02
+
+
+def test_an_error_component_that_vanishes_is_named():
+    design = wb.load_example("phenobarbital")
+    truth = [wb.Parameter("CL", 0.006, iiv=0.3), wb.Parameter("V", 1.4, iiv=0.3)]
+    simulated = wb.simulate(wb.Model(wb.pk(), truth, wb.Proportional(0.2)), design, seed=5)
+    frame = design.to_frame()
+    frame.loc[simulated.index, design.roles["response"]] = simulated["DV"]
+    fit = wb.fit(wb.Model(wb.pk(), error=wb.Combined2()), wb.read_data(frame.reset_index(drop=True)))
+    assert fit.status is Status.boundary
+    assert "a of the residual error went to 0" in fit.message
+    assert np.isnan(fit.estimate("a").se)
+    assert fit.estimate("CL").se > 0
+
+
+def test_text_covariate_needs_c(theophylline):
+    frame = theophylline.to_frame()
+    data = wb.read_data(frame.assign(SEX=np.where(frame["ID"] % 2 == 0, "m", "f")).reset_index(drop=True))
+    start = wb.initial_values(wb.Model(ORAL, error=wb.Constant()), theophylline)
+    with pytest.raises(wb.ModelError, match=r"SEX is text, not numbers; use C\(SEX\)"):
+        wb.fit(start.with_parameter("CL", covariates="SEX"), data)
+    none = start.with_parameter("CL", covariates=[wb.Effect("C(SEX)", 0.0)])
+    assert wb.objective(none, data) == pytest.approx(wb.objective(start, theophylline), abs=1e-9)
+    assert "CL:C(SEX)[m]" in wb.fit(none, data).estimates.index
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m, d: wb.fit(m, "file.csv"), "second argument is data"),
+        (lambda m, d: wb.fit(d, m), "first argument is a wb.Model"),
+        (lambda m, d: wb.fit(m, d, "bayes"), "method='bayes'; allowed are"),
+        (lambda m, d: wb.fit(m, d, max_iterations="5"), "whole number"),
+        (lambda m, d: wb.simulate(wb.initial_values(m, d), d, replicates=0), "whole number"),
+        (lambda m, d: wb.fit(m.with_parameter("CL", covariates="DV"), d), "DV is the response"),
+        (lambda m, d: wb.fit(m.with_parameter("CL", covariates="WT*9**99999999"), d), "cannot be computed"),
+    ],
+)
+def test_misuse_is_refused_in_words(theophylline, call, words):
+    with pytest.raises(wb.ModelError, match=words):
+        call(wb.Model(ORAL, error=wb.Constant()), theophylline)
+
+
+def test_no_iterations_is_an_evaluation(theophylline):
+    start = wb.initial_values(wb.Model(ORAL, error=wb.Constant()), theophylline)
+    fit = wb.fit(start, theophylline, max_iterations=0)
+    assert fit.status is Status.max_iterations
+    assert fit.ofv == pytest.approx(wb.objective(start, theophylline), abs=1e-9)
+
+
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 

@@ -235,7 +235,7 @@ def test_a_fit_that_is_cancelled_keeps_its_best_point(bench, monkeypatch):
     assert time.perf_counter() - begun < 0.5
     assert bench.fit.status is Status.stopped
     assert "The fit was stopped" in bench.controls.status.value
-    assert bench.code.startswith("# This fit was stopped")
+    assert bench.code.startswith("# This fit ended early")
 
 
 def test_a_new_fit_takes_the_place_of_one_that_runs(bench, monkeypatch):

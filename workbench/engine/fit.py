@@ -18,7 +18,7 @@ from workbench.engine.objective import METHODS, Evaluation, Objective
 from workbench.engine.optimise import Outcome, Watch, minimise
 from workbench.engine.problem import Problem, compile
 from workbench.engine.scale import Scale
-from workbench.engine.uncertainty import Edge, Uncertainty, edges, uncertainty
+from workbench.engine.uncertainty import Uncertainty, edges, uncertainty
 from workbench.errors import FitError, ModelError
 from workbench.model import Model
 from workbench.results import Estimate, FitResult, Progress, Status
@@ -124,13 +124,13 @@ def fit(
     outcome = _other_side(target, outcome, watch, max_iterations)
     errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
     status, best = outcome.status, outcome.evaluation
-    remarks = [edge.sentence for edge in _edges(problem, best)]
+    remarks = [edge.sentence for edge in edges(problem, best)]
     if status.ok and remarks:
         status = Status.boundary
     elif status.ok and errors.flat:
         remarks.append(f"The data do not determine {errors.flat}.")
     runaway = _runaway(problem, best)
-    if status.ok and runaway:
+    if runaway and status is not Status.stopped:
         status, remarks = Status.diverged, [*remarks, runaway]
     if problem.exchanged(best.x) is not None:
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
@@ -149,7 +149,7 @@ def _judged(
 
     def computed() -> Uncertainty:
         interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
-        return uncertainty(target, outcome.evaluation, _edges(target.problem, outcome.evaluation), interrupt)
+        return uncertainty(target, outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt)
 
     errors = computed()
     for _ in range(_ESCAPES):
@@ -180,17 +180,21 @@ def _below_saddle(target: Objective, at: Evaluation, downhill: Array | None) -> 
     return min(found, key=lambda e: e.ofv).x if found else None
 
 
-def _edges(problem: Problem, at: Evaluation) -> tuple[Edge, ...]:
-    return edges(problem.scale, at.x, problem.predictions(at.point, at.eta))
-
-
 def _runaway(problem: Problem, at: Evaluation) -> str:
     """A sentence on typical values that left the range of what numbers mean."""
     names, begun = problem.scale.names, problem.scale.estimates(problem.x)
     with np.errstate(all="ignore"):
         factors = np.abs(np.log(np.abs(problem.scale.estimates(at.x) / begun)))
     far = [n.label for n, f in zip(names, factors, strict=True) if n.kind == "log" and not f < _RUNAWAY]
-    return f"{', '.join(far)} moved by more than a factor of a million." if far else ""
+    if far:
+        return f"{', '.join(far)} moved by more than a factor of a million."
+    f = np.abs(problem.predictions(at.point, at.eta))
+    a, b = at.point.sigma
+    if "a" in problem.scale.error_names and f.min() == 0 and a < 1e-6 * max(b, 1e-6) * f.max():
+        return (
+            "An observation of 0 where the prediction is 0 makes the likelihood infinite as a goes to 0: leave it out."
+        )
+    return ""
 
 
 def _now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:

@@ -176,7 +176,8 @@ class Scale:
         logs = np.array([name.kind == "log" for name in self.theta_names], dtype=bool)
         theta = np.where(logs, np.exp(np.where(logs, point.theta, 0.0)), point.theta)
         deviations = np.linalg.norm(point.L, axis=1)
-        correlations = [point.L[r] @ point.L[c] / (deviations[r] * deviations[c]) for r, c in self._pairs()]
+        rows = point.L / np.maximum(deviations, np.finfo(float).tiny)[:, None]
+        correlations = [rows[r] @ rows[c] for r, c in self._pairs()]
         return np.concatenate([theta, deviations, correlations, point.sigma[self._sigma_at]])
 
     def jacobian(self, x: Array) -> Array:
@@ -187,7 +188,7 @@ class Scale:
         by_theta, by_L, by_sigma = np.zeros((count, M)), np.zeros((count, Q, Q)), np.zeros((count, 2))
         for m, name in enumerate(self.theta_names):
             by_theta[m, m] = values[m] if name.kind == "log" else 1.0
-        deviations = values[M : M + Q]
+        deviations = np.maximum(values[M : M + Q], np.finfo(float).tiny)
         for q in range(Q):
             by_L[M + q, q] = point.L[q] / deviations[q]
         for k, (r, c) in enumerate(self._pairs(), start=M + Q):

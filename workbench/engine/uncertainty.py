@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.engine.likelihood import SUM_OF_DEVIATIONS
 from workbench.engine.objective import Evaluation, Objective
 from workbench.engine.optimise import unit_steps
+from workbench.engine.problem import Problem
 from workbench.engine.scale import Scale
 
 Array = NDArray[np.float64]
@@ -88,18 +90,10 @@ class Edge:
     sentence: str
 
 
-def edges(scale: Scale, x: Array, f: Array) -> tuple[Edge, ...]:
-    """Find variances that went to zero, Ψ that became singular, and parts of the residual error that vanished.
-
-    Parameters
-    ----------
-    scale : Scale
-    x : float64[size]
-    f : float64[n]
-        Individual predictions.
-    """
-    found = _vanished_error(scale, scale.point(x).sigma, np.abs(f))
-    point = scale.point(x)
+def edges(problem: Problem, at: Evaluation) -> tuple[Edge, ...]:
+    """Find variances that went to zero, Ψ that became singular, and parts of the residual error that vanished."""
+    scale, point = problem.scale, at.point
+    found = _vanished_error(problem, at)
     owners = {name.of[0]: m for m, name in enumerate(scale.theta_names) if name.kind in ("log", "identity")}
     labels = [name.label for name in scale.names if name.kind == "correlation"]
     for r, name in enumerate(scale.random):
@@ -123,13 +117,15 @@ def edges(scale: Scale, x: Array, f: Array) -> tuple[Edge, ...]:
     return tuple(found)
 
 
-def _vanished_error(scale: Scale, sigma: Array, f: Array) -> list[Edge]:
-    a, b = sigma
+def _vanished_error(problem: Problem, at: Evaluation) -> list[Edge]:
+    scale, f = problem.scale, np.abs(problem.predictions(at.point, at.eta))
+    a, b = at.point.sigma
+    nothing = _NOTHING if problem.error == SUM_OF_DEVIATIONS else _NOTHING**0.5  # there it is the squares that add
     place = {name: scale.size - len(scale.error_names) + k for k, name in enumerate(scale.error_names)}
     if len(place) == 2:
-        if a < _NOTHING * b * f.min():
+        if a < nothing * b * f.min():
             return [Edge((place["a"],), ("a",), "a of the residual error went to 0: wb.Proportional() says the same.")]
-        if b * f.max() < _NOTHING * a:
+        if b * f.max() < nothing * a:
             return [Edge((place["b"],), ("b",), "b of the residual error went to 0: wb.Constant() says the same.")]
     elif max(a, b * f.max()) < 1e-6 * f.max():
         sentence = "The residual error went to 0: the curves pass through every observation."

@@ -125,7 +125,7 @@ def split_terms(formula: str) -> tuple[str, ...]:
 
 
 class _Floats(ast.NodeTransformer):
-    def visit_Constant(self, node: ast.Constant) -> ast.Constant:  # noqa: N802
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
         assert isinstance(node.value, int | float)
         return ast.Constant(float(node.value))
 

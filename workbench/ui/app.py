@@ -12,6 +12,7 @@ from workbench.errors import ModelError
 from workbench.model import Model, usual_model
 from workbench.results import FitResult
 from workbench.runs import Run, Runs
+from workbench.ui.cell import read_cell
 from workbench.ui.job import Fitting
 from workbench.ui.panels import (
     CodePanel,
@@ -28,6 +29,12 @@ from workbench.ui.state import State, statement
 from workbench.ui.style import CSS
 
 
+def _is_a(kind: type, value: object, what: str) -> None:
+    if not isinstance(value, kind):
+        expected = "text" if kind is str else f"a wb.{kind.__name__}"
+        raise ModelError(f"{what} of a Workbench is {expected}, got {type(value).__name__}.")
+
+
 class Workbench:
     """Panels to import data, state a model, fit it and look at it; show it as the last line of a cell.
 
@@ -40,7 +47,7 @@ class Workbench:
     Attributes
     ----------
     data, model, method, fit, runs, code :
-        Readable at any time; all but `runs` and `code` settable: panels and notebook are two sides of one thing.
+        Readable and settable at any time: panels and notebook are two sides of one thing.
 
     Examples
     --------
@@ -54,6 +61,10 @@ class Workbench:
     """
 
     def __init__(self, data: GroupedData | None = None, model: Model | None = None):
+        if data is not None:
+            _is_a(GroupedData, data, "data")
+        if model is not None:
+            _is_a(Model, model, "model")
         self._state = state = State()
         self._fitting = Fitting(state)
         if data is not None and model is None:
@@ -116,6 +127,7 @@ class Workbench:
 
     @data.setter
     def data(self, data: GroupedData) -> None:
+        _is_a(GroupedData, data, "data")
         data.require_sound()
         self._state.update(data=data, model=self._state.model or usual_model(data), refused=None)
 
@@ -126,8 +138,7 @@ class Workbench:
 
     @model.setter
     def model(self, model: Model) -> None:
-        if not isinstance(model, Model):
-            raise ModelError(f"bench.model is a wb.Model(…), got {model!r}.")
+        _is_a(Model, model, "model")
         self._state.update(model=model)
 
     @property
@@ -148,6 +159,7 @@ class Workbench:
 
     @fit.setter
     def fit(self, fit: FitResult) -> None:
+        _is_a(FitResult, fit, "fit")
         run = self._state.runs.find(fit)
         if run is None:
             runs = self._state.runs.add(fit)
@@ -160,10 +172,28 @@ class Workbench:
         """All fits of the session."""
         return self._state.runs
 
+    @runs.setter
+    def runs(self, runs: Runs) -> None:
+        _is_a(Runs, runs, "runs")
+        self._state.update(runs=runs)
+
     @property
     def code(self) -> str:
-        """The cell that reproduces what is shown."""
+        """The cell that reproduces what is shown; a cell that is set here is read (never evaluated), and shown."""
         return self._state.code
+
+    @code.setter
+    def code(self, text: str) -> None:
+        _is_a(str, text, "code")
+        stated = read_cell(text, self.data)
+        data = stated.data or self.data
+        if data is not None:
+            data.require_sound()
+        model = stated.model or self.model or (usual_model(data) if data is not None else None)
+        method = stated.method or self.method
+        if method not in METHODS:
+            raise ModelError(f"method={method!r}; allowed are {', '.join(map(repr, METHODS))}.")
+        self._state.update(data=data, model=model, method=method, refused=None)
 
     # -- what it does ------------------------------------------------------------------------------------------
 

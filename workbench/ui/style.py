@@ -121,23 +121,25 @@ CSS = """
 .wb-body .wb-scroll { max-height: 380px; overflow: auto; }
 .wb-body .wb-scroll thead th { position: sticky; top: 0; background: var(--wb-paper); }
 .wb .wb-findings { display: grid; grid-template-columns: minmax(0, 1fr) max-content; gap: 2px 8px;
-  align-items: center; max-height: 136px; overflow-y: auto; border: 1px solid var(--wb-line); border-radius: 3px;
+  align-items: center; max-height: 176px; overflow-y: auto; border: 1px solid var(--wb-line); border-radius: 3px;
   padding: 2px 6px; }
 .wb-findings > * { margin: 0; }
 .wb-findings > .wb-wide { grid-column: 1 / -1; }
 .wb-findings .wb-row { flex-flow: column; align-items: stretch; gap: 2px; }
-.wb-findings button { max-width: 190px; overflow: hidden; text-overflow: ellipsis; }
+.wb .wb-findings button { max-width: 190px; overflow: hidden; text-overflow: ellipsis; }
+.wb-findings-head > .widget-html { flex: 1 1 120px; min-width: 0; }
 .wb-finding { line-height: 1.35; overflow-wrap: anywhere; border-left: 4px solid #e6a700; padding: 2px 0 2px 8px; }
 .wb-finding.error { border-left-color: var(--wb-bad); }
 .wb-finding.error > b { color: var(--wb-bad); }
 .wb-finding > b { font-weight: 600; font-size: 12px; margin-right: 4px; }
 .wb-locked { position: relative; }
-.wb-locked > * { visibility: hidden; }
+.wb-locked * { visibility: hidden !important; }
 .wb-locked::before { content: "Locked until no error is left in the data: see the Data panel."; position: absolute;
   inset: 0; padding: 16px; color: var(--wb-soft); }
 .wb-cut { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .wb .wb-columns-grid { display: grid; align-items: center; gap: 1px 10px; max-height: 380px; overflow-y: auto;
-  grid-template-columns: minmax(70px, 150px) 122px 84px minmax(0, 1fr); }
+  grid-template-columns: fit-content(140px) 122px 84px minmax(0, 1fr); }
+.wb-columns-grid .wb-note { white-space: nowrap; }
 .wb-columns-grid .widget-dropdown, .wb-columns-grid .widget-text { width: 100%; margin: 1px 0; }
 .wb-cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 10px 16px;
   max-height: 300px; overflow-y: auto; padding-bottom: 4px; }

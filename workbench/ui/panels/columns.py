@@ -83,15 +83,16 @@ class Columns:
     def render(self, data: GroupedData | None) -> None:
         """Show the columns of a refused file, else those of the data."""
         state = self._state
-        file = state.file if state.file is not None and state.file.table is not None else None
+        file = state.file
+        table = file.table if file is not None else None
         self._data = None if state.refused is not None else data
-        if file is not None:
-            frame, roles = file.table.frame, file.roles
+        if file is not None and table is not None:
+            frame, roles = table.frame, file.roles
         elif data is not None and state.refused is None:
             frame, roles = data._frame, data.roles
         else:
             frame, roles = pd.DataFrame(), {"covariates": (), "ignore": ()}
-        self.about.value = _STATED if file is not None else _FIXED
+        self.about.value = _STATED if table is not None else _FIXED
         columns = list(frame.columns)
         shown = columns[:_SHOWN] + [c for c in columns[_SHOWN:] if role_of(roles, c) not in LISTS]
         if len(shown) < len(columns):
@@ -104,7 +105,7 @@ class Columns:
             role = role_of(roles, column)
             key = column if role in LISTS else role
             has_unit = role in _UNITS and key in known
-            line.render(column, role, frame[column], key if has_unit else None, units, fixed=file is None)
+            line.render(column, role, frame[column], key if has_unit else None, units, fixed=table is None)
             line.unit.disabled = self._data is None
         widgets: list[Widget] = [note("column"), note("role"), note("unit"), note("first values")]
         widgets += [widget for line in self.lines[: len(shown)] for widget in line.widgets]

@@ -91,9 +91,9 @@ class Covariates:
             put(self._points, x[drawn], y[drawn])
             self._plane.x_axis.label = axis_title(data, "time", "time")
         else:
-            values = subject_covariates(data)
-            x, x_ticks, x_texts = _placed(values[x_name])
-            y, y_ticks, y_texts = _placed(values[y_name])
+            first = subject_covariates(data)
+            x, x_ticks, x_texts = _placed(first[x_name])
+            y, y_ticks, y_texts = _placed(first[y_name])
             known_both = np.isfinite(x) & np.isfinite(y)
             jitter = np.random.default_rng(0).uniform(-0.12, 0.12, (2, len(x)))  # points of a level beside each other
             put(self._lines, None, None)

@@ -208,9 +208,10 @@ class DataPanel(Panel):
         if changed & {"data", "draft", "file"}:
             self.findings.render(data)
             self.example.value = _example(data)
-        if "refused" in changed and self.state.refused is not None:
+        file, refused = self.state.file, self.state.refused
+        if changed & {"refused", "file"} and refused is not None and file is not None and file.table is not None:
             self.views.value = "columns & units"
-        self.views.layout.display = None if data is not None or self.state.file is not None else "none"
+        self.views.layout.display = None if data is not None or file is not None else "none"
         self._render_view()
 
     def _turn(self) -> None:

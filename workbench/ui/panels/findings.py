@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ipywidgets import HTML, Box, Button, VBox, Widget
@@ -40,7 +40,9 @@ class Findings:
         self.list = Box()
         self.list.add_class("wb-findings")
         self.lines: list[Line] = []
-        self.view = VBox([row(self.head, self.back, spread=True), self.list])
+        head = row(self.head, self.back)
+        head.add_class("wb-findings-head")
+        self.view = VBox([head, self.list])
 
     def render(self, data: GroupedData | None) -> None:
         """Show the findings of data, which may be a draft."""
@@ -59,8 +61,8 @@ class Findings:
         while len(self.lines) < len(shown):
             self.lines.append(Line(self._state, self._mend, self._allow))
         children: list[Widget] = []
-        for line, (_, finding) in zip(self.lines, shown.iterrows(), strict=False):
-            line.render(finding.to_dict(), can_allow=self._state.file is not None)
+        for line, finding in zip(self.lines, shown.to_dict("records"), strict=False):
+            line.render(finding, can_allow=self._state.file is not None)
             children += line.widgets
         if tuple(children) != self.list.children:
             self.list.children = children
@@ -76,7 +78,7 @@ class Line:
         for button in (self.mend, self.allow):
             button.add_class("wb-toggle")
         self._buttons = row(self.mend, self.allow)
-        self._finding: dict[str, Any] = {}
+        self._finding: Mapping[Any, Any] = {}
         self.has_button = False
         self.mend.on_click(state.handler(lambda _: mend(self._finding["mend"])))
         self.allow.on_click(state.handler(lambda _: allow(self._finding["finding"])))
@@ -86,7 +88,7 @@ class Line:
         """The text, and the buttons if there are any."""
         return [self.text, self._buttons] if self.has_button else [self.text]
 
-    def render(self, finding: dict[str, Any], can_allow: bool) -> None:
+    def render(self, finding: Mapping[Any, Any], can_allow: bool) -> None:
         """Show a row of `GroupedData.check`."""
         self._finding = finding
         mend = MENDS.get(finding["mend"])
@@ -125,12 +127,9 @@ def refusal(error: DataError | None, kept: GroupedData | None) -> str:
 
 
 def _head(data: GroupedData, errors: int, warnings: int) -> str:
-    counts = [_count(errors, "error"), _count(warnings, "warning")]
-    found = " and ".join(filter(None, counts))
-    if not found:
-        return "<span class='wb-note'>✓ Nothing to mend.</span>"
-    lock = " – the model and the fit are locked until no error is left" if errors else ""
-    return f"<span class='wb-note'><b>{escaped(data.name)}</b>: {found}{lock}</span>"
+    counts = [_count(errors, "error") + " (locking model and fit)" * bool(errors), _count(warnings, "warning")]
+    found = " and ".join(filter(None, counts)) or "nothing to mend"
+    return f"<span class='wb-note'><b>{escaped(_cut(data.name))}</b>: {found}</span>"
 
 
 def _count(number: int, what: str) -> str:

@@ -173,4 +173,4 @@ def _estimates(fit: FitResult) -> list[tuple[str, ...]]:
 
 
 def _footnote(fit: FitResult) -> str:
-    return f"<p class='wb-note'>No standard errors: {markup.escaped(fit.se_reason)}</p>" if fit.se_reason else ""
+    return f"<p class='wb-note'>Standard errors: {markup.escaped(fit.se_reason)}</p>" if fit.se_reason else ""

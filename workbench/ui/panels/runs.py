@@ -60,7 +60,7 @@ class RunsPanel(Panel):
     def _texts(self, run: Run) -> Sequence[str]:
         fit = run.fit
         blocks = ["–".join(block.names) for block in run.model.correlate]
-        random = ", ".join(fit.model.random_effects) + (f" ({', '.join(blocks)})" if blocks else "")
+        random = ", ".join(fit.random_effects) + (f" ({', '.join(blocks)})" if blocks else "")
         return (
             markup.decimals(fit.ofv, 3),
             markup.decimals(self.state.runs.delta_ofv(run), 2),

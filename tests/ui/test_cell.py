@@ -1,0 +1,89 @@
+"""From code back to panels: a cell is read, never evaluated."""
+
+import pytest
+
+import workbench as wb
+from workbench.ui.cell import read_cell
+
+
+def test_code_of_one_bench_set_in_another_shows_the_same():
+    one = wb.Workbench(wb.load_example("phenobarbital").filter("WT < 2"))
+    one.model = wb.Model(
+        wb.pk(),
+        [
+            wb.Parameter("CL", 0.006, iiv=0.4, covariates=[wb.Effect("log(WT/1.5)", 0.7)]),
+            wb.Parameter("V", 1.4, iiv=0.4),
+        ],
+        wb.Proportional(0.1),
+        [wb.Block("CL", "V", correlations=[-0.2])],
+    )
+    one.method = "foce"
+    other = wb.Workbench()
+    other.code = one.code
+    assert other.model == one.model
+    assert other.data == one.data
+    assert other.method == "foce"
+    assert other.code == one.code
+
+
+def test_data_of_a_dataframe_stay_where_the_cell_cannot_know_it():
+    data = wb.read_data(wb.load_example("theophylline").to_frame())
+    bench = wb.Workbench(data)
+    bench.code = bench.code.replace("wb.Combined2()", "wb.Constant()")
+    assert bench.data == data
+    assert bench.model.error == wb.Constant()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os",
+        "from workbench import *",
+        "x = __import__('os').system('true')",
+        "x = open('f')",
+        "x = wb.__dict__",
+        "x = wb.Workbench()",
+        "x = wb.errors.DataError('a')",
+        "d = wb.load_example('theophylline')\nd.to_csv('stolen.csv')",
+        "d = wb.load_example('theophylline').to_csv('stolen.csv')",
+        "m = wb.Model(wb.pk()).__class__",
+        "x = [i for i in (1, 2)]",
+        "x = lambda: 1",
+        "x = 'a'.join(['b'])",
+        "x = f'{1}'",
+        "x = 3 ** 99999999",
+        "del x",
+        "while True: pass",
+        "x = unknown",
+        "x = wb.pk(",
+        "x = wb.pk(nonsense=1)",
+        "x = wb.pk(**{'compartments': 1})",
+        "fit = wb.fit(1, 2)",
+    ],
+)
+def test_anything_else_is_refused_in_words(text):
+    with pytest.raises(wb.ModelError):
+        read_cell(text)
+
+
+def test_a_refused_cell_changes_nothing():
+    bench = wb.Workbench(wb.load_example("theophylline"))
+    before = bench.model
+    with pytest.raises(wb.ModelError, match="Line 2"):
+        bench.code = "import workbench as wb\nprint(1)\n"
+    assert bench.model is before
+
+
+def test_cell_says_where_its_data_are_not_found():
+    frame = wb.load_example("theophylline").to_frame()
+    assert "frame is the DataFrame" in wb.Workbench(wb.read_data(frame)).code
+    sent = wb.read_data(frame.to_csv(index=False).encode(), name="elsewhere.csv")
+    assert "put this file beside the notebook" in wb.Workbench(sent).code
+    assert "#" not in wb.Workbench(wb.load_example("theophylline")).code
+
+
+@pytest.mark.parametrize("name", ["data", "model", "fit", "runs", "code"])
+def test_setting_something_else_is_refused_in_words(name):
+    bench = wb.Workbench(wb.load_example("theophylline"))
+    with pytest.raises(wb.ModelError, match=f"{name} of a Workbench"):
+        setattr(bench, name, 5)
