@@ -26,6 +26,16 @@ def test_code_of_one_bench_set_in_another_shows_the_same():
     assert other.code == one.code
 
 
+def test_columns_that_are_no_words_come_back_too():
+    frame = wb.load_example("theophylline").to_frame().rename(columns={"WT": "Body weight"})
+    data = wb.read_data(frame.to_csv(index=False).encode(), name="t.csv").with_units(
+        **{"Body weight": "kg", "time": "h"}
+    )
+    code = data.code().replace("wb.read_data('t.csv')", "wb.load_example('theophylline')").replace("Body weight", "WT")
+    assert "**{'Body weight': 'kg'}" in data.code()
+    assert read_cell(f"d = {code}").data.units["WT"] == "kg"
+
+
 def test_data_of_a_dataframe_stay_where_the_cell_cannot_know_it():
     data = wb.read_data(wb.load_example("theophylline").to_frame())
     bench = wb.Workbench(data)
@@ -57,7 +67,7 @@ def test_data_of_a_dataframe_stay_where_the_cell_cannot_know_it():
         "x = unknown",
         "x = wb.pk(",
         "x = wb.pk(nonsense=1)",
-        "x = wb.pk(**{'compartments': 1})",
+        "x = wb.pk(**{1: 1})",
         "fit = wb.fit(1, 2)",
     ],
 )

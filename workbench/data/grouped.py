@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ class Step:
     note: str = ""
 
     def __str__(self) -> str:
-        parts = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.options)]
+        words = [(name, value) for name, value in self.options if name.isidentifier() and not iskeyword(name)]
+        others = {name: value for name, value in self.options if (name, value) not in words}
+        parts = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in words)]
+        if others:  # columns whose names are no Python words
+            parts.append(f"**{others!r}")
         return f"{self.call}({', '.join(parts)})"
 
 
@@ -249,7 +254,7 @@ class GroupedData:
         }
         return self._with(Step("mend", (name,)), _frame=frame, _roles=roles)
 
-    def convert(self, **new_units: str) -> GroupedData:
+    def convert(self, /, **new_units: str) -> GroupedData:
         """Convert columns to other units, for example ``convert(time="day", response="ug/L")``.
 
         What is counted in the same unit goes along: intervals, durations and rates with time, rates with amount,
@@ -273,7 +278,7 @@ class GroupedData:
         step = Step("convert", (), tuple(new_units.items()))
         return self._with(step, _frame=frame, _units=units.checked(given, self._roles))
 
-    def with_units(self, **stated: str) -> GroupedData:
+    def with_units(self, /, **stated: str) -> GroupedData:
         """State units: ``with_units(time="h", response="mg/L")``. Numbers stay as they are."""
         checked = units.checked(self._units | stated, self._roles)
         return self._with(Step("with_units", (), tuple(stated.items())), _units=checked)

@@ -117,10 +117,20 @@ class _Reader:
                 return {self.value(k): self.value(v) for k, v in zip(keys, values, strict=True) if k is not None}
             case ast.Call(func=ast.Attribute(value=owner, attr=attribute), args=args, keywords=keywords):
                 given = [self.value(arg) for arg in args]
-                named = {k.arg: self.value(k.value) for k in keywords if k.arg is not None}
-                if len(named) == len(keywords):
-                    return self.call(node, owner, attribute, given, named)
+                return self.call(node, owner, attribute, given, self.keywords(keywords))
         raise self.refused(node)
+
+    def keywords(self, given: list[ast.keyword]) -> dict[str, Any]:
+        named: dict[str, Any] = {}
+        for keyword in given:
+            value = self.value(keyword.value)
+            if keyword.arg is not None:
+                named[keyword.arg] = value
+            elif isinstance(value, dict) and all(isinstance(name, str) for name in value):
+                named |= value
+            else:
+                raise self.refused(keyword.value)
+        return named
 
     def call(self, node: ast.expr, owner: ast.expr, attribute: str, given: list[Any], named: dict[str, Any]) -> Any:
         if isinstance(owner, ast.Name) and owner.id == "wb":

@@ -117,7 +117,8 @@ CSS = """
 @keyframes wb-there { from { opacity: 0.99; } }
 .wb-dropping { outline: 2px dashed var(--wb-observed); outline-offset: 4px; }
 .wb-body { min-height: 400px; flex-flow: column; }
-.wb-body > * { min-width: 0; width: auto; }
+.wb-body > * { min-width: 0; width: auto; max-width: 100%; }
+.wb-body .widget-html-content { min-width: 0; flex: 1 1 0; }
 .wb-body .wb-scroll { max-height: 380px; overflow: auto; }
 .wb-body .wb-scroll thead th { position: sticky; top: 0; background: var(--wb-paper); }
 .wb .wb-findings { display: grid; grid-template-columns: minmax(0, 1fr) max-content; gap: 2px 8px;
