@@ -127,7 +127,7 @@ CSS = """
 .wb-findings > * { margin: 0; }
 .wb-findings > .wb-wide { grid-column: 1 / -1; }
 .wb-findings .wb-row { flex-flow: column; align-items: stretch; gap: 2px; }
-.wb .wb-findings button { max-width: 190px; overflow: hidden; text-overflow: ellipsis; }
+.wb .wb-findings button { max-width: 190px; height: auto; padding: 4px 8px; line-height: 1.25; white-space: normal; }
 .wb-findings-head > .widget-html { flex: 1 1 120px; min-width: 0; }
 .wb-finding { line-height: 1.35; overflow-wrap: anywhere; border-left: 4px solid #e6a700; padding: 2px 0 2px 8px; }
 .wb-finding.error { border-left-color: var(--wb-bad); }
