@@ -18,14 +18,24 @@ if TYPE_CHECKING:
 
 
 METHOD = "focei"
+_WIDTH = 72
 
 
 def cell(data: GroupedData, model: Model, method: str) -> str:
     """The notebook cell that fits a model to data."""
     return (
-        f"import workbench as wb\n\n{_remark(data)}data = {data.code()}\nmodel = {model!r}\n"
+        f"import workbench as wb\n\n{_remark(data)}data = {_source(data)}\nmodel = {model!r}\n"
         f'fit = wb.fit(model, data, method="{method}")\nfit'
     )
+
+
+def _source(data: GroupedData) -> str:
+    """The expression that makes the data; one step a line where there are many."""
+    code = data.code()
+    if len(code) <= _WIDTH:
+        return code
+    first, *others = data.history
+    return "\n".join(["(", f"    {first}", *(f"    .{step}" for step in others), ")"])
 
 
 def _remark(data: GroupedData) -> str:

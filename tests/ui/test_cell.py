@@ -36,6 +36,15 @@ def test_columns_that_are_no_words_come_back_too():
     assert read_cell(f"d = {code}").data.units["WT"] == "kg"
 
 
+def test_many_steps_stand_on_lines_of_their_own():
+    data = wb.load_example("phenobarbital")
+    for condition in ("WT < 3", "WT > 0.5", "APGR > 1", "TIME < 300"):
+        data = data.filter(condition)
+    code = wb.Workbench(data).code
+    assert "\ndata = (\n    wb.load_example('phenobarbital')\n    .filter('WT < 3')\n" in code
+    assert read_cell(code).data == data
+
+
 def test_data_of_a_dataframe_stay_where_the_cell_cannot_know_it():
     data = wb.read_data(wb.load_example("theophylline").to_frame())
     bench = wb.Workbench(data)

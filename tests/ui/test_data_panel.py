@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+from itertools import takewhile
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ def again(bench, tmp_path, monkeypatch, content, name="file.csv"):
     monkeypatch.chdir(tmp_path)
     namespace = {}
     lines = bench.code.splitlines()
-    exec("\n".join(line for line in lines if line.startswith(("import", "data ="))), namespace)
+    exec("\n".join(takewhile(lambda line: not line.startswith("model ="), lines)), namespace)
     return namespace["data"]
 
 

@@ -153,6 +153,7 @@ CSS = """
   align-items: center; font-size: 12px; line-height: 15px; min-height: 46px; align-content: start; }
 .wb-bars .wb-cut { max-width: 80px; }
 .wb-bars u { display: block; height: 9px; }
+.wb-panel > .widget-html, .wb-panel > .widget-html > .widget-html-content { min-width: 0; max-width: 100%; }
 .wb pre.wb-code { background: var(--jp-layout-color2); border: 1px solid var(--wb-line); border-radius: 3px; margin: 0;
   padding: 10px 12px; font-family: var(--jp-code-font-family);
   font-size: var(--jp-code-font-size, 13px); line-height: 1.4;
