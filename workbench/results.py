@@ -253,7 +253,7 @@ class FitResult:
 
         RES = DV - PRED, IRES = DV - IPRED; IWRES = IRES over the residual standard deviation at IPRED; CWRES, the
         conditional weighted residual, is whitened by the linear model of the method (Hooker et al. 2007, Pharm Res
-        24:2187, eq. 9; by "fo" that is NONMEM's WRES).
+        24:2187; by "fo" that is NONMEM's WRES).
         """
         import pandas as pd
 

@@ -10,9 +10,16 @@ log|H| with H = I + bᵀ (Σ w fu fuᵀ) b. Per subject, with L_j = (y - f)²/R 
     l(ζ) = Σ L_j + ζᵀζ          OFV_i = l(ζ̂) + log|H(ζ̂)|
 
 FOCEI: R at f, w = 1/R + ½ (R'/R)²; FOCE: R at η = 0, w = 1/R; FO: f linear in ζ around 0 as well
-(Wang 2007, J Pharmacokinet Pharmacodyn 34:575, eqs. 10-24, times 2 and without n·log 2π).
-The gradient follows Almquist, Leander & Jirstrand 2015, ibid. 42:191, eqs. 20-31: the mode depends on the
-parameters through the implicit function theorem, which enters as one adjoint vector v.
+(Wang 2007, J Pharmacokinet Pharmacodyn 34:575; here times 2 and without n·log 2π).
+
+The gradient is exact: the mode depends on the parameters through the implicit function theorem (Almquist, Leander &
+Jirstrand 2015, ibid. 42:191), which enters here as one adjoint vector v instead of dζ̂/dx for every x. With
+z = ∂log|H|/∂u and W = Σ w fu fuᵀ,
+
+    v = (l_ζζ)⁻¹ bᵀ z,   r = l_u + z - l_uu b v,
+    ∂OFV_i/∂θ = Aᵀ r,    ∂OFV_i/∂L = Bᵀ (r ζᵀ - l_u vᵀ + 2 W b H⁻¹),
+
+plus, where R is that at η = 0, what θ does through it.
 """
 
 from __future__ import annotations
