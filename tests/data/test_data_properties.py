@@ -23,7 +23,6 @@ from workbench.errors import DataError
 
 MUTATIONS = int(os.environ.get("WORKBENCH_MUTATIONS", "400"))
 BATCHES = 20
-REPEATABLE = "WORKBENCH_MUTATIONS" not in os.environ
 
 SOURCES = {
     name: (examples_folder() / f"{name}.csv").read_bytes() for name in ("theophylline", "tetracycline", "glucose")
@@ -175,7 +174,7 @@ def test_mutated_files(batch: int) -> None:
     assert accepted or MUTATIONS < 100
 
 
-@settings(max_examples=60, deadline=None, derandomize=REPEATABLE, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300))
 def test_any_bytes(content: bytes) -> None:
     try:
@@ -192,7 +191,7 @@ values = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None, derandomize=REPEATABLE, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(NAMES), min_size=3), st.data())
 def test_any_frame(columns: list[object], draw: st.DataObject) -> None:
     rows = draw.draw(st.integers(0, 4))
@@ -205,7 +204,7 @@ def test_any_frame(columns: list[object], draw: st.DataObject) -> None:
         assert error.faults
 
 
-@settings(max_examples=150, deadline=None, derandomize=REPEATABLE)
+@settings(max_examples=150, deadline=None)
 @given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(WORDS)).map(" ".join)))
 def test_any_condition(condition: str) -> None:
     frame = pd.DataFrame({"ID": [1, 2], "TIME": [0.0, np.nan], "SEX": ["F", None]})
