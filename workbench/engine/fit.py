@@ -16,7 +16,7 @@ from workbench.engine import likelihood as lik
 from workbench.engine.initial import initial_values, without_random_effects
 from workbench.engine.objective import METHODS, Evaluation, Objective
 from workbench.engine.optimise import Outcome, Watch, minimise
-from workbench.engine.problem import Problem, compile
+from workbench.engine.problem import Problem, check_types, compile
 from workbench.engine.scale import Scale
 from workbench.engine.uncertainty import Uncertainty, edges, uncertainty
 from workbench.errors import FitError, ModelError
@@ -57,6 +57,7 @@ def objective(model: Model, data: GroupedData, method: Method = "focei") -> floa
         If the objective is not a number there.
     """
     _check_method(method)
+    check_types(model, data)
     problem = compile(without_random_effects(model) if method == "pooled" else model, data)
     _check_variances(problem, model, data)
     evaluation = Objective(problem, method).evaluate(problem.x)
@@ -242,9 +243,7 @@ def _check_variances(problem: Problem, model: Model, data: GroupedData) -> None:
     """A residual variance of zero makes an observation infinitely informative: say where."""
     point = problem.scale.point(problem.x)
     f = problem.predictions(point)
-    R, R_f, R_a, R_b = np.empty((4, len(f)))
-    lik.variances(problem.error, f, *point.sigma, R, R_f, R_a, R_b)
-    bad = ~(R > 1e-300)
+    bad = ~(problem.residual_variance(point, f) > 1e-300)
     if not bad.any():
         return
     if not np.isfinite(f).all():
@@ -303,18 +302,12 @@ def _result(
         parameter_matrix=problem.parameters(point, shown.eta),
         pred=f0,
         ipred=f1,
-        sd=_deviations(problem, point.sigma, f0),
-        isd=_deviations(problem, point.sigma, f1),
+        sd=np.sqrt(problem.residual_variance(point, f0)),
+        isd=np.sqrt(problem.residual_variance(point, f1)),
         linear_prediction=linear,
         linear_slope=slope,
         subject_ofv=best.by_subject,
     )
-
-
-def _deviations(problem: Problem, sigma: Array, f: Array) -> Array:
-    R, R_f, R_a, R_b = np.empty((4, len(f)))
-    lik.variances(problem.error, f, *sigma, R, R_f, R_a, R_b)
-    return np.sqrt(R)
 
 
 def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estimate, ...]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine import likelihood as lik
 from workbench.engine.problem import Problem, compile, on_grid
 from workbench.errors import ModelError
 from workbench.model import Model
@@ -86,9 +85,7 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
     for replicate in range(1, replicates + 1):
         eta = rng.standard_normal((problem.n_subjects, problem.n_random)) @ point.L.T
         f = problem.predictions(point, eta)
-        R, R_f, R_a, R_b = np.empty((4, len(f)))
-        lik.variances(problem.error, f, *point.sigma, R, R_f, R_a, R_b)
-        dv = f + np.sqrt(R) * rng.standard_normal(len(f))
+        dv = f + np.sqrt(problem.residual_variance(point, f)) * rng.standard_normal(len(f))
         columns = {"replicate": replicate, "ID": _owners(data)[at], "TIME": events.time[at], "IPRED": f, "DV": dv}
         parts.append(pd.DataFrame(columns, index=index))
     return pd.concat(parts)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.data.events import OTHER
-from workbench.engine.likelihood import SUM_OF_DEVIATIONS, SUM_OF_VARIANCES
+from workbench.engine.likelihood import SUM_OF_DEVIATIONS, SUM_OF_VARIANCES, variances
 from workbench.engine.linear import CLEARANCE, IDENTITY, LOG, RATE, predict_one_compartment
 from workbench.engine.scale import Name, Point, Scale
 from workbench.errors import ModelError
@@ -108,6 +108,12 @@ class Problem:
         f = np.full(n, np.nan)
         self.predict(np.arange(self.n_subjects), u, 0, f, np.empty((0, D)), np.empty((0, D, D)))
         return f
+
+    def residual_variance(self, point: Point, f: Array) -> Array:
+        """Variance of the residual error at predictions f."""
+        R, R_f, R_a, R_b = np.empty((4, len(f)))
+        variances(self.error, f, *point.sigma, R, R_f, R_a, R_b)
+        return R
 
     def parameters(self, point: Point, eta: Array | None = None) -> Array:
         """Parameters of each subject on its first design row, natural scale, float64[N, P]."""
