@@ -14,8 +14,10 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "DataError": "errors", "ModelError": "errors", "FitError": "errors", "WorkbenchError": "errors",
     "GroupedData": "data", "read_data": "data", "load_example": "data",
-    "pk": "model", "Model": "model", "Parameter": "model", "Block": "model", "Effect": "model",
-    "Constant": "model", "Proportional": "model", "Combined": "model", "Combined2": "model",
+    "pk": "model", "pkpd": "model", "equation": "model", "ode": "model",
+    "Model": "model", "Parameter": "model", "Block": "model", "Effect": "model", "Finding": "model",
+    "Constant": "model", "Proportional": "model", "Combined": "model", "Combined2": "model", "Power": "model",
+    "Exponential": "model",
     "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",
     "FitResult": "results", "Status": "results",
     "Workbench": "ui",

@@ -24,10 +24,10 @@ from workbench.errors import ModelError, WorkbenchError
 if TYPE_CHECKING:
     import workbench as wb
 
-METHODS = ("focei", "foce", "fo", "pooled")
-ERRORS = ("constant", "proportional", "combined", "combined2")
-ABSORPTION = ("none", "first-order")
-PARAMETERS = ("clearance", "rate")
+METHODS = ("focei", "foce", "fo", "laplace", "pooled")
+ERRORS = ("constant", "proportional", "combined", "combined2", "power", "exponential")
+ABSORPTION = ("none", "first-order", "zero-order", "parallel", "transit")
+PARAMETERS = ("clearance", "rate", "macro", "half-life")
 
 CONVERGED, FAILED, USAGE, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -128,8 +128,10 @@ def _add_fit(commands: Any) -> None:
         "--parameters",
         choices=PARAMETERS,
         default="clearance",
-        help="clearance estimates CL and V, rate k and V (default: %(default)s)",
+        help="clearance estimates CL and V, rate k and V, macro the coefficients and rates of the exponentials, "
+        "half-life V and t_half (default: %(default)s)",
     )
+    model.add_argument("--transits", type=int, metavar="N", help="transit compartments, for --absorption transit")
     model.add_argument(
         "--error", choices=ERRORS, default="combined2", help="residual error (default: %(default)s, √(a² + (b·f)²))"
     )
@@ -317,10 +319,15 @@ def _model(args: argparse.Namespace, data: wb.GroupedData) -> wb.Model:
     from workbench.model.residual import ERROR_MODELS
 
     absorption = args.absorption or _assumed_absorption(data)
-    structure = wb.pk(args.compartments, None if absorption == "none" else absorption, args.parameters)
+    structure = wb.pk(
+        args.compartments,
+        None if absorption == "none" else absorption,
+        parameters=args.parameters,
+        transits=args.transits,
+    )
     random = structure.names if args.iiv is None else () if args.iiv == ("none",) else args.iiv
     error = next(error for error in ERROR_MODELS if error.title == args.error)
-    model = wb.Model(structure, [wb.Parameter(name) for name in structure.names], error=error())
+    model = wb.Model(structure, error=error()).without_random_effects()
     for name in random:
         model = model.with_parameter(name, iiv=True)
     model = model.with_correlate("full" if args.correlate == [("full",)] else args.correlate)

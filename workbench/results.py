@@ -26,6 +26,7 @@ METHOD_TITLES = {
     "fo": "first order (FO)",
     "foce": "first-order conditional estimation (FOCE)",
     "focei": "first-order conditional estimation with interaction (FOCEI)",
+    "laplace": "Laplace approximation with interaction",
     "pooled": "naive pooled",
 }
 
@@ -119,14 +120,22 @@ class FitResult:
         Covariance of the estimates that are not fixed, natural scale, in the order of `parameters`.
     se_reason : str
         Which standard errors are missing and why; empty where none is.
-    random_effects : tuple of str
-        Parameters whose η was estimated, in the order of the arrays below (none by "pooled").
-    omega_matrix : float64[Q, Q]
+    random_effects, occasion_effects : tuple of str
+        Parameters with a random effect between subjects (R of them, those that share one included), and between
+        occasions (R'), in the order of the arrays below; none by "pooled".
+    omega_matrix : float64[R, R]; occasion_matrix : float64[R', R']
+        Their covariances.
     eta_matrix : float64[N, Q]
+        Random effects of each subject; those of its occasions, one after the other, follow those of the subject.
     parameter_matrix : float64[N, P]
         Individual parameters at the first record of each subject.
-    pred, ipred, sd, isd : float64[n]
-        Predictions and residual standard deviations at η = 0 and at the individual η, by observation.
+    record, response : int64[n]
+        Of each observation in the likelihood, its record in `data.events` and which response it is.
+    pred, ipred : float64[n]
+        Predictions at η = 0 and at the individual η, on the scale of the data.
+    y, analysed_pred, analysed_ipred, sd, isd : float64[n]
+        Observation (NaN where censored), predictions and residual standard deviations on the scale of the analysis: the
+        logarithm where the residual error is log-normal.
     linear_prediction, linear_slope : float64[n], float64[n, Q]
         The linear model E + G ζ, ζ ~ N(0, I), that the method puts in place of the prediction.
     subject_ofv : float64[N]
@@ -146,11 +155,18 @@ class FitResult:
     covariance: Array | None
     se_reason: str
     random_effects: tuple[str, ...]
+    occasion_effects: tuple[str, ...]
     omega_matrix: Array
+    occasion_matrix: Array
     eta_matrix: Array
     parameter_matrix: Array
+    record: NDArray[np.int64] = field(repr=False)
+    response: NDArray[np.int64] = field(repr=False)
     pred: Array = field(repr=False)
     ipred: Array = field(repr=False)
+    y: Array = field(repr=False)
+    analysed_pred: Array = field(repr=False)
+    analysed_ipred: Array = field(repr=False)
     sd: Array = field(repr=False)
     isd: Array = field(repr=False)
     linear_prediction: Array = field(repr=False)
@@ -162,7 +178,7 @@ class FitResult:
     @property
     def n_observations(self) -> int:
         """Observations in the likelihood."""
-        return int(self.data.events.observed.sum())
+        return len(self.record)
 
     @property
     def n_estimated(self) -> int:
@@ -219,8 +235,9 @@ class FitResult:
         """Estimates by name on the natural scale.
 
         Columns: estimate, se, rse (per cent), lower and upper (95 % interval, computed on the scale of the
-        estimation and transformed back), fixed. `iiv_X` is the standard deviation of η of X, `corr_X_Y` a
-        correlation, `X:term` a covariate coefficient, a and b the residual error.
+        estimation and transformed back), fixed. `iiv_X` is the standard deviation of η of X, `iov_X` that between
+        occasions, `corr_X_Y` and `corr_iov_X_Y` a correlation, `share_X` the multiple of a shared η, `X:term` a
+        covariate coefficient, a, b and c the residual error (`a_response` where there are several).
         """
         return self._estimates.copy()
 
@@ -241,7 +258,32 @@ class FitResult:
     @property
     def etas(self) -> pd.DataFrame:
         """Random effects (modes) by subject."""
-        return self._by_subject(self.eta_matrix, list(self.random_effects))
+        return self._by_subject(self.eta_matrix[:, : len(self.random_effects)], list(self.random_effects))
+
+    @property
+    def kappas(self) -> pd.DataFrame:
+        """Random effects of the occasions (modes) by subject and occasion."""
+        import pandas as pd
+
+        events = self.data.events
+        begin, step = len(self.random_effects), len(self.occasion_effects)
+        rows, index = [], []
+        for i, subject in enumerate(events.subjects):
+            mine = events.occasion[events.start[i] : events.start[i + 1]]
+            for k, occasion in enumerate(dict.fromkeys(mine.tolist())) if step else ():
+                rows.append(self.eta_matrix[i, begin + k * step : begin + (k + 1) * step])
+                index.append((subject, self.data.occasions[occasion]))
+        names = (self.data.roles.get("subject", "ID"), self.data.roles.get("occasion", "OCC"))
+        labels = pd.MultiIndex.from_tuples(index, names=names) if index else None
+        return pd.DataFrame(np.array(rows).reshape(len(rows), step), index=labels, columns=list(self.occasion_effects))
+
+    @property
+    def omega_iov(self) -> pd.DataFrame:
+        """Covariance of the random effects between occasions."""
+        import pandas as pd
+
+        names = list(self.occasion_effects)
+        return pd.DataFrame(self.occasion_matrix, index=names, columns=names)
 
     @property
     def individual(self) -> pd.DataFrame:
@@ -251,36 +293,40 @@ class FitResult:
     def table(self) -> pd.DataFrame:
         """One row per observation: ID TIME DV PRED IPRED RES IRES IWRES CWRES, indexed by the row in the data.
 
-        RES = DV - PRED, IRES = DV - IPRED; IWRES = IRES over the residual standard deviation at IPRED; CWRES, the
-        conditional weighted residual, is whitened by the linear model of the method (Hooker et al. 2007, Pharm Res
-        24:2187; by "fo" that is NONMEM's WRES).
+        RES = DV - PRED, IRES = DV - IPRED; IWRES is the individual residual over the residual standard deviation at
+        IPRED; CWRES, the conditional weighted residual, is whitened by the linear model of the method (Hooker et al.
+        2007, Pharm Res 24:2187; by "fo" that is NONMEM's WRES). Both are on the scale of the analysis, the logarithm
+        for a log-normal error. A column DVID names the response where there are several, a column CENS the censored
+        observations, whose DV is the limit and which have no residual.
         """
         import pandas as pd
 
-        events = self.data.events
-        owner = np.repeat(np.arange(len(events.subjects)), np.diff(events.start))
-        at = events.observed
-        y = events.dv[at]
-        return pd.DataFrame(
-            {
-                "ID": np.asarray(events.subjects, dtype=object)[owner[at]],
-                "TIME": events.time[at],
-                "DV": y,
-                "PRED": self.pred,
-                "IPRED": self.ipred,
-                "RES": y - self.pred,
-                "IRES": y - self.ipred,
-                "IWRES": (y - self.ipred) / self.isd,
-                "CWRES": self._conditional_residuals(y, owner[at]),
-            },
-            index=self.data.frame.index[events.row[at]],
-        ).infer_objects()
+        events, at = self.data.events, self.record
+        owner = events.subject[at]
+        y = np.where(np.isnan(self.y), np.nan, events.dv[at])
+        columns: dict[str, object] = {
+            "ID": np.asarray(events.subjects, dtype=object)[owner],
+            "TIME": events.time[at],
+            "DV": events.dv[at],
+            "PRED": self.pred,
+            "IPRED": self.ipred,
+            "RES": y - self.pred,
+            "IRES": y - self.ipred,
+            "IWRES": (self.y - self.analysed_ipred) / self.isd,
+            "CWRES": self._conditional_residuals(self.y, owner),
+        }
+        if len(self.model.structure.responses) > 1:
+            columns["DVID"] = np.asarray(self.model.structure.responses, dtype=object)[self.response]
+        if np.isnan(self.y).any():
+            columns["CENS"] = events.censored[at]
+        return pd.DataFrame(columns, index=self.data.frame.index[events.row[at]]).infer_objects()
 
     def _conditional_residuals(self, y: Array, owner: NDArray[np.int64]) -> Array:
-        variance = (self.isd if self.method == "focei" else self.sd) ** 2
-        residual = np.empty_like(y)
+        variance = (self.isd if self.method in ("focei", "laplace") else self.sd) ** 2
+        residual = np.full_like(y, np.nan)
         bounds = np.flatnonzero(np.diff(owner)) + 1
-        for at in np.split(np.arange(len(y)), bounds):
+        for subject in np.split(np.arange(len(y)), bounds):
+            at = subject[np.isfinite(y[subject])]
             G = self.linear_slope[at]
             values, vectors = np.linalg.eigh(G @ G.T + np.diag(variance[at]))
             deviations = np.sqrt(np.where(values > 0, values, np.nan))  # none where the residual error vanished
@@ -298,8 +344,9 @@ class FitResult:
             for k, name in enumerate(self.random_effects):
                 ratio = self.eta_matrix[:, k].std(ddof=1) / omega[k] if len(self.eta_matrix) > 1 else math.nan
                 rows[name] = (100 * (1 - ratio), 100 * (1 - ratio**2))
-            observed = self.data.events.dv[self.data.events.observed]
-            ratio = np.std((observed - self.ipred) / self.isd, ddof=1) if len(observed) > 1 else math.nan
+            residual = (self.y - self.analysed_ipred) / self.isd
+            residual = residual[np.isfinite(residual)]
+            ratio = np.std(residual, ddof=1) if len(residual) > 1 else math.nan
         rows["ε"] = (100 * (1 - ratio), 100 * (1 - ratio**2))
         return pd.DataFrame.from_dict(rows, orient="index", columns=["sd", "variance"])
 
@@ -319,11 +366,16 @@ class FitResult:
         raise FitError(f"No estimate is named {name!r}. There are {', '.join(e.name for e in self.parameters)}.")
 
     def unit(self, name: str) -> str:
-        """Unit of a typical value or of the constant error, from the units of the data; empty where not known."""
+        """Unit of a typical value or of a constant error, from the units of the data; empty where not known."""
         from workbench.data import derived_unit
+        from workbench.model import Exponential
 
-        dimensions = {info.name: info.dimension for info in self.model.structure.info}
-        kind = "response" if name == "a" else dimensions.get(name, "")
+        dimensions: dict[str, str] = {info.name: info.dimension for info in self.model.structure.info}
+        responses = self.model.structure.responses
+        for response, error in zip(responses, self.model.errors, strict=True):
+            if "a" in error.names and not isinstance(error, Exponential):  # that of log y has no unit
+                dimensions["a" if len(responses) == 1 else f"a_{response}"] = "response"
+        kind = dimensions.get(name, "")
         return derived_unit(self.data.units, kind) if kind else ""
 
     def summary(self) -> str:

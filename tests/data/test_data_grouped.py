@@ -174,6 +174,29 @@ def test_units_of_parameters(amount: str, response: str, volume: str, clearance:
     assert derived_unit({}, "volume") == derived_unit({}, "rate constant") == ""
 
 
+@pytest.mark.parametrize(
+    ("amount", "response", "per_volume", "rate"),
+    [
+        ("mg", "mg/L", "1/L", "mg/h"),
+        ("mg", "ng/mL", "0.001/L", "mg/h"),
+        ("mg/kg", "mg/L", "kg/L", "mg/kg/h"),
+        ("mg/kg", "ng/mL", "0.001 kg/L", "mg/kg/h"),
+        ("mg", "percent", "(percent)/(mg)", "mg/h"),
+    ],
+)
+def test_units_of_parameters_of_other_kinds(amount: str, response: str, per_volume: str, rate: str) -> None:
+    units = {"time": "h", "amount": amount, "response": response}
+    assert derived_unit(units, "per volume") == per_volume
+    assert derived_unit(units, "amount per time") == rate
+    assert derived_unit(units, "concentration") == response
+    assert derived_unit(units, "time") == "h"
+    assert derived_unit({"amount": "mg"}, "amount per time") == derived_unit({"time": "h"}, "amount per time") == ""
+    for kind in ("per volume", "amount per time", "concentration", "time"):
+        assert derived_unit({}, kind) == ""
+    for kind in ("fraction", "number", "effect", ""):
+        assert derived_unit(units, kind) == ""
+
+
 NASTY = '<script>alert("x")</script>'
 
 

@@ -148,7 +148,7 @@ def test_gradient_of_theophylline(error, blocks, method):
     "change",
     [
         lambda m: m,
-        lambda m: m.with_covariate("CL", "WT", start=0.5),
+        lambda m: m.with_covariate("CL", "WT", reference=1.0, start=0.5),
         lambda m: m.with_parameter("V", transform="identity", iiv=0.3),
         lambda m: m.with_parameter("CL", covariates="log(WT) + log(TIME + 20)"),
         lambda m: m.with_parameter("V", iiv=None),

@@ -133,7 +133,7 @@ def test_covariates_that_change_within_a_subject():
         "ID": 1, "TIME": [0.0, 1.0, 3.0, 6.0], "EVID": [1, 0, 0, 0], "AMT": [10.0, 0, 0, 0],
         "DV": [0.0, 1, 1, 1], "WT": [1.0, 1.0, 2.0, 4.0],
     })  # fmt: skip
-    stated = model(None, 1.0, 5.0).with_covariate("CL", "WT", start=0.75)
+    stated = model(None, 1.0, 5.0).with_covariate("CL", "WT", reference=1.0, start=0.75)
     data = wb.read_data(frame)
     k = 1.0 / 5.0 * np.array([1.0, 2.0, 4.0]) ** 0.75
     expected = 2.0 * np.exp(-np.cumsum(k * [1.0, 2.0, 3.0]))
@@ -159,7 +159,7 @@ def test_value_taken_from_a_column():
 def test_work_grows_with_records_not_with_records_times_doses():
     many = schedule([(float(t), 1.0) for t in range(100)], times=np.arange(0.5, 100.5))
     problem = compile(model(1.0, 1.0, 5.0), many)
-    assert len(problem.time) == 200
+    assert len(problem.schedule.time) == 200
     np.testing.assert_allclose(problem.y, 1.0)
 
 
@@ -180,7 +180,7 @@ def test_curves_pass_through_the_predictions():
         last = mine["PRED"].iloc[-1]
         assert population[i][-1] == pytest.approx(last, rel=1e-12)
     problem = compile(stated, data)
-    ends = problem.first_observation[1:] - 1
+    ends = problem.observations.first[1:] - 1
     expected = problem.predictions(problem.scale.point(problem.x), etas)[ends]
     np.testing.assert_allclose([curve[-1] for curve in individual], expected, rtol=1e-12)
 
@@ -204,7 +204,7 @@ def test_thinned_problem_predicts_the_same():
     assert (few.n_subjects, len(few.y)) != (problem.n_subjects, len(problem.y))
     point = problem.scale.point(problem.x)
     chosen = np.linspace(0, 58, 7).astype(int)
-    spans = [slice(*problem.first_observation[i : i + 2]) for i in chosen]
+    spans = [slice(*problem.observations.first[i : i + 2]) for i in chosen]
     everything = problem.predictions(point)
     np.testing.assert_array_equal(few.predictions(point), np.concatenate([everything[s] for s in spans]))
     np.testing.assert_array_equal(few.y, np.concatenate([problem.y[s] for s in spans]))

@@ -53,6 +53,48 @@ def test_data_of_a_dataframe_stay_where_the_cell_cannot_know_it():
     assert bench.model.error == wb.Constant()
 
 
+MODELS = [
+    wb.Model(
+        wb.pkpd(wb.pk(2, "first-order", bioavailability=True), response="sigmoid emax"),
+        error={"concentration": wb.Power(0.1, 0.5, fixed="c"), "effect": wb.Constant()},
+        blq="M3",
+    )
+    .with_parameter("ka", bounds=(None, 3.0), iov=0.2, value=1.0, fixed=("value", "iov"))
+    .with_parameter("F", value=0.7, bounds=(0.2, 0.9))
+    .with_parameter("V2", share=("V1", -0.8))
+    .with_parameter("E0", transform="identity", value=-3.5, bounds=(-10, None))
+    .with_covariate("CL", "AGE", "piecewise", start=(-0.01, 0.02))
+    .with_covariate("CL", "RACE", "categorical", reference='it\'s "other"')
+    .allometric(),
+    wb.Model(wb.equation("Asym/(1 + exp(-(t - xmid)/scal))"), error=wb.Exponential(log_data=True, floor=1e-3)),
+    wb.Model(
+        wb.ode("d/dt A = -ka*A\nd/dt C = ka*A/V - Vm*C/(Km + C)/V*WT", dose={1: ["A"]}, covariates="WT", lag={"A": "p"})
+    )
+    .with_iov("V", "Vm")
+    .with_correlate([("ka", "V"), wb.Block("V", "Vm", correlations=[-0.5], fixed=True, level="occasion")]),
+]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_kind_of_model_comes_back(model):
+    assert read_cell(f"import workbench as wb\n\nmodel = {model!r}\n").model == model
+
+
+def test_the_verbs_of_models_can_be_written():
+    text = (
+        "data = wb.load_example('theophylline')\n"
+        "model = wb.Model(wb.pk(absorption='first-order')).with_covariate('CL', 'WT').allometric(estimate=True)\n"
+        "model = model.with_iiv('CL', sd=0.3).with_iov('CL').with_blq(None).with_error(wb.Power(), response=None)\n"
+        "model = model.with_centred(data).without_values().with_parameter('V', bounds=(None, 3.0), iiv=False)\n"
+        "pooled = model.without_random_effects().with_parameter('CL', covariates='(WT < -5)*WT')"
+    )
+    model = read_cell(text).model
+    assert model.random_effects == ()
+    assert model["CL"].covariates == (wb.Effect("(WT<-5)*WT"),)
+    assert model["V"].bounds == (None, 3.0)
+    assert model["V"].covariates == (wb.Effect("log(WT/70)"),)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -78,6 +120,22 @@ def test_data_of_a_dataframe_stay_where_the_cell_cannot_know_it():
         "x = wb.pk(nonsense=1)",
         "x = wb.pk(**{1: 1})",
         "fit = wb.fit(1, 2)",
+        "x = {[1]: 2}",
+        "x = {(1, 2): 2}",
+        "x = {**{}}",
+        "x = wb.Block(*('CL', 'V'))",
+        "x = wb.Model(wb.pk()).check(wb.load_example('theophylline'))",
+        "x = wb.ode('d/dt C = -__import__(k)*C')",
+        "x = wb.equation('().__class__')",
+        "x = wb.pk().as_ode()",
+        "x = wb.Model(wb.pk(), parameters=3)",
+        "x = wb.Model(wb.pk(), error={1: 2})",
+        "x = wb.Parameter('CL', bounds={})",
+        "x = wb.Parameter('CL', fixed={'a': 1})",
+        "x = wb.Model(wb.pk()).with_error(wb.Constant(), response=[])",
+        "x = wb.Model(wb.pk(), correlate=[3])",
+        "x = wb.Model(wb.pk()).with_covariate('CL', 'WT', reference=[])",
+        "x = wb.Model(wb.pk()).with_covariate('CL', 'WT').with_centred(3)",
     ],
 )
 def test_anything_else_is_refused_in_words(text):

@@ -12,8 +12,6 @@ import pytest
 import workbench as wb
 from workbench.model import usual_model
 from workbench.results import Status
-from workbench.ui.panels.model import connected
-from workbench.ui.state import statement
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -116,7 +114,8 @@ def test_setting_the_model_moves_the_widgets(bench):
     assert (rows["ka"].value.value, rows["ka"].spread.value) == (2.0, 0.5)
     assert not rows["CL"].random.value and rows["V"].fixed.value
     assert bench.error_panel.kind.value is wb.Proportional and bench.error_panel.boxes["b"].value == 0.15
-    assert [pair for pair, button in bench.model_panel._pairs.items() if button.value] == [("ka", "V")]
+    cells = bench.model_panel.psi.cells
+    assert [pair for pair, cell in cells.items() if cell.value] == [("ka", "V"), ("V", "ka")]
     assert bench.model == model  # what is shown has not come back changed
     bench.method = "fo"
     assert bench.controls.method.value == "fo"
@@ -145,16 +144,6 @@ def test_automatic_values_and_estimates_as_initial_values(bench, theophylline):
     assert bench.model == fit.model
 
 
-def test_correlated_pairs_make_blocks(bench):
-    assert connected([("a", "b"), ("c", "d"), ("b", "c")]) == [("a", "b", "c", "d")]
-    assert connected([("a", "b"), ("c", "d")]) == [("a", "b"), ("c", "d")]
-    buttons = bench.model_panel._pairs
-    buttons["ka", "CL"].value = True
-    buttons["CL", "V"].value = True
-    assert [block.names for block in bench.model.correlate] == [("ka", "CL", "V")]
-    assert all(button.value for button in buttons.values())
-
-
 def test_a_value_that_the_model_refuses_is_put_back_and_explained(bench):
     model, box = bench.model, bench.model_panel.rows["CL"].value
     before = box.value
@@ -163,12 +152,6 @@ def test_a_value_that_the_model_refuses_is_put_back_and_explained(bench):
     assert "must be positive" in bench.controls.status.value
     bench.model_panel.rows["CL"].value.value = 0.05
     assert "must be positive" not in bench.controls.status.value
-
-
-def test_the_statement_of_a_model_has_no_values(theophylline):
-    model = wb.Model(wb.pk(absorption="first-order"), correlate="full")
-    assert statement(wb.initial_values(model, theophylline)) == statement(model)
-    assert statement(model.with_error(wb.Constant())) != statement(model)
 
 
 # -- fits ----------------------------------------------------------------------------------------------------------

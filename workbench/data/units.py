@@ -86,7 +86,9 @@ def derived(units: Mapping[str, str], kind: str) -> str:
     ----------
     units : mapping
         `GroupedData.units`.
-    kind : {"time", "rate constant", "amount", "response", "volume", "clearance"}
+    kind : str
+        "time", "rate constant", "amount", "amount per time", "response", "concentration" (the same), "volume",
+        "per volume" or "clearance". Any other kind, such as "fraction", has no unit that the data could tell.
 
     Examples
     --------
@@ -94,13 +96,21 @@ def derived(units: Mapping[str, str], kind: str) -> str:
     'L/h'
     >>> derived({"time": "h", "amount": "mg", "response": "ng/mL"}, "volume")
     '1000 L'
+    >>> derived({"time": "h", "amount": "mg/kg"}, "amount per time")
+    'mg/kg/h'
     """
     amount = units.get("amount", units.get("dose", ""))
     time, response = units.get("time", ""), units.get("response", "")
-    if kind in ("time", "amount", "response"):
-        return {"time": time, "amount": amount, "response": response}[kind]
-    if kind == "rate constant":
-        return f"1/{time}" if time else ""
+    known = {
+        "time": time,
+        "amount": amount,
+        "response": response,
+        "concentration": response,
+        "rate constant": f"1/{time}" if time else "",
+        "amount per time": f"{amount}/{time}" if amount and time else "",
+    }
+    if kind not in ("volume", "per volume", "clearance"):
+        return known.get(kind, "")
     if not amount or not response or (kind == "clearance" and not time):
         return ""
     volume = _registry().Quantity(1.0, _unit(amount, "amount")) / _registry().Quantity(1.0, _unit(response, "response"))
@@ -109,8 +119,13 @@ def derived(units: Mapping[str, str], kind: str) -> str:
         target = _unit(litre, "volume")
         if volume.dimensionality == target.dimensionality:
             size = float(volume.to(target).magnitude)
+            if kind == "per volume":
+                number = "" if abs(size - 1) < 1e-9 else f"{1 / size:g}"
+                return f"{number or 1}/L" if litre == "L" else f"{number} {weight}/L".strip()
             name = litre if abs(size - 1) < 1e-9 else f"{size:g} {litre}"
             return name if kind == "volume" else f"{name}/{time}"
+    if kind == "per volume":
+        return f"({response})/({amount})"
     name = f"({amount})/({response})"
     return name if kind == "volume" else f"{name}/{time}"
 

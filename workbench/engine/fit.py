@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.engine import likelihood as lik
-from workbench.engine.initial import initial_values, without_random_effects
+from workbench.engine.initial import initial_values
 from workbench.engine.objective import METHODS, Evaluation, Objective
 from workbench.engine.optimise import Outcome, Watch, minimise
 from workbench.engine.problem import Problem, check_types, compile
-from workbench.engine.scale import Scale
+from workbench.engine.residual import CENSORED
+from workbench.engine.scale import Name, Scale
 from workbench.engine.uncertainty import Uncertainty, edges, uncertainty
 from workbench.errors import FitError, ModelError
-from workbench.model import Model
+from workbench.model import Exponential, Model
 from workbench.results import Estimate, FitResult, Progress, Status
 
 Array = NDArray[np.float64]
-Method = Literal["fo", "foce", "focei", "pooled"]
+Method = Literal["fo", "foce", "focei", "laplace", "pooled"]
 Callback = Callable[[Progress], object]
 
 _Z95 = 1.959963984540054
@@ -42,7 +43,7 @@ def objective(model: Model, data: GroupedData, method: Method = "focei") -> floa
     model : Model
         With all values stated.
     data : GroupedData
-    method : {"focei", "foce", "fo", "pooled"}
+    method : {"focei", "foce", "fo", "laplace", "pooled"}
 
     Returns
     -------
@@ -56,9 +57,9 @@ def objective(model: Model, data: GroupedData, method: Method = "focei") -> floa
     FitError
         If the objective is not a number there.
     """
-    _check_method(method)
     check_types(model, data)
-    problem = compile(without_random_effects(model) if method == "pooled" else model, data)
+    _check_method(method, model)
+    problem = compile(model.without_random_effects() if method == "pooled" else model, data)
     _check_variances(problem, model, data)
     evaluation = Objective(problem, method).evaluate(problem.x)
     if not math.isfinite(evaluation.ofv):
@@ -82,7 +83,7 @@ def fit(
     model : Model
         Values that it states are where the search starts; those that it does not are found from the data.
     data : GroupedData
-    method : {"focei", "foce", "fo", "pooled"}
+    method : {"focei", "foce", "fo", "laplace", "pooled"}
     callback : callable, optional
         Called with a `Progress` at the start, after each iteration, and every tenth of a second while standard
         errors are computed; stops the work by returning something true. It runs in the thread of the fit.
@@ -103,11 +104,12 @@ def fit(
         If the objective cannot be computed at the initial values.
     """
     begun = time.perf_counter()
-    _check_method(method)
+    check_types(model, data)
+    _check_method(method, model)
     if not isinstance(max_iterations, int) or max_iterations < 0:
         raise ModelError(f"max_iterations={max_iterations!r}; a whole number, 0 or more, is needed.")
     given, model = model, initial_values(model, data)
-    fitted = without_random_effects(model) if method == "pooled" else model
+    fitted = model.without_random_effects() if method == "pooled" else model
     problem = compile(fitted, data)
     _check_variances(problem, fitted, data)
     target = Objective(problem, method)
@@ -189,12 +191,21 @@ def _runaway(problem: Problem, at: Evaluation) -> str:
     far = [n.label for n, f in zip(names, factors, strict=True) if n.kind == "log" and not f < _RUNAWAY]
     if far:
         return f"{', '.join(far)} moved by more than a factor of a million."
-    f = np.abs(problem.predictions(at.point, at.eta))
-    a, b = at.point.sigma
-    if "a" in problem.scale.error_names and f.min() == 0 and a < 1e-6 * max(b, 1e-6) * f.max():
-        return (
-            "An observation of 0 where the prediction is 0 makes the likelihood infinite as a goes to 0: leave it out."
-        )
+    f = np.abs(problem.analysed(problem.predictions(at.point, at.eta)))
+    for entry in problem.scale.errors:
+        mine = f[problem.observations.response == entry.response]
+        a, b, c = at.point.sigma[entry.response]
+        if (
+            entry.which == 0
+            and entry.free
+            and mine.size
+            and mine.min() == 0
+            and a < 1e-6 * max(b, 1e-6) * mine.max() ** c
+        ):
+            return (
+                f"An observation of 0 where the prediction is 0 makes the likelihood infinite as {entry.label} goes to "
+                "0: leave it out."
+            )
     return ""
 
 
@@ -234,28 +245,55 @@ def _resumed(target: Objective, found: Outcome, x: Array, watch: Watch, max_iter
     return Outcome(found.evaluation, Status.stopped if other.status is Status.stopped else found.status, trace)
 
 
-def _check_method(method: str) -> None:
+def _check_method(method: str, model: Model) -> None:
     if method not in METHODS:
         raise ModelError(f"method={method!r}; allowed are {', '.join(map(repr, METHODS))}.")
+    if model.blq in ("M3", "M4") and method in ("fo", "foce"):
+        raise ModelError(
+            f"method={method!r} takes the residual variance at η = 0; the likelihood of values below the limit of "
+            f"quantification (blq={model.blq!r}) needs it at the prediction: use method='focei' or 'laplace'."
+        )
 
 
 def _check_variances(problem: Problem, model: Model, data: GroupedData) -> None:
     """A residual variance of zero makes an observation infinitely informative: say where."""
     point = problem.scale.point(problem.x)
-    f = problem.predictions(point)
+    f = problem.analysed(problem.predictions(point))
+    if not np.isfinite(f).all():
+        _refuse_predictions(problem, model, data, f)
     bad = ~(problem.residual_variance(point, f) > 1e-300)
     if not bad.any():
         return
-    if not np.isfinite(f).all():
-        raise FitError("Predictions at the initial values are not numbers; try other initial values.")
-    rows = data.frame.index[data.events.row[data.events.observed]][bad]
+    error = model.errors[int(problem.observations.response[bad][0])]
+    rows = _rows(problem, data)[bad]
     shown = ", ".join(map(str, rows[:40])) + (", …" if len(rows) > 40 else "")
     call = f"data.exclude(rows={rows.tolist()})" if len(rows) <= 40 else "data.exclude(rows=…)"
     raise ModelError(
-        f"The residual error is {model.error.title} (sd = {model.error.formula}), but the prediction is zero in "
+        f"The residual error is {error.title} (sd = {error.formula}), but the prediction is zero in "
         f"{len(rows)} observation{'s' if len(rows) > 1 else ''} (row{'s' if len(rows) > 1 else ''} {shown}): no error "
         f"is left there. Use an error with a constant part, such as wb.Combined2(), or leave these rows out: {call}."
     )
+
+
+def _refuse_predictions(problem: Problem, model: Model, data: GroupedData, f: Array) -> None:
+    """Say where the predictions at the initial values are not numbers."""
+    bad = ~np.isfinite(f)
+    rows = _rows(problem, data)[bad]
+    shown = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
+    where = f"in {len(rows)} of {len(f)} observations (rows {shown})"
+    logs = problem.observations.logarithmic[problem.observations.response]
+    if (logs & bad).sum() == bad.sum() and (f[bad] == -np.inf).all():
+        raise ModelError(
+            f"The residual error is log-normal, but the prediction is zero {where}: it has no logarithm. Leave these "
+            "rows out, or say what a prediction of 0 counts as: wb.Exponential(floor=…)."
+        )
+    raise FitError(f"Predictions at the initial values are not numbers {where}; try other initial values.")
+
+
+def _rows(problem: Problem, data: GroupedData) -> NDArray[np.object_]:
+    """Labels of the rows of the observations."""
+    schedule = problem.schedule
+    return np.asarray(data.frame.index[data.events.row[schedule.record[schedule.slot >= 0]]], dtype=object)
 
 
 def _result(
@@ -277,8 +315,11 @@ def _result(
     if method == "fo":  # FO has no modes of its own: NONMEM's POSTHOC step, at the FO estimates
         posthoc = Objective(problem, "foce").evaluate(best.x)
         shown = posthoc if np.isfinite(posthoc.zeta).all() else best
-    f0 = problem.predictions(point)
-    f1 = problem.predictions(point, shown.eta)
+    f0, f1 = problem.predictions(point), problem.predictions(point, shown.eta)
+    analysed = [problem.analysed(f) for f in (f0, f1)]
+    seen = problem.observations
+    logs = _data_are_logarithms(model)[seen.response]
+    n = len(scale.subject.names)
     linear, slope = target.linearisation(best)
     estimated = scale.model_at(model, best.x)
     parameters = _estimates(scale, best.x, errors.covariance)
@@ -296,18 +337,30 @@ def _result(
         parameters=parameters,
         covariance=errors.covariance,
         se_reason=errors.reason,
-        random_effects=scale.random,
-        omega_matrix=point.L @ point.L.T,
+        random_effects=scale.subject.names,
+        occasion_effects=scale.occasion.names,
+        omega_matrix=(point.L @ point.L.T)[:n, :n],
+        occasion_matrix=(point.L @ point.L.T)[n : n + len(scale.occasion.names), n : n + len(scale.occasion.names)],
         eta_matrix=shown.eta,
         parameter_matrix=problem.parameters(point, shown.eta),
-        pred=f0,
-        ipred=f1,
-        sd=np.sqrt(problem.residual_variance(point, f0)),
-        isd=np.sqrt(problem.residual_variance(point, f1)),
+        record=problem.schedule.record[problem.schedule.slot >= 0],
+        response=seen.response,
+        pred=np.where(logs, analysed[0], f0),
+        ipred=np.where(logs, analysed[1], f1),
+        y=np.where(seen.what % 2 == CENSORED, np.nan, seen.y),
+        analysed_pred=analysed[0],
+        analysed_ipred=analysed[1],
+        sd=np.sqrt(problem.residual_variance(point, analysed[0])),
+        isd=np.sqrt(problem.residual_variance(point, analysed[1])),
         linear_prediction=linear,
         linear_slope=slope,
         subject_ofv=best.by_subject,
     )
+
+
+def _data_are_logarithms(model: Model) -> NDArray[np.bool_]:
+    """For each response, whether its data are logarithms."""
+    return np.array([isinstance(error, Exponential) and error.log_data for error in model.errors], dtype=bool)
 
 
 def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estimate, ...]:
@@ -316,28 +369,32 @@ def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estima
     if covariance is not None:
         se[~fixed] = np.sqrt(np.diag(covariance))
     return tuple(
-        Estimate(name.label, float(v), float(s), *_interval(name.kind, float(v), float(s)), bool(held), name.kind)
+        Estimate(name.label, float(v), float(s), *_interval(name, float(v), float(s)), bool(held), name.kind)
         for name, v, s, held in zip(scale.names, values, se, fixed, strict=True)
     )
 
 
-def _interval(kind: str, value: float, se: float) -> tuple[float, float]:
+def _interval(name: Name, value: float, se: float) -> tuple[float, float]:
     """95 % interval, symmetric on the scale of the estimation and transformed back."""
     if not math.isfinite(se):
         return math.nan, math.nan
-    if kind in ("log", "iiv", "error"):
+    if name.kind in ("log", "iiv", "iov", "error"):
         factor = math.exp(min(_Z95 * se / value, 700.0)) if value > 0 else math.nan
         return value / factor, value * factor
-    if kind == "correlation" and abs(value) < 1:
+    if name.kind == "correlation" and abs(value) < 1:
         half = _Z95 * se / (1 - value**2)
         return math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)
+    if name.kind in ("logit", "probit") and name.bounds[0] < value < name.bounds[1]:
+        z = name.transformed(value)
+        half = _Z95 * se / name.natural(z)[1]
+        return name.natural(z - half)[0], name.natural(z + half)[0]
     return value - _Z95 * se, value + _Z95 * se
 
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the disk cache, before they are needed."""
     problem = _tiny_problem()
-    for method in METHODS:
+    for method in ("fo", "foce", "focei"):
         Objective(problem, method).evaluate(problem.x)
 
 

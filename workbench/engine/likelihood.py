@@ -2,19 +2,19 @@
 
 Shared by all structures: it sees predictions f with derivatives fu, fuu in the local coordinates of a subject,
 
-    u = A θ + b ζ,   b = B L,   η = L ζ,   Ψ = L Lᵀ,   ζ ~ N(0, I).
+    u = a(θ) + b ζ,   b = B L,   η = L ζ,   Ψ = L Lᵀ,   ζ ~ N(0, I),   A = ∂a/∂θ.
 
 With standardised effects ζ no inverse of Ψ is needed, so a variance may go to zero, and log|Ψ| + log|H_η| is
-log|H| with H = I + bᵀ (Σ w fu fuᵀ) b. Per subject, with L_j = (y - f)²/R + log R:
+log|H| with H = I + bᵀ W b. Per subject, with L_j what an observation adds (see `residual`):
 
     l(ζ) = Σ L_j + ζᵀζ          OFV_i = l(ζ̂) + log|H(ζ̂)|
 
-FOCEI: R at f, w = 1/R + ½ (R'/R)²; FOCE: R at η = 0, w = 1/R; FO: f linear in ζ around 0 as well
-(Wang 2007, J Pharmacokinet Pharmacodyn 34:575; here times 2 and without n·log 2π).
+FOCEI: R at f, W = Σ w fu fuᵀ with w = 1/R + ½ (R'/R)²; FOCE: R at η = 0, w = 1/R; FO: f linear in ζ around 0 as well
+(Wang 2007, J Pharmacokinet Pharmacodyn 34:575; here times 2 and without n·log 2π). Laplace: R at f, W = ½ l_uu.
 
 The gradient is exact: the mode depends on the parameters through the implicit function theorem (Almquist, Leander &
 Jirstrand 2015, ibid. 42:191), which enters here as one adjoint vector v instead of dζ̂/dx for every x. With
-z = ∂log|H|/∂u and W = Σ w fu fuᵀ,
+z = ∂log|H|/∂u,
 
     v = (l_ζζ)⁻¹ bᵀ z,   r = l_u + z - l_uu b v,
     ∂OFV_i/∂θ = Aᵀ r,    ∂OFV_i/∂L = Bᵀ (r ζᵀ - l_u vᵀ + 2 W b H⁻¹),
@@ -29,8 +29,9 @@ import math
 import numpy as np
 from numba import njit
 
-FOCEI, FOCE, FO = 0, 1, 2
-SUM_OF_VARIANCES, SUM_OF_DEVIATIONS = 0, 1  # R = a² + b² f²   and   R = (a + b|f|)²
+from workbench.engine.residual import record, record_slopes
+
+FOCEI, FOCE, FO, LAPLACE = 0, 1, 2, 3
 
 SEARCHING, FOUND, FAILED = 0, 1, 2
 _MAX_HALVINGS = 30
@@ -38,34 +39,13 @@ _LARGEST_STEP = 5.0  # of ζ, in standard deviations
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def variance(kind, f, a, b):
-    """Residual variance R with R', R'' by f, and R and R' by a and b."""
-    if kind == SUM_OF_VARIANCES:
-        bf = b * b * f
-        return a * a + bf * f, 2.0 * bf, 2.0 * b * b, 2.0 * a, 2.0 * b * f * f, 0.0, 4.0 * b * f
-    size = abs(f)
-    sign = 1.0 if f >= 0.0 else -1.0
-    s = a + b * size
-    return s * s, 2.0 * s * b * sign, 2.0 * b * b, 2.0 * s, 2.0 * s * size, 2.0 * b * sign, 2.0 * sign * (s + b * size)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def variances(kind, f, a, b, R, R_f, R_a, R_b):
-    """Residual variance of every observation with its derivatives by f, a and b."""
-    for j in range(f.shape[0]):
-        R[j], R_f[j], _, R_a[j], R_b[j], _, _ = variance(kind, f[j], a, b)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def coordinates(subjects, A, Bl, theta, zeta, u):
-    """u = A θ + b ζ for some subjects."""
+def coordinates(subjects, mean, Bl, zeta, u):
+    """u = a + b ζ for some subjects."""
     D, Q = Bl.shape[1], Bl.shape[2]
     for which in range(subjects.shape[0]):
         i = subjects[which]
         for d in range(D):
-            value = 0.0
-            for m in range(theta.shape[0]):
-                value += A[i, d, m] * theta[m]
+            value = mean[i, d]
             for q in range(Q):
                 value += Bl[i, d, q] * zeta[i, q]
             u[i, d] = value
@@ -102,23 +82,8 @@ def _solve(M, n, x):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _record(method, kind, y, f, a, b, R0):
-    """Of one observation: L, L' and L'' by f, w, w' by f."""
-    e = y - f
-    if method == FOCEI:
-        R, R1, R2, _, _, _, _ = variance(kind, f, a, b)
-        x, x1, x2 = 1.0 / R, R1 / R, R2 / R
-        e2 = e * e * x
-        first = -2.0 * e * x + x1 * (1.0 - e2)
-        second = 2.0 * x + 4.0 * e * x * x1 + e2 * (2.0 * x1 * x1 - x2) + x2 - x1 * x1
-        return e2 + math.log(R), first, second, x + 0.5 * x1 * x1, -x * x1 + x1 * (x2 - x1 * x1)
-    x = 1.0 / R0
-    return e * e * x + math.log(R0), -2.0 * e * x, 2.0 * x, x, 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def search_step(
-    subjects, first_observation, y, f, fu, fuu, R0, A, Bl, theta, method, kind, a, b,
+    subjects, first_observation, y, upper, what, response, f, fu, fuu, R0, mean, Bl, method, kind, sigma,
     zeta, trial, step, best, halvings, steps, state, tolerance, max_steps, u,
 ):  # fmt: skip
     """One step of the search for each subject's mode, after f was predicted at the trial points.
@@ -133,6 +98,7 @@ def search_step(
     lu = np.zeros(D)
     luu, W = np.zeros((D, D)), np.zeros((D, D))
     hessian, gauss = np.zeros((Q, Q)), np.zeros((Q, Q))
+    interaction = method in (FOCEI, LAPLACE)
     for which in range(subjects.shape[0]):
         i = subjects[which]
         value = 0.0
@@ -142,7 +108,10 @@ def search_step(
         luu[:] = 0.0
         W[:] = 0.0
         for j in range(first_observation[i], first_observation[i + 1]):
-            L, L1, L2, w, _ = _record(method, kind, y[j], f[j], a, b, R0[j])
+            k = response[j]
+            L, L1, L2, w, _ = record(
+                interaction, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], R0[j]
+            )
             value += L
             for d in range(D):
                 lu[d] += L1 * fu[j, d]
@@ -209,9 +178,7 @@ def search_step(
                 step[i, q] = shorten * direction[q]
                 trial[i, q] = zeta[i, q] + step[i, q]
         for d in range(D):
-            point = 0.0
-            for m in range(theta.shape[0]):
-                point += A[i, d, m] * theta[m]
+            point = mean[i, d]
             for q in range(Q):
                 point += Bl[i, d, q] * trial[i, q]
             u[i, d] = point
@@ -244,29 +211,51 @@ def linear_modes(first_observation, y, f, fu, R0, Bl, zeta):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def curvature(first_observation, y, upper, what, response, f, fu, fuu, kind, sigma, luu):
+    """Fill luu[N, D, D] with the second derivative of l by u, R at f."""
+    D = fu.shape[1]
+    for i in range(first_observation.shape[0] - 1):
+        luu[i] = 0.0
+        for j in range(first_observation[i], first_observation[i + 1]):
+            k = response[j]
+            _, L1, L2, _, _ = record(
+                True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
+            )
+            for d in range(D):
+                for e in range(D):
+                    luu[i, d, e] += L2 * fu[j, d] * fu[j, e] + L1 * fuu[j, d, e]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def objective_and_gradient(
-    first_observation, y, f, fu, fuu, R0, R0_f, R0_a, R0_b, f0u, A, B, Bl, zeta, method, kind, a, b,
-    ofv, g_theta, g_L, g_sigma, K, luu, lut, lu, lus,
+    first_observation, y, upper, what, response, f, fu, fuu, R0, R0_f, R0_s, f0u, A, B, Bl, zeta, method, kind,
+    sigma, bend, ofv, g_theta, g_L, g_sigma, K, luu, lut, lu, lus,
 ):  # fmt: skip
-    """OFV of each subject at its mode and its total derivatives by θ, L, and (a, b).
+    """OFV of each subject at its mode and its total derivatives by θ, L, and σ.
 
     Parameters
     ----------
-    R0, R0_f, R0_a, R0_b : float64[n]; f0u : float64[n, D]
+    R0, R0_f : float64[n]; R0_s : float64[n, 3]; f0u : float64[n, D]
         Residual variance at η = 0 with derivatives, and ∂f/∂u there (FOCE and FO; else not used).
-    ofv : float64[N]; g_theta : float64[N, M]; g_L : float64[N, Q, Q]; g_sigma : float64[N, 2]
+    bend : float64[N, D, D, D]
+        ∂l_uu/∂u, the last index the direction (Laplace; else not used).
+    ofv : float64[N]; g_theta : float64[N, M]; g_L : float64[N, Q, Q]; g_sigma : float64[N, responses, 3]
         Filled.
     K, luu, lut, lu, lus : float64[N, ...]
-        Filled with what `predict_modes` needs: (l_ζζ)⁻¹, l_uu, l_uu for a change of θ, l_u, and l_u by (a, b).
+        Filled with what `predict_modes` needs: (l_ζζ)⁻¹, l_uu, l_uu for a change of θ, l_u, and l_u by σ.
     """
     N, D, Q = Bl.shape
     M = A.shape[2]
+    S = sigma.shape[0]
     linear = method == FO
+    interaction = method in (FOCEI, LAPLACE)
     n_max = 0
     for i in range(N):
         n_max = max(n_max, first_observation[i + 1] - first_observation[i])
     w, w1, q_j = np.zeros(n_max), np.zeros(n_max), np.zeros(n_max)
     L_R, L1_R, w_R = np.zeros(n_max), np.zeros(n_max), np.zeros(n_max)
+    by_sigma = np.zeros((n_max, 3, 4))  # of L, L', L'', w
+    scratch = np.zeros((3, 3))
     fe = np.zeros((n_max, D))  # ∂f/∂u as a change of θ meets it (in FO it also moves the slope)
     s = np.zeros((n_max, D))  # b H⁻¹ bᵀ fu
     luz, z, r = np.zeros(D), np.zeros(D), np.zeros(D)
@@ -296,6 +285,7 @@ def objective_and_gradient(
         # l and its derivatives
         for j in range(j0, j1):
             n = j - j0
+            k = response[j]
             fj = f[j]
             for d in range(D):
                 fe[n, d] = fu[j, d]
@@ -303,39 +293,36 @@ def objective_and_gradient(
                     fj += fu[j, d] * bz[d]
                     for e in range(D):
                         fe[n, d] += fuu[j, d, e] * bz[e]
-            L, L1, L2, w[n], w1[n] = _record(method, kind, y[j], fj, a, b, R0[j])
+            L, L1, L2, w[n], w1[n] = record(
+                interaction, what[j], kind[k], y[j], upper[j], fj, sigma[k, 0], sigma[k, 1], sigma[k, 2], R0[j]
+            )
             value += L
-            e_j = y[j] - fj
-            if method == FOCEI:
-                R, R1, _, Ra, Rb, R1a, R1b = variance(kind, fj, a, b)
-                x = 1.0 / R
-                x1 = R1 * x
-                g_sigma[i, 0] += Ra * x * (1.0 - e_j * e_j * x)
-                g_sigma[i, 1] += Rb * x * (1.0 - e_j * e_j * x)
-                l1a = 2.0 * e_j * Ra * x * x - e_j * e_j * x * x * (R1a - 2.0 * x1 * Ra) + x * (R1a - x1 * Ra)
-                l1b = 2.0 * e_j * Rb * x * x - e_j * e_j * x * x * (R1b - 2.0 * x1 * Rb) + x * (R1b - x1 * Rb)
+            if interaction:
+                record_slopes(what[j], kind[k], y[j], upper[j], fj, sigma[k], scratch, by_sigma[n])
             else:
-                x = 1.0 / R0[j]
-                L_R[n] = x - e_j * e_j * x * x
-                L1_R[n] = 2.0 * e_j * x * x
-                w_R[n] = -x * x
-                g_sigma[i, 0] += L_R[n] * R0_a[j]
-                g_sigma[i, 1] += L_R[n] * R0_b[j]
-                l1a = L1_R[n] * R0_a[j]
-                l1b = L1_R[n] * R0_b[j]
+                e_j, x = y[j] - fj, 1.0 / R0[j]
+                L_R[n], L1_R[n], w_R[n] = x - e_j * e_j * x * x, 2.0 * e_j * x * x, -x * x
+                for c in range(3):
+                    by_sigma[n, c, 0] = L_R[n] * R0_s[j, c]
+                    by_sigma[n, c, 1] = L1_R[n] * R0_s[j, c]
+                    by_sigma[n, c, 3] = w_R[n] * R0_s[j, c]
+            for c in range(3):
+                g_sigma[i, k, c] += by_sigma[n, c, 0]
             for d in range(D):
                 lu[i, d] += L1 * fu[j, d]
                 lue[d] += L1 * fe[n, d]
-                lus[i, d, 0] += l1a * fu[j, d]
-                lus[i, d, 1] += l1b * fu[j, d]
+                for c in range(3):
+                    lus[i, d, k, c] += by_sigma[n, c, 1] * fu[j, d]
                 for e in range(D):
                     luu[i, d, e] += L2 * fu[j, d] * fe[n, e] + L1 * fuu[j, d, e]
                     W[d, e] += w[n] * fu[j, d] * fu[j, e]
-                    if method != FOCEI:
+                    if not interaction:
                         lut[i, d, e] += L1_R[n] * R0_f[j] * fu[j, d] * f0u[j, e]
         for d in range(D):
             for e in range(D):
                 lut[i, d, e] += luu[i, d, e]
+                if method == LAPLACE:
+                    W[d, e] = 0.5 * luu[i, d, e]
 
         # log|H| and its derivative z by u
         for q in range(Q):
@@ -372,10 +359,17 @@ def objective_and_gradient(
                 for e in range(D):
                     s[n, d] += P[d, e] * fu[j, e]
                 q_j[n] += fu[j, d] * s[n, d]
+            if method == LAPLACE:
+                continue
             for d in range(D):
                 z[d] += w1[n] * q_j[n] * fu[j, d]
                 for e in range(D):
                     z[d] += 2.0 * w[n] * fuu[j, d, e] * s[n, e]
+        if method == LAPLACE:
+            for d in range(D):
+                for e in range(D):
+                    for c in range(D):
+                        z[c] += 0.5 * P[d, e] * bend[i, d, e, c]
 
         # the adjoint v = (l_ζζ)⁻¹ ∂log|H|/∂ζ carries the movement of the mode
         if not _cholesky(lzz, Q):  # a saddle: the mode was not found there
@@ -404,33 +398,40 @@ def objective_and_gradient(
                     r[d] -= luu[i, d, e] * bv[e]
                     luz[d] -= luu[i, d, e] * bv[e]
 
-        # variances: through R at f (FOCEI), or through R at η = 0, which θ moves as well
+        # variances: through R at f, or through R at η = 0, which θ moves as well
         for j in range(j0, j1):
             n = j - j0
-            slope = 0.0
-            for d in range(D):
-                slope += fu[j, d] * bv[d]
-            if method == FOCEI:
-                R, R1, _, Ra, Rb, R1a, R1b = variance(kind, f[j], a, b)
-                x = 1.0 / R
-                x1 = R1 * x
-                g_sigma[i, 0] += q_j[n] * (-Ra * x * x + x1 * x * (R1a - x1 * Ra))
-                g_sigma[i, 1] += q_j[n] * (-Rb * x * x + x1 * x * (R1b - x1 * Rb))
-            else:
-                through = w_R[n] * q_j[n] - L1_R[n] * slope
-                g_sigma[i, 0] += w_R[n] * q_j[n] * R0_a[j]
-                g_sigma[i, 1] += w_R[n] * q_j[n] * R0_b[j]
+            k = response[j]
+            if method == LAPLACE:
+                bent = 0.0
                 for d in range(D):
-                    r[d] += (L_R[n] + through) * R0_f[j] * f0u[j, d]
+                    for e in range(D):
+                        bent += P[d, e] * fuu[j, d, e]
+                for c in range(3):
+                    g_sigma[i, k, c] += 0.5 * (by_sigma[n, c, 2] * q_j[n] + by_sigma[n, c, 1] * bent)
+                continue
+            for c in range(3):
+                g_sigma[i, k, c] += by_sigma[n, c, 3] * q_j[n]
+            if not interaction:
+                slope = 0.0
+                for d in range(D):
+                    slope += fu[j, d] * bv[d]
+                through = L_R[n] + w_R[n] * q_j[n] - L1_R[n] * slope
+                for d in range(D):
+                    r[d] += through * R0_f[j] * f0u[j, d]
         for d in range(D):
-            g_sigma[i, 0] -= bv[d] * lus[i, d, 0]
-            g_sigma[i, 1] -= bv[d] * lus[i, d, 1]
+            for k in range(S):
+                for c in range(3):
+                    g_sigma[i, k, c] -= bv[d] * lus[i, d, k, c]
 
         # by θ and by L
         for m in range(M):
             g_theta[i, m] = 0.0
             for d in range(D):
                 g_theta[i, m] += A[i, d, m] * r[d]
+        for p in range(Q):
+            for q in range(Q):
+                g_L[i, p, q] = 0.0
         for d in range(D):
             for q in range(Q):
                 unit[q] = luz[d] * zeta[i, q] - lu[i, d] * v[q]
@@ -439,8 +440,6 @@ def objective_and_gradient(
                         unit[q] += 2.0 * W[d, e] * Bl[i, e, p] * Hi[p, q]
             for p in range(Q):
                 for q in range(Q):
-                    if d == 0:
-                        g_L[i, p, q] = 0.0
                     g_L[i, p, q] += B[i, d, p] * unit[q]
 
         # the search stops just short of the mode; its last Newton step is taken in the objective only, so that
@@ -459,8 +458,8 @@ def objective_and_gradient(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def predict_modes(A, B, Bl, d_theta, d_L, d_sigma, K, luu, lut, lu, lus, zeta, out):
-    """Where the modes go, to first order, when θ, L and (a, b) change (implicit function theorem)."""
+def predict_modes(B, Bl, d_mean, d_L, d_sigma, K, luu, lut, lu, lus, zeta, out):
+    """Where the modes go, to first order, when a(θ), L and σ change (implicit function theorem)."""
     N, D, Q = Bl.shape
     du, push = np.zeros(D), np.zeros(D)
     right = np.zeros(Q)
@@ -474,9 +473,10 @@ def predict_modes(A, B, Bl, d_theta, d_L, d_sigma, K, luu, lut, lu, lus, zeta, o
         for d in range(D):
             for e in range(D):
                 push[d] += luu[i, d, e] * du[e]
-                for m in range(d_theta.shape[0]):
-                    push[d] += lut[i, d, e] * A[i, e, m] * d_theta[m]
-            push[d] += lus[i, d, 0] * d_sigma[0] + lus[i, d, 1] * d_sigma[1]
+                push[d] += lut[i, d, e] * d_mean[i, e]
+            for k in range(d_sigma.shape[0]):
+                for c in range(3):
+                    push[d] += lus[i, d, k, c] * d_sigma[k, c]
         for q in range(Q):
             right[q] = 0.0
             for d in range(D):

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from workbench.engine import likelihood as lik
 from workbench.engine.problem import Problem
+from workbench.engine.residual import variances
 from workbench.engine.scale import Point
 
 Array = NDArray[np.float64]
 
-METHODS = {"focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "pooled": lik.FOCEI}
+METHODS = {"focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "laplace": lik.LAPLACE, "pooled": lik.FOCEI}
+_INTERACTION = (lik.FOCEI, lik.LAPLACE)
+_STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
 _TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
 _SAME_MODE = 1e-6
 _MAX_STEPS = 100
@@ -30,6 +33,8 @@ class Evaluation:
 
     Attributes
     ----------
+    mean : float64[N, D]
+        a(θ), the coordinates at η = 0.
     ofv : float
         Not finite where it cannot be computed.
     gradient : float64[size]
@@ -47,6 +52,7 @@ class Evaluation:
 
     x: Array
     point: Point
+    mean: Array
     ofv: float
     gradient: Array
     by_subject: Array
@@ -58,7 +64,7 @@ class Evaluation:
 
     @property
     def eta(self) -> Array:
-        """Modes of the random effects, float64[N, Q]."""
+        """Modes of the random effects, those of occasions included, float64[N, Q]."""
         return self.zeta @ self.point.L.T
 
     @property
@@ -74,18 +80,20 @@ class Objective:
     ----------
     problem : Problem
     method : str
-        "focei", "foce", "fo", or "pooled" (for a problem without random effects).
+        "focei", "foce", "fo", "laplace", or "pooled" (for a problem without random effects).
     """
 
     def __init__(self, problem: Problem, method: str):
         self.problem = problem
         self.method = METHODS[method]
-        n, D = len(problem.y), problem.n_coordinates
+        seen = problem.observations
+        n, D = len(seen.y), problem.n_coordinates
         self._f, self._fu, self._fuu = np.empty(n), np.zeros((n, D)), np.zeros((n, D, D))
-        empty = 0 if self.method == lik.FOCEI else n
+        empty = 0 if self.method in _INTERACTION else n
         self._f0, self._f0u = np.empty(empty), np.zeros((empty, D))
-        self._R0 = np.zeros((4, n))
+        self._R0, self._R0_f, self._R0_s = np.zeros(n), np.zeros(n), np.zeros((n, 3))
         self._all = np.arange(problem.n_subjects)
+        self._seen = (seen.first, seen.y, seen.upper, seen.what, seen.response)
         self._accepted: Evaluation | None = None
         self.tolerance = _TOLERANCE
         self.evaluations = 0
@@ -113,13 +121,12 @@ class Objective:
 
     def evaluate(self, x: Array, start: Array | None = None) -> Evaluation:
         """Compute objective and gradient at x; the modes are searched from `start`, float64[N, Q], if given."""
-        problem, method = self.problem, self.method
+        problem, method, seen = self.problem, self.method, self.problem.observations
         layout = problem.layout
         point = problem.scale.point(x)
-        a, b = point.sigma
+        mean, A = layout.mean(point.theta)
         Bl = layout.B @ point.L
-        R0, R0_f, R0_a, R0_b = self._R0
-        N, Q, D, M = problem.n_subjects, problem.n_random, problem.n_coordinates, layout.A.shape[2]
+        N, Q, D, M = problem.n_subjects, problem.n_random, problem.n_coordinates, A.shape[2]
         zeta = np.zeros((N, Q))
         u = np.empty((N, D))
         f, fu, fuu = self._f, self._fu, self._fuu
@@ -127,47 +134,76 @@ class Objective:
         rounds = 0
         depth = np.full(N, np.inf)
 
-        if method != lik.FOCEI:
-            lik.coordinates(self._all, layout.A, Bl, point.theta, zeta, u)
+        if method not in _INTERACTION:
+            lik.coordinates(self._all, mean, Bl, zeta, u)
             if method == lik.FO:
                 problem.predict(self._all, u, 2, f, fu, fuu)
                 f0, f0u = f, fu
             else:
                 problem.predict(self._all, u, 1, self._f0, f0u, fuu)
                 f0 = self._f0
-            lik.variances(problem.error, f0, a, b, R0, R0_f, R0_a, R0_b)
+            variances(seen.kind, seen.response, f0, point.sigma, self._R0, self._R0_f, self._R0_s)
             rounds += 1
         if method == lik.FO:
-            lik.linear_modes(problem.first_observation, problem.y, f, fu, R0, Bl, zeta)
+            lik.linear_modes(seen.first, seen.y, f, fu, self._R0, Bl, zeta)
             found = True
         else:
-            trial = self._start(point) if start is None else start.copy()
+            trial = self._start(point, mean) if start is None else start.copy()
             step = np.zeros((N, Q))
             halvings, steps, state = (np.zeros(N, dtype=np.int64) for _ in range(3))
-            lik.coordinates(self._all, layout.A, Bl, point.theta, trial, u)
+            lik.coordinates(self._all, mean, Bl, trial, u)
             searching = self._all
             while searching.size:
                 problem.predict(searching, u, 2, f, fu, fuu)
                 searching = lik.search_step(
-                    searching, problem.first_observation, problem.y, f, fu, fuu, R0, layout.A, Bl, point.theta,
-                    method, problem.error, a, b, zeta, trial, step, depth, halvings, steps, state,
-                    self.tolerance, _MAX_STEPS, u,
+                    searching, *self._seen, f, fu, fuu, self._R0, mean, Bl, method, seen.kind, point.sigma,
+                    zeta, trial, step, depth, halvings, steps, state, self.tolerance, _MAX_STEPS, u,
                 )  # fmt: skip
                 rounds += 1
             found = bool((state == lik.FOUND).all())
+        bend = np.empty((0, D, D, D))
+        if method == lik.LAPLACE and found:
+            bend = self._bend(mean, Bl, zeta, point)
+            rounds += 4 * D
 
         ofv, by_theta = np.empty(N), np.empty((N, M))
-        by_L, by_sigma = np.empty((N, Q, Q)), np.empty((N, 2))
-        slopes = (np.empty((N, Q, Q)), np.empty((N, D, D)), np.empty((N, D, D)), np.empty((N, D)), np.empty((N, D, 2)))
-        lik.objective_and_gradient(
-            problem.first_observation, problem.y, f, fu, fuu, R0, R0_f, R0_a, R0_b, f0u, layout.A, layout.B, Bl,
-            zeta, method, problem.error, a, b, ofv, by_theta, by_L, by_sigma, *slopes,
+        by_L, by_sigma = np.empty((N, Q, Q)), np.empty((N, *point.sigma.shape))
+        slopes = (
+            np.empty((N, Q, Q)), np.empty((N, D, D)), np.empty((N, D, D)), np.empty((N, D)),
+            np.empty((N, D, *point.sigma.shape)),
         )  # fmt: skip
+        if method == lik.LAPLACE and not found:
+            for array in (ofv, by_theta, by_L, by_sigma, *slopes):
+                array[:] = np.nan
+        else:
+            lik.objective_and_gradient(
+                *self._seen, f, fu, fuu, self._R0, self._R0_f, self._R0_s, f0u, A, layout.B, Bl,
+                zeta, method, seen.kind, point.sigma, bend, ofv, by_theta, by_L, by_sigma, *slopes,
+            )  # fmt: skip
         scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
+        ofv += seen.jacobian
         self.evaluations += 1
         self.rounds += rounds
         total = float(ofv.sum()) if found else float("nan")
-        return Evaluation(x, point, total, scores.sum(axis=0), ofv, scores, zeta, depth, slopes, rounds)
+        return Evaluation(x, point, mean, total, scores.sum(axis=0), ofv, scores, zeta, depth, slopes, rounds)
+
+    def _bend(self, mean: Array, Bl: Array, zeta: Array, point: Point) -> Array:
+        """∂l_uu/∂u at the modes, by differences of fourth order, float64[N, D, D, D]."""
+        problem, kind = self.problem, self.problem.observations.kind
+        N, D = mean.shape
+        n = len(problem.y)
+        f, fu, fuu, luu = np.empty(n), np.empty((n, D)), np.empty((n, D, D)), np.empty((N, D, D))
+        u = np.empty((N, D))
+        lik.coordinates(self._all, mean, Bl, zeta, u)
+        bend = np.zeros((N, D, D, D))
+        for c in range(D):
+            for multiple, weight in ((1.0, 8.0), (2.0, -1.0), (-1.0, -8.0), (-2.0, 1.0)):
+                moved = u.copy()
+                moved[:, c] += multiple * _STEP
+                problem.predict(self._all, moved, 2, f, fu, fuu)
+                lik.curvature(*self._seen, f, fu, fuu, kind, point.sigma, luu)
+                bend[..., c] += weight / (12.0 * _STEP) * luu
+        return bend
 
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
         """The linear model in ζ that the method puts in place of the prediction: f ≈ E + G ζ.
@@ -179,14 +215,14 @@ class Objective:
         """
         self.accept(at)
         again = self.evaluate(at.x)
-        counts = np.diff(self.problem.first_observation)
+        counts = np.diff(self.problem.observations.first)
         Bl = np.repeat(self.problem.layout.B @ again.point.L, counts, axis=0)
         slope = np.einsum("jd,jdq->jq", self._fu, Bl)
         if self.method == lik.FO:
             return self._f.copy(), slope
         return self._f - np.einsum("jq,jq->j", slope, np.repeat(again.zeta, counts, axis=0)), slope
 
-    def _start(self, point: Point) -> Array:
+    def _start(self, point: Point, mean: Array) -> Array:
         """Where the accepted point predicts the modes at another point to be."""
         last = self._accepted
         if last is None:
@@ -194,7 +230,7 @@ class Objective:
         layout, at = self.problem.layout, last.point
         trial = np.empty_like(last.zeta)
         lik.predict_modes(
-            layout.A, layout.B, layout.B @ at.L, point.theta - at.theta, point.L - at.L, point.sigma - at.sigma,
+            layout.B, layout.B @ at.L, mean - last.mean, point.L - at.L, point.sigma - at.sigma,
             *last.slopes, last.zeta, trial,
         )  # fmt: skip
         far = ~(np.abs(trial).max(axis=1, initial=0.0) < 10.0)

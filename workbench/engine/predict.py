@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.engine.problem import Problem, compile, on_grid
 from workbench.errors import ModelError
-from workbench.model import Model
+from workbench.model import Exponential, Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,8 @@ def predict(model: Model, data: GroupedData) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ID, TIME, PRED in the order of the records, indexed by the row in the data. At a dose record the
-        prediction is that just after the dose.
+        Columns ID, TIME, PRED in the order of the records, indexed by the row in the data; DVID names the response
+        where there are several. At a dose record the prediction is that just after the dose.
 
     Raises
     ------
@@ -40,16 +40,15 @@ def predict(model: Model, data: GroupedData) -> pd.DataFrame:
     """
     import pandas as pd
 
-    problem = compile(model, data, records=True)
+    problem = compile(_of_all(model, data), data, records=True, likelihood=False)
     events = data.events
-    return pd.DataFrame(
-        {
-            "ID": _owners(data),
-            "TIME": events.time,
-            "PRED": problem.predictions(problem.scale.point(problem.x)),
-        },
-        index=data.frame.index[events.row],
-    )
+    columns = {"ID": _owners(data), "TIME": events.time}
+    f = problem.predictions(problem.scale.point(problem.x))
+    response = problem.schedule.response[problem.schedule.slot >= 0]
+    columns["PRED"] = _as_data(model, f, response)
+    if len(model.structure.responses) > 1:
+        columns["DVID"] = np.asarray(model.structure.responses, dtype=object)[response]
+    return pd.DataFrame(columns, index=data.frame.index[events.row])
 
 
 def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | None = None) -> pd.DataFrame:
@@ -75,18 +74,24 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
 
     if not isinstance(replicates, int) or replicates < 1:
         raise ModelError(f"replicates={replicates!r}; a whole number from 1 on is needed.")
-    problem = compile(model, data)
+    problem = compile(_of_all(model, data), data, likelihood=False)
     rng = np.random.default_rng(seed)
     point = problem.scale.point(problem.x)
-    events = data.events
+    events, seen = data.events, problem.observations
     at = events.observed
     index = data.frame.index[events.row[at]]
+    natural = np.array([isinstance(error, Exponential) and not error.log_data for error in model.errors])[seen.response]
     parts = []
     for replicate in range(1, replicates + 1):
         eta = rng.standard_normal((problem.n_subjects, problem.n_random)) @ point.L.T
         f = problem.predictions(point, eta)
-        dv = f + np.sqrt(problem.residual_variance(point, f)) * rng.standard_normal(len(f))
-        columns = {"replicate": replicate, "ID": _owners(data)[at], "TIME": events.time[at], "IPRED": f, "DV": dv}
+        analysed = problem.analysed(f)
+        dv = analysed + np.sqrt(problem.residual_variance(point, analysed)) * rng.standard_normal(len(f))
+        dv = np.where(natural, np.exp(np.where(natural, dv, 0.0)), dv)
+        ipred = np.where(natural, f, analysed)
+        columns = {"replicate": replicate, "ID": _owners(data)[at], "TIME": events.time[at], "IPRED": ipred, "DV": dv}
+        if len(model.structure.responses) > 1:
+            columns["DVID"] = np.asarray(model.structure.responses, dtype=object)[seen.response]
         parts.append(pd.DataFrame(columns, index=index))
     return pd.concat(parts)
 
@@ -100,8 +105,8 @@ class Curves:
         One array per subject.
     """
 
-    def __init__(self, problem: Problem, points: int):
-        self._problem, time, first = on_grid(problem, points)
+    def __init__(self, problem: Problem, points: int, response: int = 0):
+        self._problem, time, first = on_grid(problem, points, response)
         self._first = first
         self.time: list[Array] = np.split(time, first[1:-1])
 
@@ -118,7 +123,7 @@ class Curves:
         return self._evaluate(model, etas)
 
 
-def curves(model: Model, data: GroupedData, points: int = 80) -> Curves:
+def curves(model: Model, data: GroupedData, points: int = 80, response: int = 0) -> Curves:
     """Prepare curves on a fine grid of times, from each subject's first to its last record.
 
     Parameters
@@ -128,13 +133,29 @@ def curves(model: Model, data: GroupedData, points: int = 80) -> Curves:
     data : GroupedData
     points : int
         Times per subject; its doses have one more each.
+    response : int
+        Which response of the structure.
 
     Raises
     ------
     ModelError
         If model and data do not fit together.
     """
-    return Curves(compile(model, data), points)
+    return Curves(compile(_of_all(model, data), data, likelihood=False), points, response)
+
+
+def _of_all(model: Model, data: GroupedData) -> Model:
+    """The model with a prediction for censored observations as well."""
+    return model.with_blq("M3") if (data.events.censored != 0).any() else model
+
+
+def _as_data(model: Model, f: Array, response: NDArray[np.int64]) -> Array:
+    """Predictions on the scale of the data: logarithms where these are."""
+    for k, error in enumerate(model.errors):
+        if isinstance(error, Exponential) and error.log_data:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                f = np.where(response == k, np.log(np.maximum(f, error.floor or 0.0)), f)
+    return f
 
 
 def _owners(data: GroupedData) -> NDArray[np.object_]:

@@ -1,41 +1,88 @@
-"""A model and a data set as arrays: `compile` lays them out once, everything after it is numbers.
-
-Random effects and covariates may change from record to record, so a subject has one or more *design rows*, and
-its parameters on row r are  z = offset[r] + C[r] u  on the transformed scale. The coordinates u are local to the
-subject: one per parameter that is constant within it, more where it changes, and  u = A θ + B η.  All derivatives
-are by u, so the likelihood needs to know of no rows.
-"""
+"""A model and a data set as arrays: `compile` lays them out once, everything after it is numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.data.events import OTHER
-from workbench.engine.likelihood import SUM_OF_DEVIATIONS, SUM_OF_VARIANCES, variances
-from workbench.engine.linear import CLEARANCE, IDENTITY, LOG, RATE, predict_one_compartment
-from workbench.engine.scale import Name, Point, Scale
+from workbench.engine.jets import untransform
+from workbench.engine.layout import Layout, columns_by_record, layout_of, occasions_of
+from workbench.engine.psi import psi_of
+from workbench.engine.residual import (
+    CENSORED,
+    CENSORED_POSITIVE,
+    MEASURED,
+    MEASURED_POSITIVE,
+    SUM_OF_DEVIATIONS,
+    SUM_OF_VARIANCES,
+    to_logarithm,
+    variances,
+)
+from workbench.engine.scale import Name, Point, Scale, error_entries, stated_sigma
+from workbench.engine.schedule import Schedule, schedule_of
 from workbench.errors import ModelError
-from workbench.model import PK, Combined, Model, Parameter
-from workbench.model.formula import columns_of, design_columns
+from workbench.model import PK, Combined, Exponential, Model, Power, Structure
+from workbench.model.check import OF_THE_LIKELIHOOD
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """How parameters reach the records: see the module. N subjects, D coordinates, M θ, Q η, P parameters."""
+class Predictor(Protocol):
+    """A structural model over a schedule: all that the likelihood knows of it."""
 
-    A: Array  # [N, D, M]
-    B: Array  # [N, D, Q]
-    C: Array  # [rows, P, D]
-    offset: Array  # [rows, P]
-    row: Index  # [events]
-    transform: Index  # [P]
+    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
+        """Fill f at the slots of some subjects, with its derivatives by u up to `order`.
+
+        Parameters
+        ----------
+        subjects : int64[k]
+        u : float64[N, D]
+        order : int
+            0, 1 or 2.
+        f : float64[n]; fu : float64[n, D]; fuu : float64[n, D, D]
+            NaN where a prediction cannot be computed.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """What was observed, in the order of the slots: n values of K responses.
+
+    Attributes
+    ----------
+    y : float64[n]
+        On the scale of the analysis: a logarithm where `logarithmic`; the lower limit where censored.
+    upper : float64[n]
+        Upper limit where censored.
+    what : int64[n]
+        MEASURED, CENSORED, and both where only positive values are possible (M4).
+    response : int64[n]
+    first : int64[N + 1]
+        Observations of subject i are first[i]:first[i + 1].
+    kind : int64[K]
+        SUM_OF_VARIANCES or SUM_OF_DEVIATIONS.
+    logarithmic : bool[K]
+    floor : float64[K]
+        What a prediction at or below it counts as, before its logarithm is taken.
+    jacobian : float64[N]
+        2 Σ log y of the responses that are log-normal: what makes their likelihood that of y.
+    """
+
+    y: Array
+    upper: Array
+    what: Index
+    response: Index
+    first: Index
+    kind: Index
+    logarithmic: NDArray[np.bool_]
+    floor: Array
+    jacobian: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,34 +91,33 @@ class Problem:
 
     Attributes
     ----------
-    start : int64[N + 1]; time, amount : float64[events]; kind, compartment, slot : int64[events]
-        Events, as in `Events`; `slot` is the place of an event's prediction, -1 for none.
-    y : float64[n]; first_observation : int64[N + 1]
-        Observations of subject i are y[first_observation[i]:first_observation[i + 1]].
-    error : int
-        SUM_OF_VARIANCES or SUM_OF_DEVIATIONS.
+    structure : Structure
+    schedule : Schedule
+    layout : Layout
+    predictor : Predictor
+    observations : Observations
     scale : Scale
     x : float64[scale.size]
         The values that the model states.
     """
 
-    structure: PK
-    start: Index
-    time: Array
-    kind: Index
-    amount: Array
-    compartment: Index
-    slot: Index
-    y: Array
-    first_observation: Index
+    structure: Structure
+    schedule: Schedule
     layout: Layout
-    error: int
+    predictor: Predictor
+    observations: Observations
     scale: Scale
     x: Array
 
     @property
+    def y(self) -> Array:
+        """Observations on the scale of the analysis."""
+        return self.observations.y
+
+    @property
     def n_subjects(self) -> int:
-        return len(self.start) - 1
+        """N."""
+        return self.schedule.n_subjects
 
     @property
     def n_coordinates(self) -> int:
@@ -85,52 +131,69 @@ class Problem:
 
     def _coordinates(self, point: Point, eta: Array | None) -> Array:
         """u for random effects eta[N, Q], 0 if None."""
-        u = self.layout.A @ point.theta
+        u, _ = self.layout.mean(point.theta)
         if eta is not None and self.n_random:
-            u += np.einsum("idq,iq->id", self.layout.B, eta)
-        return np.asarray(u)
+            u = u + np.einsum("idq,iq->id", self.layout.B, eta)
+        return u
 
     def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
-        """Fill f and its derivatives up to `order` for some subjects at their coordinates u."""
-        layout, structure = self.layout, self.structure
-        predict_one_compartment(
-            subjects, self.start, self.time, self.kind, self.amount, self.compartment, layout.row, self.slot,
-            u, layout.C, layout.offset, layout.transform,
-            CLEARANCE if structure.parameters == "clearance" else RATE, structure.absorption is not None,
-            order, f, fu, fuu,
-        )  # fmt: skip
+        """Predict the observations of some subjects at their coordinates u, on the scale of the analysis."""
+        self.predictor.predict(subjects, u, order, f, fu, fuu)
+        seen = self.observations
+        if seen.logarithmic.any():
+            to_logarithm(subjects, seen.first, seen.response, seen.logarithmic, seen.floor, order, f, fu, fuu)
 
     def predictions(self, point: Point, eta: Array | None = None) -> Array:
-        """Predictions at all slots, for random effects eta[N, Q] (default 0)."""
-        n = int(self.slot.max(initial=-1)) + 1
+        """Predictions at all slots on the natural scale, for random effects eta[N, Q] (default 0)."""
         D = self.n_coordinates
+        f = np.full(self.schedule.n_slots, np.nan)
         u = self._coordinates(point, eta)
-        f = np.full(n, np.nan)
-        self.predict(np.arange(self.n_subjects), u, 0, f, np.empty((0, D)), np.empty((0, D, D)))
+        self.predictor.predict(np.arange(self.n_subjects), u, 0, f, np.empty((0, D)), np.empty((0, D, D)))
         return f
 
+    def analysed(self, f: Array) -> Array:
+        """Predictions at the observations on the scale of the analysis."""
+        seen = self.observations
+        if not seen.logarithmic.any():
+            return f
+        floor = seen.floor[seen.response]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(seen.logarithmic[seen.response], np.log(np.maximum(f, floor)), f)
+
     def residual_variance(self, point: Point, f: Array) -> Array:
-        """Variance of the residual error at predictions f."""
-        R, R_f, R_a, R_b = np.empty((4, len(f)))
-        variances(self.error, f, *point.sigma, R, R_f, R_a, R_b)
+        """Variance of the residual error at predictions f of the observations, both on the scale of the analysis."""
+        seen = self.observations
+        R, R_f = np.empty((2, len(f)))
+        variances(seen.kind, seen.response, f, point.sigma, R, R_f, np.empty((len(f), 3)))
         return R
 
     def parameters(self, point: Point, eta: Array | None = None) -> Array:
         """Parameters of each subject on its first design row, natural scale, float64[N, P]."""
+        layout = self.layout
         u = self._coordinates(point, eta)
-        first = self.layout.row[self.start[:-1]]
-        z = self.layout.offset[first] + np.einsum("ipd,id->ip", self.layout.C[first], u)
-        return np.asarray(np.where(self.layout.transform == LOG, np.exp(z), z))
+        first = layout.row[self.schedule.start[:-1]]
+        z = layout.offset[first] + np.einsum("ipd,id->ip", layout.C[first], u)
+        with np.errstate(over="ignore", under="ignore"):
+            columns = [
+                [untransform(value, code, low, high)[0] for value in column]
+                for column, code, low, high in zip(z.T, layout.transform, layout.lower, layout.upper, strict=True)
+            ]
+        return np.array(columns, dtype=float).reshape(z.shape[::-1]).T
 
     def exchanged(self, x: Array) -> Array | None:
         """x with the rates of absorption and elimination exchanged; None where absorption is not the slower.
 
-        Both give the same typical curve (flip-flop): ka' = k, k' = ka, V' = V·k/ka, CL' = CL.
+        One compartment only. Both give the same typical curve (flip-flop): ka' = k, k' = ka, V' = V·k/ka, CL' = CL.
         """
         scale, structure = self.scale, self.structure
+        if not isinstance(structure, PK) or not (
+            structure.compartments == 1 and structure.absorption == "first-order" and structure.elimination == "linear"
+            and structure.parameters in ("clearance", "rate")
+        ):  # fmt: skip
+            return None
         at = {name.label: m for m, name in enumerate(scale.theta_names)}
         changed = ("ka", "V") if structure.parameters == "clearance" else ("ka", "V", "k")
-        if structure.absorption is None or not all(n in at and scale.theta_free[at[n]] for n in changed):
+        if not all(n in at and scale.theta_free[at[n]] for n in changed):
             return None
         values = dict(zip((name.label for name in scale.names), scale.estimates(x).tolist(), strict=True))
         if structure.parameters == "clearance" and "CL" not in values:
@@ -143,11 +206,39 @@ class Problem:
         theta = point.theta.copy()
         for name, value in (("ka", k), ("V", V * k / ka), ("k", ka)):
             if name in at:
-                theta[at[name]] = np.log(value) if scale.theta_names[at[name]].kind == "log" else value
+                m = at[name]
+                try:
+                    theta[m] = scale.theta_names[m].transformed(value)
+                except ValueError:
+                    return None
+                if not scale.theta_lower[m] < theta[m] < scale.theta_upper[m]:
+                    return None
         return scale.vector(replace(point, theta=theta))
 
 
-def compile(model: Model, data: GroupedData, records: bool = False) -> Problem:
+def predictor_of(structure: Structure, schedule: Schedule, layout: Layout) -> Predictor:
+    """The predictions of a structure: closed form where there is one."""
+    if isinstance(structure, PK) and structure.is_linear:
+        from workbench.engine.compartments import LinearPredictor
+
+        return LinearPredictor(structure, schedule, layout)
+    from workbench.model.equation import Equation
+    from workbench.model.ode import Ode
+
+    if isinstance(structure, Equation):
+        from workbench.engine.equation import EquationPredictor
+
+        return EquationPredictor(structure, schedule, layout)
+    if not isinstance(structure, Ode):
+        if not hasattr(structure, "as_ode"):
+            raise ModelError(f"The engine has no predictions for {structure!r}.")
+        return predictor_of(structure.as_ode(), schedule, layout)
+    from workbench.engine.ode import OdePredictor
+
+    return OdePredictor(structure, schedule, layout)
+
+
+def compile(model: Model, data: GroupedData, records: bool = False, likelihood: bool = True) -> Problem:
     """Lay out a model and a data set as arrays.
 
     Parameters
@@ -157,62 +248,122 @@ def compile(model: Model, data: GroupedData, records: bool = False) -> Problem:
     data : GroupedData
     records : bool
         Predict at every record, doses included, instead of at the observations only.
+    likelihood : bool
+        Refuse what stands against a likelihood only (no observations, a log-normal error of values below 0, …).
 
     Raises
     ------
     ModelError
-        If a value is missing, a covariate is not in the data, or the data hold doses that the structure
-        cannot take.
+        If a value is missing, or model and data do not fit together (see `Model.check`).
     """
-    structure = _check(model, data)
+    check_types(model, data)
+    model = model.with_centred(data)
+    _require_complete(model)
+    faults = [finding for finding in model.check(data) if finding.severity == "error"]
+    if not likelihood:
+        faults = [finding for finding in faults if finding.where not in OF_THE_LIKELIHOOD]
+    if faults:
+        raise ModelError("\n".join(map(str, faults)))
     events = data.events
-    slot = np.full(len(events.time), -1, dtype=np.int64)
-    at = np.ones(len(slot), dtype=bool) if records else events.observed
-    slot[at] = np.arange(at.sum())
-    counts = np.concatenate([[0], np.cumsum(events.observed)])
+    counted = _counted(model, data)
+    response = responses_of(model, data)
+    schedule = schedule_of(events, np.ones(len(events.time), dtype=bool) if records else counted, response)
     scale = _scale(model, data)
+    layout = layout_of(model, data, scale, schedule.record)
     return Problem(
-        structure=structure,
-        start=events.start,
-        time=events.time,
-        kind=events.kind,
-        amount=events.amount,
-        compartment=events.compartment,
-        slot=slot,
-        y=np.ascontiguousarray(events.dv[events.observed]),
-        first_observation=counts[events.start],
-        layout=_layout(model, data, scale),
-        error=SUM_OF_DEVIATIONS if isinstance(model.error, Combined) else SUM_OF_VARIANCES,
+        structure=model.structure,
+        schedule=schedule,
+        layout=layout,
+        predictor=predictor_of(model.structure, schedule, layout),
+        observations=_observations(model, data, counted, response),
         scale=scale,
         x=scale.vector(scale.point_of(model)),
     )
 
 
-def thinned(problem: Problem, most: int) -> Problem:
-    """The same problem for at most that many of the subjects, spread evenly over them."""
-    if problem.n_subjects <= most:
-        return problem
-    chosen = np.unique(np.linspace(0, problem.n_subjects - 1, most).astype(np.int64))
-    counts = np.diff(problem.start)
-    events = np.isin(np.repeat(np.arange(problem.n_subjects), counts), chosen)
-    observations = np.isin(np.repeat(np.arange(problem.n_subjects), np.diff(problem.first_observation)), chosen)
-    slot = problem.slot[events]
-    layout = problem.layout
-    return replace(
-        problem,
-        start=np.concatenate([[0], np.cumsum(counts[chosen])]),
-        time=problem.time[events],
-        kind=problem.kind[events],
-        amount=problem.amount[events],
-        compartment=problem.compartment[events],
-        slot=np.where(slot >= 0, np.cumsum(slot >= 0) - 1, -1),
-        y=problem.y[observations],
-        first_observation=np.concatenate([[0], np.cumsum(np.diff(problem.first_observation)[chosen])]),
-        layout=replace(layout, A=layout.A[chosen], B=layout.B[chosen], row=layout.row[events]),
+def responses_of(model: Model, data: GroupedData) -> Index:
+    """Which response of the structure each record is about: by equal names, else in order of the data's labels."""
+    names = model.structure.responses
+    labels = [str(label) for label in data.responses]
+    if len(names) < 2:
+        return np.zeros(len(data.events.time), dtype=np.int64)
+    place = [names.index(label) if set(labels) <= set(names) else k for k, label in enumerate(labels)]
+    return np.array(place, dtype=np.int64)[data.events.response]
+
+
+def _counted(model: Model, data: GroupedData) -> NDArray[np.bool_]:
+    """Records that enter the likelihood; M1 leaves out what is censored."""
+    events = data.events
+    return events.observed & (events.censored == 0) if model.blq == "M1" else events.observed
+
+
+def _observations(model: Model, data: GroupedData, counted: NDArray[np.bool_], response: Index) -> Observations:
+    events = data.events
+    errors = model.errors
+    logs = np.array([isinstance(error, Exponential) for error in errors], dtype=bool)
+    already = np.array([isinstance(error, Exponential) and error.log_data for error in errors], dtype=bool)
+    floors = [error.floor or 0.0 if isinstance(error, Exponential) else 0.0 for error in errors]
+    kinds = [SUM_OF_DEVIATIONS if isinstance(error, Combined | Power) else SUM_OF_VARIANCES for error in errors]
+    mine = response[counted]
+    y, censored, limit = events.dv[counted], events.censored[counted], events.limit[counted]
+    positive = model.blq == "M4"
+    lowest = np.where(already[mine] | ~np.full(len(y), positive), -np.inf, 0.0)
+    lower = np.where(censored > 0, np.where(np.isnan(limit), lowest, limit), y)
+    upper = np.where(censored > 0, y, np.where(np.isnan(limit), np.inf, limit))
+    what = np.where(censored != 0, CENSORED, MEASURED)
+    if positive:
+        what = np.where(logs[mine], what, np.where(censored != 0, CENSORED_POSITIVE, MEASURED_POSITIVE))
+    take_log = (logs & ~already)[mine]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logged = np.where(take_log & (censored == 0), np.log(np.where(take_log, y, 1.0)), 0.0)
+        lower = np.where(take_log, np.log(np.maximum(lower, 0.0)), lower)
+        upper = np.where(take_log, np.log(np.maximum(upper, 0.0)), upper)
+    counts = np.concatenate([[0], np.cumsum(counted)])
+    first = counts[events.start]
+    owner = np.repeat(np.arange(len(first) - 1), np.diff(first))
+    return Observations(
+        y=np.ascontiguousarray(lower),
+        upper=np.ascontiguousarray(upper),
+        what=what.astype(np.int64),
+        response=mine,
+        first=first,
+        kind=np.array(kinds, dtype=np.int64),
+        logarithmic=logs,
+        floor=np.array(floors, dtype=float),
+        jacobian=2.0 * np.bincount(owner, logged, minlength=len(first) - 1).astype(float),
     )
 
 
-def on_grid(problem: Problem, points: int) -> tuple[Problem, Array, Index]:
+def thinned(problem: Problem, most: int) -> Problem:
+    """The same problem for at most that many of the subjects, spread evenly over them."""
+    N = problem.n_subjects
+    if most >= N:
+        return problem
+    chosen = np.unique(np.linspace(0, N - 1, most).astype(np.int64))
+    old, seen, layout = problem.schedule, problem.observations, problem.layout
+    at = np.flatnonzero(np.isin(old.subject, chosen))
+    slot = old.slot[at]
+    schedule = old.taken(at, np.searchsorted(chosen, old.subject[at]), len(chosen))
+    schedule = replace(schedule, slot=np.where(slot >= 0, np.cumsum(slot >= 0) - 1, -1))
+    counts = np.diff(seen.first)
+    kept = np.isin(np.repeat(np.arange(N), counts), chosen)
+    place = np.full(N, -1, dtype=np.int64)
+    place[chosen] = np.arange(len(chosen))
+    layout = replace(
+        layout, A=layout.A[chosen], B=layout.B[chosen], row=layout.row[at],
+        fractional=tuple(part.among(place) for part in layout.fractional),
+    )  # fmt: skip
+    observations = replace(
+        seen, y=seen.y[kept], upper=seen.upper[kept], what=seen.what[kept], response=seen.response[kept],
+        first=np.concatenate([[0], np.cumsum(counts[chosen])]), jacobian=seen.jacobian[chosen],
+    )  # fmt: skip
+    return replace(
+        problem, schedule=schedule, layout=layout, observations=observations,
+        predictor=predictor_of(problem.structure, schedule, layout),
+    )  # fmt: skip
+
+
+def on_grid(problem: Problem, points: int, response: int = 0) -> tuple[Problem, Array, Index]:
     """The same problem predicted on a fine grid of times instead of at the observations.
 
     Parameters
@@ -220,6 +371,8 @@ def on_grid(problem: Problem, points: int) -> tuple[Problem, Array, Index]:
     problem : Problem
     points : int
         Times per subject, evenly from its first to its last record, and one at each of its doses.
+    response : int
+        Which response.
 
     Returns
     -------
@@ -229,35 +382,40 @@ def on_grid(problem: Problem, points: int) -> tuple[Problem, Array, Index]:
     first : int64[N + 1]
         Predictions of subject i are first[i]:first[i + 1].
     """
-    subject = np.repeat(np.arange(problem.n_subjects), np.diff(problem.start))
-    begin, end = problem.time[problem.start[:-1]], problem.time[problem.start[1:] - 1]
+    old, N = problem.schedule, problem.n_subjects
+    begin, end = old.time[old.start[:-1]], old.time[old.start[1:] - 1]
     grid = np.linspace(begin, end, points, axis=1).ravel()
-    grid_subject = np.repeat(np.arange(problem.n_subjects), points)
-    time = np.concatenate([problem.time, grid])
-    owner = np.concatenate([subject, grid_subject])
-    order = np.lexsort((time, owner))  # stable: a record stays before a grid point at its time
-    n = len(subject)
-    old = np.where(order < n, order, -1)
-    source = np.where(old >= 0, old, len(order))
-    nearest = np.minimum.accumulate(source[::-1])[::-1]  # the next record, whose design row holds until then
-    ends = problem.start[1:][owner[order]] - 1
-    nearest = np.minimum(nearest, ends)
+    grid_subject = np.repeat(np.arange(N), points)
+    time = np.concatenate([old.time, grid])
+    owner = np.concatenate([old.subject, grid_subject])
+    order = np.lexsort((time, owner))  # stable: an event stays before a grid point at its time
+    n = len(old.time)
+    mine = np.where(order < n, order, -1)
+    source = np.where(mine >= 0, mine, len(order))
+    nearest = np.minimum.accumulate(source[::-1])[::-1]  # the next event, whose design row holds until then
+    nearest = np.minimum(nearest, old.start[1:][owner[order]] - 1)
 
-    shown = (old < 0) | (problem.amount[nearest] > 0)
-    slot = np.where(shown, np.cumsum(shown) - 1, -1)
-    start = np.searchsorted(owner[order], np.arange(problem.n_subjects + 1))
-    first = np.concatenate([[0], np.cumsum(shown)])[start]
+    added = mine < 0
+    shown = added | (old.amount[nearest] > 0)
     finer = replace(
-        problem,
-        start=start,
+        old.taken(nearest, owner[order], N),
         time=time[order],
-        kind=np.where(old >= 0, problem.kind[nearest], OTHER),
-        amount=np.where(old >= 0, problem.amount[nearest], 0.0),
-        compartment=np.where(old >= 0, problem.compartment[nearest], 0),
-        slot=slot,
-        layout=replace(problem.layout, row=problem.layout.row[nearest]),
+        slot=np.where(shown, np.cumsum(shown) - 1, -1),
+        response=np.full(len(order), response, dtype=np.int64),
     )
-    return finer, time[order][shown], first
+    kind, amount, steady, rate, duration = (
+        np.where(added, zero, values)
+        for values, zero in (
+            (finer.kind, OTHER), (finer.amount, 0.0), (finer.steady_state, 0), (finer.rate, 0.0), (finer.duration, 0.0),
+        )
+    )  # fmt: skip
+    finer = replace(finer, kind=kind, amount=amount, steady_state=steady, rate=rate, duration=duration)
+    layout = replace(problem.layout, row=problem.layout.row[nearest])
+    first = np.concatenate([[0], np.cumsum(shown)])[finer.start]
+    finer_problem = replace(
+        problem, schedule=finer, layout=layout, predictor=predictor_of(problem.structure, finer, layout)
+    )
+    return finer_problem, time[order][shown], first
 
 
 def check_types(model: object, data: object) -> None:
@@ -268,64 +426,31 @@ def check_types(model: object, data: object) -> None:
         raise ModelError(f"The second argument is data as wb.read_data(…) gives them, got {type(data).__name__}.")
 
 
-def _check(model: Model, data: GroupedData) -> PK:
-    """What can be laid out is: every value stated, every column there, every dose one that the structure takes."""
-    check_types(model, data)
-    structure = model.structure
-    if not isinstance(structure, PK):
-        raise ModelError(f"The engine has no predictions for {structure!r}.")
-    if not model.is_complete:
-        missing = [p.name for p in model.parameters if p.value is None and p.column is None]
-        missing += [f"iiv of {p.name}" for p in model.parameters if p.iiv is True]
-        stated = zip(model.error.names, model.error.values, strict=True)
-        missing += [f"{name} of the error" for name, value in stated if value is None]
-        raise ModelError(
-            f"No value is stated for {', '.join(missing)}. State it, or let wb.initial_values(model, data) find it."
-        )
-    unknown = [name for name in model.columns if name not in data.frame.columns]
-    if unknown:
-        have = ", ".join(map(str, data.covariate_names)) or "none"
-        raise ModelError(f"The data have no column {', '.join(unknown)}. Covariates there: {have}.")
-    if data.roles.get("response") in model.columns:
-        raise ModelError(f"{data.roles['response']} is the response; it cannot be a covariate.")
-    events = data.events
-    for what, there in (
-        ("infusions (RATE or duration)", (events.rate != 0) | (events.duration != 0)),
-        ("additional doses (ADDL)", events.additional != 0),
-        ("steady-state doses (SS)", events.steady_state != 0),
-        (
-            "doses into a compartment beyond those of the structure",
-            (events.amount != 0) & (events.compartment > (2 if structure.absorption else 1)),
-        ),
-        ("several responses (DVID)", events.response != 0),
-        ("censored observations (CENS)", events.censored != 0),
-    ):
-        if there.any():
-            rows = data.frame.index[events.row[there]][:5].tolist()
-            raise ModelError(
-                f"{data.name} has {what}, which {structure!r} does not take "
-                f"(rows {', '.join(map(str, rows))}{', …' if there.sum() > 5 else ''})."
-            )
-    if not (events.amount > 0).any():
-        raise ModelError(
-            f"{data.name} has no dose, and without one {structure!r} predicts 0 everywhere. State the column of "
-            "doses, roles={'amount': …}, or one dose for every subject, wb.read_data(…, dose=…)."
-        )
-    if not events.observed.any():
-        raise ModelError(f"{data.name} has no observation to fit.")
-    return structure
+def _require_complete(model: Model) -> None:
+    if model.unstated:
+        missing = ", ".join(model.unstated)
+        raise ModelError(f"No value is stated for {missing}. State it, or let wb.initial_values(model, data) find it.")
 
 
 def _scale(model: Model, data: GroupedData) -> Scale:
     names: list[Name] = []
     free: list[bool] = []
+    limits: list[tuple[float, float]] = []
     for parameter in model.parameters:
         if parameter.column is not None:
             continue
-        names.append(Name(parameter.name, parameter.transform, (parameter.name,)))
-        free.append(not parameter.fixed)
+        between = parameter.transform in ("logit", "probit")
+        low, high = parameter.limits
+        name = Name(parameter.name, parameter.transform, (parameter.name,), (low, high) if between else (0.0, 1.0))
+        lowest, highest = -np.inf, np.inf
+        if not between:
+            lowest = name.transformed(low) if np.isfinite(low) and (low > 0 or name.kind != "log") else lowest
+            highest = name.transformed(high) if np.isfinite(high) else highest
+        limits.append((lowest, highest))
+        names.append(name)
+        free.append("value" not in parameter.fixed_parts)
         for effect in parameter.covariates:
-            _, labels = design_columns(effect.term, data.covariate_values(columns_of(effect.term)))
+            _, labels = columns_by_record(effect.term, data)
             if effect.value is not None and len(effect.value) != len(labels):
                 raise ModelError(
                     f"{parameter.name}: {effect.term} has {len(labels)} coefficients "
@@ -333,115 +458,18 @@ def _scale(model: Model, data: GroupedData) -> Scale:
                 )
             names += [Name(f"{parameter.name}:{label}", "coefficient", (parameter.name,)) for label in labels]
             free += [not effect.fixed] * len(labels)
-    random = model.random_effects
-    block_of = np.arange(len(random))
-    for block in model.correlate:
-        at = [random.index(name) for name in block.names]
-        block_of[at] = at[0]
-    rows, columns = np.tril_indices(len(random))
-    same = block_of[rows] == block_of[columns]
+            limits += [(-np.inf, np.inf)] * len(labels)
+    occasion = psi_of(model, "iov")
     scale = Scale(
         theta_names=tuple(names),
         theta_free=np.array(free, dtype=bool),
         theta_fixed=np.zeros(len(names)),
-        random=random,
-        lower=np.array([rows[same], columns[same]], dtype=np.int64).reshape(2, -1),
-        error_names=model.error.names,
+        theta_lower=np.array([low for low, _ in limits], dtype=float),
+        theta_upper=np.array([high for _, high in limits], dtype=float),
+        subject=psi_of(model, "iiv"),
+        occasion=occasion,
+        occasions=int(occasions_of(data).max(initial=0)) + 1 if occasion.names else 0,
+        errors=error_entries(model),
+        sigma=stated_sigma(model),
     )
     return replace(scale, theta_fixed=scale.point_of(model).theta)
-
-
-def _layout(model: Model, data: GroupedData, scale: Scale) -> Layout:
-    events = data.events
-    names = model.structure.names
-    N, P, M, Q, n = len(events.subjects), len(names), len(scale.theta_names), len(scale.random), len(events.time)
-    transform = np.array([LOG if model[name].transform == "log" else IDENTITY for name in names], dtype=np.int64)
-    offset = np.zeros((n, P))
-    X = np.ones((n, M))  # value of every θ's column of the design on every record
-    owner = np.array([names.index(name.of[0]) for name in scale.theta_names], dtype=np.int64)
-    for p, name in enumerate(names):
-        parameter: Parameter = model[name]
-        if parameter.column is not None:
-            offset[:, p] = _known(parameter.name, parameter.column, data)
-            transform[p] = IDENTITY
-    m = 0
-    for parameter in model.parameters:
-        if parameter.column is not None:
-            continue
-        m += 1
-        for effect in parameter.covariates:
-            values, _ = design_columns(effect.term, data.covariate_values(columns_of(effect.term)))
-            X[:, m : m + values.shape[1]] = values
-            m += values.shape[1]
-    random = np.array([names.index(name) for name in scale.random], dtype=np.int64)
-
-    first = np.repeat(events.start[:-1], np.diff(events.start))
-    if np.array_equal(X, X[first]) and np.array_equal(offset, offset[first]):
-        A = np.zeros((N, P, M))
-        A[:, owner, np.arange(M)] = X[events.start[:-1]]
-        B = np.zeros((N, P, Q))
-        B[:, random, np.arange(Q)] = 1.0
-        C = np.broadcast_to(np.eye(P), (N, P, P)).copy()
-        row = np.repeat(np.arange(N), np.diff(events.start))
-        return Layout(A, B, C, offset[events.start[:-1]], row, transform)
-    return _varying_layout(events.start, X, offset, owner, random, transform)
-
-
-def _known(parameter: str, column: str, data: GroupedData) -> Array:
-    """Values of a parameter that a column of the data states, by record."""
-    values = data.covariate_values((column,))[column].to_numpy()
-    if not np.issubdtype(values.dtype, np.number):
-        raise ModelError(f"{parameter} is taken from column {column!r}, which holds text; numbers are needed.")
-    bad = ~(values > 0)
-    if bad.any():
-        rows = data.frame.index[data.events.row[bad]][:5].tolist()
-        raise ModelError(
-            f"{parameter} is taken from column {column!r}, which is not positive in {int(bad.sum())} records "
-            f"(rows {', '.join(map(str, rows))}{', …' if bad.sum() > 5 else ''})."
-        )
-    return np.asarray(values, dtype=float)
-
-
-def _varying_layout(start: Index, X: Array, offset: Array, owner: Index, random: Index, transform: Index) -> Layout:
-    """Design rows of records; within a subject, one coordinate for each different column of a parameter's design."""
-    N, P, M, Q = len(start) - 1, len(transform), len(owner), len(random)
-    table = np.concatenate([X, offset], axis=1)
-    rows: list[Array] = []
-    offsets: list[Array] = []
-    row = np.empty(len(X), dtype=np.int64)
-    coordinates: list[list[tuple[int, Array]]] = []
-    spans = []
-    A_at: list[list[tuple[int, int]]] = []
-    B_at: list[list[tuple[int, int]]] = []
-    count = 0
-    for i in range(N):
-        part = slice(start[i], start[i + 1])
-        _, firsts, back = np.unique(table[part], axis=0, return_index=True, return_inverse=True)
-        row[part] = count + back.ravel()
-        design = X[part][firsts]
-        mine: list[tuple[int, Array]] = []
-
-        def coordinate(p: int, column: Array, mine: list[tuple[int, Array]] = mine) -> int:
-            for d, (q, known) in enumerate(mine):
-                if q == p and np.array_equal(known, column):
-                    return d
-            mine.append((p, column))
-            return len(mine) - 1
-
-        A_at.append([(coordinate(int(owner[m]), design[:, m]), m) for m in range(M)])
-        B_at.append([(coordinate(int(random[q]), np.ones(len(firsts))), q) for q in range(Q)])
-        coordinates.append(mine)
-        rows.append(design)
-        offsets.append(offset[part][firsts])
-        spans.append((count, count + len(firsts)))
-        count += len(firsts)
-    D = max((len(mine) for mine in coordinates), default=0)
-    A, B, C = np.zeros((N, D, M)), np.zeros((N, D, Q)), np.zeros((count, P, D))
-    for i in range(N):
-        for d, m in A_at[i]:
-            A[i, d, m] = 1.0
-        for d, q in B_at[i]:
-            B[i, d, q] = 1.0
-        for d, (p, column) in enumerate(coordinates[i]):
-            C[slice(*spans[i]), p, d] = column
-    return Layout(A, B, C, np.concatenate(offsets), row, transform)

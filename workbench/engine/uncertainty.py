@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.likelihood import SUM_OF_DEVIATIONS
 from workbench.engine.objective import Evaluation, Objective
 from workbench.engine.optimise import unit_steps
 from workbench.engine.problem import Problem
+from workbench.engine.psi import Psi
+from workbench.engine.residual import SUM_OF_DEVIATIONS
 from workbench.engine.scale import Scale
 
 Array = NDArray[np.float64]
@@ -92,45 +93,71 @@ class Edge:
 
 def edges(problem: Problem, at: Evaluation) -> tuple[Edge, ...]:
     """Find variances that went to zero, Ψ that became singular, and parts of the residual error that vanished."""
-    scale, point = problem.scale, at.point
-    found = _vanished_error(problem, at)
-    owners = {name.of[0]: m for m, name in enumerate(scale.theta_names) if name.kind in ("log", "identity")}
-    labels = [name.label for name in scale.names if name.kind == "correlation"]
-    for r, name in enumerate(scale.random):
-        m = owners[name]
-        size = 1.0 if scale.theta_names[m].kind == "log" else abs(float(point.theta[m])) or 1.0
-        mine = [k for k in range(scale.size) if (entry := _entry(scale, k)) and entry[0] == r]
-        tied = tuple(f"corr_{a}_{name}" for a in scale.random if f"corr_{a}_{name}" in labels)
-        tied += tuple(f"corr_{name}_{a}" for a in scale.random if f"corr_{name}_{a}" in labels)
-        deviation = float(np.linalg.norm(point.L[r]))
+    scale = problem.scale
+    n, k = len(scale.subject.names), len(scale.occasion.names)
+    begin = int(scale.theta_free.sum())
+    between = _psi_edges(problem, at, scale.subject, at.point.L[:n, :n], begin)
+    within = _psi_edges(problem, at, scale.occasion, at.point.L[n : n + k, n : n + k], begin + scale.subject.size)
+    return (*_vanished_error(problem, at), *between, *within)
+
+
+def _psi_edges(problem: Problem, at: Evaluation, psi: Psi, L: Array, begin: int) -> list[Edge]:
+    """Edges of one level, whose numbers start at x[begin]."""
+    found, scale = [], problem.scale
+    effect, stem, where = ("η", "corr", "") if psi.level == "iiv" else ("κ", "corr_iov", " between occasions")
+    owners = {name.label: (m, name.kind) for m, name in enumerate(scale.theta_names)}
+    entries = [(begin + j, r, c) for j, (r, c, _) in enumerate(psi.entries)]
+    for r in psi.own:
+        name = psi.names[r]
+        if not psi.deviation_free[r]:
+            continue
+        m, kind = owners[name]
+        size = abs(float(at.point.theta[m])) or 1.0 if kind == "identity" else 1.0
+        pairs = [(psi.names[c], psi.names[q]) for q, c in psi.pairs if r in (q, c)]
+        tied = tuple(f"{stem}_{first}_{second}" for first, second in pairs)
+        deviation = float(np.linalg.norm(L[r]))
         if deviation < _VANISHED * size:
-            sentence = f"The variance of η of {name} went to 0: leave out its random effect."
-            found.append(Edge(tuple(mine), (f"iiv_{name}", *tied), sentence))
-        elif point.L[r, r] < _SINGULAR * deviation:
-            others = [scale.random[c] for c in range(r) if point.L[r, c] != 0]
+            sentence = f"The variance of {effect} of {name}{where} went to 0: leave out its random effect."
+            mine = tuple(j for j, row, _ in entries if row == r)
+            found.append(Edge(mine, (f"{psi.level}_{name}", *tied), sentence))
+        elif psi.correlation_free[r] and L[r, r] < _SINGULAR * deviation:
+            others = [psi.names[c] for c in range(r) if L[r, c] != 0]
             if len(others) == 1:
-                sentence = f"The correlation of {others[0]} and {name} went to {'-' if point.L[r, 0] < 0 else ''}1."
+                sign = "-" if L[r, [psi.names.index(others[0])]][0] < 0 else ""
+                sentence = f"The correlation of {others[0]} and {name}{where} went to {sign}1."
             else:
-                sentence = f"Ψ became singular: η of {name} is a combination of those of {', '.join(others)}."
-            diagonal = tuple(k for k in mine if _entry(scale, k) == (r, r))
+                sentence = f"Ψ became singular: {effect} of {name} is a combination of those of {', '.join(others)}."
+            diagonal = tuple(j for j, row, c in entries if row == c == r)
             found.append(Edge(diagonal, tied, sentence))
-    return tuple(found)
+    return found
 
 
 def _vanished_error(problem: Problem, at: Evaluation) -> list[Edge]:
-    scale, f = problem.scale, np.abs(problem.predictions(at.point, at.eta))
-    a, b = at.point.sigma
-    nothing = _NOTHING if problem.error == SUM_OF_DEVIATIONS else _NOTHING**0.5  # there it is the squares that add
-    place = {name: scale.size - len(scale.error_names) + k for k, name in enumerate(scale.error_names)}
-    if len(place) == 2:
-        if a < nothing * b * f.min():
-            return [Edge((place["a"],), ("a",), "a of the residual error went to 0: wb.Proportional() says the same.")]
-        if b * f.max() < nothing * a:
-            return [Edge((place["b"],), ("b",), "b of the residual error went to 0: wb.Constant() says the same.")]
-    elif max(a, b * f.max()) < 1e-6 * f.max():
-        sentence = "The residual error went to 0: the curves pass through every observation."
-        return [Edge(tuple(place.values()), scale.error_names, sentence)]
-    return []
+    """Parts of the residual errors that add nothing to the rest."""
+    scale, seen = problem.scale, problem.observations
+    f_all = np.abs(problem.analysed(problem.predictions(at.point, at.eta)))
+    begin = scale.size - sum(entry.free for entry in scale.errors)
+    place = {entry.label: begin + j for j, entry in enumerate(entry for entry in scale.errors if entry.free)}
+    found = []
+    for response in range(len(seen.kind)):
+        f = f_all[seen.response == response]
+        mine = {"abc"[e.which]: e for e in scale.errors if e.response == response}
+        free = [entry.label for entry in mine.values() if entry.free]
+        if not f.size or not free:
+            continue
+        a, b, c = at.point.sigma[response]
+        nothing = _NOTHING if seen.kind[response] == SUM_OF_DEVIATIONS else _NOTHING**0.5  # there squares add
+        if "a" in mine and "b" in mine:
+            no_a, no_b = a < nothing * b * f.min() ** c, b * f.max() ** c < nothing * a
+            for name, other, gone in (("a", "Proportional", no_a), ("b", "Constant", no_b)):
+                label = mine[name].label
+                if gone and mine[name].free:
+                    sentence = f"{label} of the residual error went to 0: wb.{other}() says the same."
+                    found.append(Edge((place[label],), (label,), sentence))
+        elif not seen.logarithmic[response] and max(a, b * f.max() ** c) < 1e-6 * f.max():
+            sentence = "The residual error went to 0: the curves pass through every observation."
+            found.append(Edge(tuple(place[label] for label in free), tuple(free), sentence))
+    return found
 
 
 def uncertainty(
@@ -185,27 +212,11 @@ def uncertainty(
     return Uncertainty(covariance, reason, smallest=float(values[0]), newton=-0.5 * by_x @ at.gradient)
 
 
-def _entry(scale: Scale, m: int) -> tuple[int, int] | None:
-    """Row and column of L that x[m] stands for, if any."""
-    k = m - int(scale.theta_free.sum())
-    return (int(scale.lower[0, k]), int(scale.lower[1, k])) if 0 <= k < scale.lower.shape[1] else None
-
-
 def _direction(scale: Scale, kept: NDArray[np.int64], vector: Array) -> str:
     """Names of what moves most along a vector of x."""
-    free = [name.label for name, is_free in zip(scale.theta_names, scale.theta_free, strict=True) if is_free]
-    names = []
+    labels, names = scale.labels_of_x, []
     for k in np.argsort(-np.abs(vector)):
         if abs(vector[k]) < 0.3 * np.abs(vector).max():
             break
-        m = int(kept[k])
-        entry = _entry(scale, m)
-        if m < len(free):
-            names.append(free[m])
-        elif entry is None:
-            names.append(scale.error_names[m - len(free) - scale.lower.shape[1]])
-        elif entry[0] == entry[1]:
-            names.append(f"iiv_{scale.random[entry[0]]}")
-        else:
-            names.append(f"corr_{scale.random[entry[1]]}_{scale.random[entry[0]]}")
+        names.append(labels[int(kept[k])])
     return ", ".join(dict.fromkeys(names))

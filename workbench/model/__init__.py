@@ -1,25 +1,39 @@
 """What the user states: frozen values and pure edits. Nothing here computes a prediction."""
 
-from workbench.model.model import Block, Model
+from workbench.model.block import Block
+from workbench.model.check import Finding
+from workbench.model.equation import Equation, equation
+from workbench.model.model import Model
+from workbench.model.ode import Ode, ode
 from workbench.model.parameter import Effect, Parameter
-from workbench.model.residual import Combined, Combined2, Constant, Proportional, ResidualError
+from workbench.model.pkpd import PKPD, pkpd
+from workbench.model.residual import Combined, Combined2, Constant, Exponential, Power, Proportional, ResidualError
 from workbench.model.structure import PK, ParameterInfo, Structure, pk
 from workbench.model.usual import rising_subjects, usual_model
 
 __all__ = [
     "PK",
+    "PKPD",
     "Block",
     "Combined",
     "Combined2",
     "Constant",
     "Effect",
+    "Equation",
+    "Exponential",
+    "Finding",
     "Model",
+    "Ode",
     "Parameter",
     "ParameterInfo",
+    "Power",
     "Proportional",
     "ResidualError",
     "Structure",
+    "equation",
+    "ode",
     "pk",
+    "pkpd",
     "rising_subjects",
     "usual_model",
 ]

@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from workbench.errors import ModelError
-from workbench.model.formula import columns_of
-from workbench.model.parameter import Effect, Parameter, finite
+from workbench.model.block import Block, restricted
+from workbench.model.formula import columns_of, median_columns, with_medians
+from workbench.model.parameter import Parameter, Transform, finite
 from workbench.model.residual import Combined2, ResidualError
+from workbench.model.shapes import Reference, Shape, allometric_exponents, shaped_effects
 from workbench.model.structure import Structure
 
+if TYPE_CHECKING:
+    from workbench.data import GroupedData
+    from workbench.model.check import Finding
 
-@dataclass(frozen=True, init=False)
-class Block:
-    """Random effects that are correlated: a block of Ψ.
-
-    Parameters
-    ----------
-    *names : str
-        Two or more parameters with a random effect.
-    correlations : sequence of float, optional
-        Lower triangle by rows: (2,1), (3,1), (3,2), … Default: start from 0.
-    """
-
-    names: tuple[str, ...]
-    correlations: tuple[float, ...]
-
-    def __init__(self, *names: str, correlations: Iterable[float] = ()):
-        if len(names) < 2 or len(set(names)) < len(names):
-            raise ModelError(f"A block of Ψ names two or more different parameters, got {names!r}.")
-        values = tuple(finite(r, f"A correlation of {', '.join(names)}") for r in correlations)
-        needed = len(names) * (len(names) - 1) // 2
-        if values and len(values) != needed:
-            raise ModelError(f"A block of {len(names)} has {needed} correlations, got {len(values)}.")
-        object.__setattr__(self, "names", tuple(names))
-        object.__setattr__(self, "correlations", values or (0.0,) * needed)
-        if np.linalg.eigvalsh(self.matrix())[0] <= 0:
-            raise ModelError(f"The correlations {values} of {', '.join(names)} make no positive definite matrix.")
-
-    def matrix(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Correlation matrix, float64[names, names]."""
-        matrix = np.eye(len(self.names))
-        rows, columns = np.tril_indices(len(self.names), -1)
-        matrix[rows, columns] = matrix[columns, rows] = self.correlations
-        return matrix
-
-    def __repr__(self) -> str:
-        names = ", ".join(map(repr, self.names))
-        return f"wb.Block({names}, correlations={self.correlations!r})" if any(self.correlations) else f"({names})"
+Blq = Literal["M1", "M3", "M4"] | None
+BLQ: tuple[Blq, ...] = (None, "M1", "M3", "M4")
+_WIDTH = 120
 
 
 Correlate = Literal["full"] | Sequence[Block | Sequence[str]] | None
-Shape = Literal["power", "exponential", "linear"]
+Errors = ResidualError | Mapping[str, ResidualError] | Sequence[ResidualError] | None
 
 
 @dataclass(frozen=True, init=False)
@@ -65,38 +35,59 @@ class Model:
     Parameters
     ----------
     structure : Structure
-        As made by `pk`.
+        As made by `pk`, `pkpd`, `equation` or `ode`.
     parameters : sequence of Parameter, optional
         All parameters of the structure, in the order in which tables should show them. None: all of
-        them log-normal with a random effect, values found from the data.
-    error : ResidualError
+        them with a random effect and the structure's usual transform (log-normal, but logit-normal for a fraction),
+        values found from the data.
+    error : ResidualError or dict of str to ResidualError, optional
+        By name of the response where the structure has several; one alone then holds for each, with values of its own.
     correlate : "full" or sequence of names or Block, optional
         Blocks of Ψ; random effects not named are independent.
+    blq : {None, "M1", "M3", "M4"}
+        What censored observations say (Beal 2001): "M1" leaves them out, "M3" takes the probability to lie below the
+        limit, "M4" that between 0 and the limit given that the value is positive. None: data with censored
+        observations are refused.
+
+    Attributes
+    ----------
+    errors : tuple of ResidualError
+        In the order of the structure's responses.
 
     Raises
     ------
     ModelError
         If a parameter is unknown to the structure, missing, or named twice; if a block names one without
-        random effect.
+        random effect; if a response is unknown.
     """
 
     structure: Structure
     parameters: tuple[Parameter, ...]
-    error: ResidualError
+    errors: tuple[ResidualError, ...]
     correlate: tuple[Block, ...]
+    blq: Blq
 
     def __init__(
         self,
         structure: Structure,
         parameters: Iterable[Parameter] | None = None,
-        error: ResidualError | None = None,
+        error: Errors = None,
         correlate: Correlate = None,
+        blq: Blq = None,
     ):
         if isinstance(structure, type) or not hasattr(structure, "names"):
             raise ModelError(f"The first argument is a structure such as wb.pk(compartments=1), got {structure!r}.")
-        if parameters is None:
-            parameters = [Parameter(name, iiv=True) for name in structure.names]
-        parameters = tuple(parameters)
+        if blq not in BLQ:
+            raise ModelError(f"blq={blq!r}; allowed are {', '.join(map(repr, BLQ))}.")
+        object.__setattr__(self, "structure", structure)
+        object.__setattr__(self, "parameters", self._checked_parameters(parameters))
+        object.__setattr__(self, "errors", self._checked_errors(error))
+        object.__setattr__(self, "correlate", self._blocks(correlate))
+        object.__setattr__(self, "blq", blq)
+
+    def _checked_parameters(self, given: Iterable[Parameter] | None) -> tuple[Parameter, ...]:
+        structure = self.structure
+        parameters = _usual(structure) if given is None else tuple(given)
         for parameter in parameters:
             if not isinstance(parameter, Parameter):
                 raise ModelError(f"parameters= holds wb.Parameter(…) values, got {parameter!r}.")
@@ -110,34 +101,58 @@ class Model:
             raise ModelError(f"{structure!r} needs {known}; missing: {', '.join(missing)}.")
         if len(set(names)) < len(names):
             raise ModelError(f"A parameter is given twice: {', '.join(names)}.")
-        error = Combined2() if error is None else error
-        if not isinstance(error, ResidualError):
-            raise ModelError(f"error= is a residual error such as wb.Constant(0.5), got {error!r}.")
-        object.__setattr__(self, "structure", structure)
-        object.__setattr__(self, "parameters", parameters)
-        object.__setattr__(self, "error", error)
-        object.__setattr__(self, "correlate", self._blocks(correlate))
+        own = [parameter.name for parameter in parameters if parameter.iiv is not None]
+        for parameter in parameters:
+            if parameter.share is not None and parameter.share[0] not in own:
+                raise ModelError(
+                    f"{parameter.name} shares the random effect of {parameter.share[0]}, which has none of its own. "
+                    f"With one: {', '.join(own) or 'none has one'}."
+                )
+        return parameters
+
+    def _checked_errors(self, given: Errors) -> tuple[ResidualError, ...]:
+        responses = self.structure.responses
+        if given is None or isinstance(given, ResidualError):
+            return (given or Combined2(),) * len(responses)
+        if isinstance(given, Mapping):
+            unknown = [name for name in given if name not in responses]
+            if unknown:
+                raise ModelError(
+                    f"error= names {', '.join(map(str, unknown))}; the responses of {self.structure!r} are "
+                    f"{', '.join(responses)}."
+                )
+            errors = tuple(given.get(name, Combined2()) for name in responses)
+        else:
+            errors = tuple(given) if isinstance(given, Sequence) else (given,)
+        for error in errors:
+            if not isinstance(error, ResidualError):
+                raise ModelError(f"error= is a residual error such as wb.Constant(0.5), got {error!r}.")
+        if len(errors) != len(responses):
+            raise ModelError(f"error= has {len(errors)} residual errors for the responses {', '.join(responses)}.")
+        return errors
 
     def _blocks(self, correlate: Correlate) -> tuple[Block, ...]:
         if not correlate:
             return ()
-        random = self.random_effects
+        effects = {"subject": self.random_effects, "occasion": self.occasion_effects}
         if isinstance(correlate, str):
             if correlate != "full":
                 raise ModelError(f"correlate={correlate!r}; allowed are 'full' or groups such as [('CL', 'V')].")
-            return (Block(*random),) if len(random) > 1 else ()
+            return (Block(*self.random_effects),) if len(self.random_effects) > 1 else ()
         items = list(correlate)
         if all(isinstance(item, str) for item in items):  # one group, not wrapped in a list of groups
             items = [Block(*(name for name in items if isinstance(name, str)))]
         blocks = tuple(item if isinstance(item, Block) else Block(*item) for item in items)
-        seen: list[str] = []
-        for name in (name for block in blocks for name in block.names):
-            if name not in random:
-                have = ", ".join(random) or "none has one"
-                raise ModelError(f"correlate names {name}, which has no random effect. With one: {have}.")
-            if name in seen:
-                raise ModelError(f"correlate names {name} in two blocks; put them together into one.")
-            seen.append(name)
+        seen: set[tuple[str, str]] = set()
+        for block in blocks:
+            there, what = effects[block.level], "random" if block.level == "subject" else "inter-occasion"
+            for name in block.names:
+                if name not in there:
+                    have = ", ".join(there) or "none has one"
+                    raise ModelError(f"correlate names {name}, which has no {what} effect. With one: {have}.")
+                if (block.level, name) in seen:
+                    raise ModelError(f"correlate names {name} in two blocks; put them together into one.")
+                seen.add((block.level, name))
         return blocks
 
     # -- reading -----------------------------------------------------------------------------------------------
@@ -149,23 +164,62 @@ class Model:
         raise ModelError(f"The model has no parameter {name!r}. It has {', '.join(self.structure.names)}.")
 
     @property
+    def error(self) -> ResidualError:
+        """The residual error; that of the first response where there are several."""
+        return self.errors[0]
+
+    @property
     def random_effects(self) -> tuple[str, ...]:
-        """Names of the parameters that have a random effect, in order."""
+        """Names of the parameters that have a random effect η of their own, in order."""
         return tuple(parameter.name for parameter in self.parameters if parameter.iiv is not None)
 
     @property
+    def occasion_effects(self) -> tuple[str, ...]:
+        """Names of the parameters that differ between the occasions of a subject, by κ, in order."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.iov is not None)
+
+    @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of the data that covariate formulas and known parameters use."""
-        used = [name for p in self.parameters for effect in p.covariates for name in columns_of(effect.term)]
+        """Columns of the data that the structure, covariate formulas and known parameters use."""
+        used = list(self.structure.columns)
+        used += [name for p in self.parameters for effect in p.covariates for name in columns_of(effect.term)]
         used += [p.column for p in self.parameters if p.column is not None]
         return tuple(dict.fromkeys(used))
 
     @property
+    def unstated(self) -> tuple[str, ...]:
+        """What has to be found from data before anything can be computed, in words."""
+        missing = [p.name for p in self.parameters if p.value is None and p.column is None]
+        for part in ("iiv", "iov"):
+            missing += [f"{part} of {p.name}" for p in self.parameters if getattr(p, part) is True]
+        responses = self.structure.responses
+        for response, error in zip(responses, self.errors, strict=True):
+            of = f" of {response}" if len(responses) > 1 else ""
+            pairs = zip(error.names, error.values, strict=True)
+            missing += [f"{name} of the error{of}" for name, value in pairs if value is None]
+        medians = [name for p in self.parameters for e in p.covariates for name in median_columns(e.term)]
+        return (*missing, *(f"the median of {name}" for name in dict.fromkeys(medians)))
+
+    @property
     def is_complete(self) -> bool:
         """Whether every value is stated, so that nothing has to be found from data."""
-        values = [p.value is not None or p.column is not None for p in self.parameters]
-        spreads = [p.iiv is not True for p in self.parameters]
-        return all(values) and all(spreads) and None not in self.error.values
+        return not self.unstated
+
+    def check(self, data: GroupedData) -> list[Finding]:
+        """Name every problem of this model with these data, before anything is computed.
+
+        Parameters
+        ----------
+        data : GroupedData
+
+        Returns
+        -------
+        list of Finding
+            Errors, which stand against any computation, first; then warnings. Empty where all is well.
+        """
+        from workbench.model.check import findings
+
+        return findings(self, data)
 
     # -- edits: each returns a new model -----------------------------------------------------------------------
 
@@ -174,29 +228,40 @@ class Model:
             **{
                 "structure": self.structure,
                 "parameters": self.parameters,
-                "error": self.error,
+                "error": self.errors,
                 "correlate": self.correlate,
+                "blq": self.blq,
                 **changes,
             }
         )
 
+    def _with_parameters(self, parameters: Iterable[Parameter], **changes: Any) -> Model:
+        """Change the parameters; blocks and shared random effects lose what is gone."""
+        parameters = tuple(parameters)
+        own = [p.name for p in parameters if p.iiv is not None]
+        gone = set(self.random_effects).difference(own)
+        kept = tuple(_changed(p, share=None) if p.share is not None and p.share[0] in gone else p for p in parameters)
+        effects = {"subject": own, "occasion": [p.name for p in parameters if p.iov is not None]}
+        return self._edit(parameters=kept, correlate=restricted(self.correlate, effects), **changes)
+
     def with_structure(self, structure: Structure) -> Model:
-        """Change the structure; parameters that both have are kept, new ones are found from the data."""
+        """Change the structure; parameters and responses that both have are kept, new ones are found from the data."""
         mine = {parameter.name: parameter for parameter in self.parameters}
-        parameters = tuple(mine.get(name, Parameter(name, iiv=True)) for name in structure.names)
-        random = [p.name for p in parameters if p.iiv is not None]
-        return Model(structure, parameters, self.error, _restrict(self.correlate, random))
+        parameters = [mine.get(parameter.name, parameter) for parameter in _usual(structure)]
+        before, after = self.structure.responses, structure.responses
+        errors = {name: error for name, error in zip(before, self.errors, strict=True) if name in after}
+        if len(before) == len(after) == 1:
+            errors = {after[0]: self.error}
+        return self._with_parameters(parameters, structure=structure, error=errors)
 
     def with_parameter(self, name: str, **changes: Any) -> Model:
-        """Change fields of one parameter: value, iiv, covariates, transform, fixed, column."""
-        try:
-            changed = replace(self[name], **changes)
-        except TypeError:
-            allowed = [field for field in Parameter.__dataclass_fields__ if field != "name"]
-            raise ModelError(f"A parameter has {', '.join(allowed)}; got {', '.join(changes)}.") from None
-        parameters = tuple(changed if p.name == name else p for p in self.parameters)
-        random = [p.name for p in parameters if p.iiv is not None]
-        return self._edit(parameters=parameters, correlate=_restrict(self.correlate, random))
+        """Change fields of one parameter: value, iiv, covariates, transform, fixed, column, bounds, iov, share.
+
+        A random effect of its own takes the place of a shared one, and the other way round; one that is taken away or
+        to be found from the data is not fixed any more. Another transform comes without the bounds of the old one.
+        """
+        changed = _changed(self[name], **changes)
+        return self._with_parameters(changed if p.name == name else p for p in self.parameters)
 
     def with_values(self, values: Mapping[str, float]) -> Model:
         """Set typical values by name, on the natural scale."""
@@ -205,48 +270,80 @@ class Model:
             model = model.with_parameter(name, value=value)
         return model
 
-    def with_error(self, error: ResidualError) -> Model:
-        """Change the residual error model."""
-        return self._edit(error=error)
+    def with_iiv(self, *names: str, sd: float | bool | None = True) -> Model:
+        """Let parameters differ between subjects, all if none is named; sd=None takes it away."""
+        chosen = names or tuple(p.name for p in self.parameters if p.column is None)
+        return self._with_deviations("iiv", chosen, sd)
+
+    def with_iov(self, *names: str, sd: float | bool | None = True) -> Model:
+        """Let parameters differ between occasions, those with `iiv` if none is named; sd=None takes it away."""
+        return self._with_deviations("iov", names or self.random_effects, sd)
+
+    def _with_deviations(self, part: str, names: Iterable[str], sd: float | bool | None) -> Model:
+        model = self
+        for name in names:
+            model = model.with_parameter(name, **{part: sd})
+        return model
+
+    def with_error(self, error: Errors, response: str | None = None) -> Model:
+        """Change the residual error model: of one response, or of all."""
+        if response is None:
+            return self._edit(error=error)
+        responses = self.structure.responses
+        if response not in responses:
+            raise ModelError(f"There is no response {response!r}; {self.structure!r} has {', '.join(responses)}.")
+        return self._edit(error=dict(zip(responses, self.errors, strict=True)) | {response: error})
 
     def with_correlate(self, correlate: Correlate) -> Model:
         """Change the blocks of Ψ."""
         return self._edit(correlate=correlate)
+
+    def with_blq(self, blq: Blq) -> Model:
+        """Change what is done with censored observations: None, "M1", "M3" or "M4"."""
+        return self._edit(blq=blq)
 
     def with_covariate(
         self,
         parameter: str,
         covariate: str,
         shape: Shape = "power",
-        reference: float = 1.0,
-        start: float | None = None,
+        reference: Reference = "median",
+        start: float | Iterable[float] | None = None,
         fixed: bool = False,
+        breakpoint: float | Literal["median"] | None = None,
     ) -> Model:
-        """Let a covariate act on a parameter.
+        """Let a covariate c act on a parameter p, whose typical value is that at the reference.
 
         Parameters
         ----------
         parameter, covariate : str
-        shape : {"power", "exponential", "linear"}
-            On a log-normal parameter: "power" is (c / reference)^θ, "exponential" is exp(θ·(c − reference)).
-            "linear" adds θ·(c − reference) and is for a parameter on the identity scale.
-        reference : float
-            Value of the covariate at which the parameter has its typical value.
-        start : float, optional
-            Coefficient to start from; 0 if not given.
+        shape : str
+            ============= ================================================ ==================================
+            shape         on a log-normal parameter                        otherwise
+            ============= ================================================ ==================================
+            "power"       p·(c / reference)^θ                              θ·log(c / reference) is added on the
+                                                                           logit or probit scale
+            "exponential" p·exp(θ·(c − reference))                         θ·(c − reference) is added there
+            "linear"      p·(1 + θ·(c − reference))                        identity: p + θ·(c − reference)
+            "piecewise"   p·(1 + θ₁·(c − r)) below r, θ₂ above it          identity: θ₁·(c − r), θ₂·(c − r)
+            "categorical" p·exp(θ) for each level but the reference        θ is added on the transformed scale
+            "fraction"    p·(1 + θ) for each level but the reference       the same
+            ============= ================================================ ==================================
+        reference : "median", number, or level
+            Value of the covariate at which the parameter has its typical value. "median": that over the subjects, of
+            their first values; for categories the first level.
+        start : float or sequence of float, optional
+            Coefficients to start from; 0 if not given.
         fixed : bool
-            Keep the coefficient at `start`.
+            Keep the coefficients at `start`.
+        breakpoint : float or "median", optional
+            Where the slope of "piecewise" changes, r; `reference` if not given.
         """
-        reference = finite(reference, "reference")
-        transform = self[parameter].transform
-        if (shape == "linear") != (transform == "identity") or shape not in ("power", "exponential", "linear"):
-            fit = "'linear'" if transform == "identity" else "'power' or 'exponential'"
-            raise ModelError(f"shape={shape!r} for {parameter} (transform {transform!r}); allowed is {fit}.")
-        if shape == "power" and reference <= 0:
-            raise ModelError(f"shape='power' needs a positive reference, got {reference:g}.")
-        term = f"log({covariate}/{reference:.15g})" if shape == "power" else f"({covariate} - {reference:.15g})"
-        effect = Effect(term, None if start is None else (start,), fixed)
-        return self.with_parameter(parameter, covariates=(*self[parameter].covariates, effect))
+        target = self[parameter]
+        if target.column is not None:
+            raise ModelError(f"{parameter} is taken from column {target.column!r}; a covariate cannot act on it.")
+        effects = shaped_effects(target, covariate, shape, reference, start, fixed, breakpoint)
+        return self.with_parameter(parameter, covariates=(*target.covariates, *effects))
 
     def without_covariate(self, parameter: str, covariate: str) -> Model:
         """Remove every term of a parameter that uses a covariate."""
@@ -255,24 +352,140 @@ class Model:
             raise ModelError(f"{parameter} has no effect of {covariate}.")
         return self.with_parameter(parameter, covariates=kept)
 
+    def allometric(
+        self,
+        weight: str = "WT",
+        reference: float | Literal["median"] = 70.0,
+        clearance: float = 0.75,
+        volume: float = 1.0,
+        estimate: bool = False,
+    ) -> Model:
+        """Scale every clearance, volume and rate of disposition by body weight (Anderson & Holford 2008).
+
+        An exponent stands on each parameter by its dimension: `clearance` on clearances and maximal rates of
+        elimination, `volume` on volumes, `clearance` − `volume` on rate constants of elimination and distribution,
+        the negative of that on half-lives. Rates of absorption and of effects are left alone. Effects of the weight
+        that these parameters have already are replaced.
+
+        Parameters
+        ----------
+        weight : str
+            Column of the data.
+        reference : float or "median"
+            Weight of the person that the typical values describe.
+        clearance, volume : float
+        estimate : bool
+            Start from these exponents and estimate them, instead of keeping them.
+        """
+        exponents = allometric_exponents(self.structure, finite(clearance, "clearance"), finite(volume, "volume"))
+        model = self
+        for name, exponent in exponents.items():
+            if model[name].column is None:
+                others = tuple(e for e in model[name].covariates if weight not in columns_of(e.term))
+                model = model.with_parameter(name, covariates=others)
+                model = model.with_covariate(name, weight, "power", reference, exponent, fixed=not estimate)
+        return model
+
+    def with_centred(self, data: GroupedData) -> Model:
+        """Put numbers for every median(…) in the covariate formulas.
+
+        Raises
+        ------
+        ModelError
+            If the data have no such column, or it holds no numbers.
+        """
+        terms = [effect.term for p in self.parameters for effect in p.covariates]
+        names = tuple(dict.fromkeys(name for term in terms for name in median_columns(term)))
+        if not names:
+            return self
+        from workbench.model.check import absent_columns
+
+        absent = absent_columns(names, data)
+        if absent:
+            raise ModelError(absent)
+        baseline = data.covariate_values(names).iloc[data.events.start[:-1]]
+        centred = []
+        for parameter in self.parameters:
+            effects = tuple(replace(e, term=with_medians(e.term, baseline)) for e in parameter.covariates)
+            centred.append(replace(parameter, covariates=effects))
+        return self._edit(parameters=tuple(centred))
+
+    def without_values(self) -> Model:
+        """What is stated apart from where a fit starts: every value that is not fixed is found from the data."""
+        parameters = []
+        for p in self.parameters:
+            kept = p.fixed_parts
+            parameters.append(
+                replace(
+                    p,
+                    value=p.value if "value" in kept else None,
+                    iiv=p.iiv if "iiv" in kept or p.iiv is None else True,
+                    iov=p.iov if "iov" in kept or p.iov is None else True,
+                    share=p.share if "share" in kept or p.share is None else (p.share[0], None),
+                    covariates=tuple(e if e.fixed else replace(e, value=None) for e in p.covariates),
+                )
+            )
+        errors = [e.with_values({name: None for name in e.names if name not in e.fixed}) for e in self.errors]
+        blocks = [b if b.fixed else Block(*b.names, level=b.level) for b in self.correlate]
+        return self._edit(parameters=parameters, error=errors, correlate=blocks)
+
+    def without_random_effects(self) -> Model:
+        """The naive pooled model: every subject has the typical parameters."""
+        return self._with_parameters(_changed(p, iiv=None, iov=None, share=None) for p in self.parameters)
+
     # -- printing ----------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         lines = [f"    {self.structure!r},", "    ["]
-        lines += [f"        {parameter!r}," for parameter in self.parameters]
-        lines += ["    ],", f"    error={self.error!r},"]
+        for parameter in self.parameters:
+            lines += _printed("wb.Parameter(", parameter.arguments(), "),", indent=8)
+        lines.append("    ],")
+        if len(self.errors) == 1:
+            lines.append(f"    error={self.error!r},")
+        else:
+            pairs = zip(self.structure.responses, self.errors, strict=True)
+            lines += _printed("error={", [f"{_quoted(name)}: {error!r}" for name, error in pairs], "},", indent=4)
         if self.correlate:
             lines.append(f"    correlate=[{', '.join(map(repr, self.correlate))}],")
+        if self.blq is not None:
+            lines.append(f"    blq={_quoted(self.blq)},")
         return "wb.Model(\n" + "\n".join(lines) + "\n)"
 
 
-def _restrict(blocks: tuple[Block, ...], random: Sequence[str]) -> tuple[Block, ...]:
-    """Blocks without the names that have no random effect (any more)."""
-    kept = []
-    for block in blocks:
-        at = [i for i, name in enumerate(block.names) if name in random]
-        if len(at) > 1:
-            matrix = block.matrix()[np.ix_(at, at)]
-            lower = matrix[np.tril_indices(len(at), -1)]
-            kept.append(Block(*(block.names[i] for i in at), correlations=(float(r) for r in lower)))
-    return tuple(kept)
+def _usual(structure: Structure) -> tuple[Parameter, ...]:
+    """The parameters of a structure as they are where nothing is said about them."""
+    return tuple(Parameter(info.name, iiv=True, transform=cast(Transform, info.transform)) for info in structure.info)
+
+
+def _changed(parameter: Parameter, **changes: Any) -> Parameter:
+    """A parameter with other fields, and without what they make meaningless; see `Model.with_parameter`."""
+    if changes.get("iiv") not in (None, False):
+        changes.setdefault("share", None)
+    if changes.get("share") is not None:
+        changes.setdefault("iiv", None)
+    if changes.get("transform", parameter.transform) != parameter.transform:
+        changes.setdefault("bounds", None)
+    if "fixed" not in changes:
+        now = {part: changes.get(part, getattr(parameter, part)) for part in ("iiv", "iov", "share")}
+        share = now["share"]
+        now["share"] = share[1] if isinstance(share, tuple | list) and len(share) == 2 else None
+        gone = [part for part, value in now.items() if value is None or isinstance(value, bool)]
+        changes["fixed"] = tuple(part for part in parameter.fixed_parts if part not in gone)
+    try:
+        return replace(parameter, **changes)
+    except TypeError:
+        allowed = [field for field in Parameter.__dataclass_fields__ if field != "name"]
+        raise ModelError(f"A parameter has {', '.join(allowed)}; got {', '.join(changes)}.") from None
+
+
+def _printed(begin: str, parts: Sequence[str], end: str, indent: int) -> list[str]:
+    """Code with arguments: on one line where that is not too long, else on a line each."""
+    pad = " " * indent
+    line = f"{pad}{begin}{', '.join(parts)}{end}"
+    if len(line) <= _WIDTH:
+        return [line]
+    return [f"{pad}{begin}", *(f"{pad}    {part}," for part in parts), f"{pad}{end}"]
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

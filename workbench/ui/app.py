@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ipywidgets import HTML, Box, Tab, VBox
@@ -12,11 +13,15 @@ from workbench.errors import ModelError
 from workbench.model import Model, usual_model
 from workbench.results import FitResult
 from workbench.runs import Run, Runs
+from workbench.ui.background import Background
 from workbench.ui.cell import read_cell
 from workbench.ui.job import Fitting
 from workbench.ui.panels import (
+    BandPanel,
     CodePanel,
+    CovariatesPanel,
     DataPanel,
+    EquationsPanel,
     ErrorPanel,
     FitControls,
     FitPanel,
@@ -25,7 +30,7 @@ from workbench.ui.panels import (
     RunsPanel,
     TypicalPanel,
 )
-from workbench.ui.state import State, statement
+from workbench.ui.state import State
 from workbench.ui.style import CSS
 
 
@@ -65,7 +70,8 @@ class Workbench:
             _is_a(GroupedData, data, "data")
         if model is not None:
             _is_a(Model, model, "model")
-        self._state = state = State()
+        self._background = Background()
+        self._state = state = State(self._background.ask)
         self._fitting = Fitting(state)
         if data is not None and model is None:
             model = usual_model(data)
@@ -73,10 +79,13 @@ class Workbench:
         self._stated = self._statement()
         self.controls = FitControls(state, self.run, self.cancel)
         self.model_panel, self.error_panel = ModelPanel(state), ErrorPanel(state)
-        self.data_panel, self.typical_panel = DataPanel(state), TypicalPanel(state)
-        self.individual_panel, self.fit_panel = IndividualPanel(state), FitPanel(state)
-        self.runs_panel, self.code_panel = RunsPanel(state), CodePanel(state)
-        self._tabs = [self.data_panel, self.typical_panel, self.fit_panel]
+        self.data_panel, self.equations_panel = DataPanel(state), EquationsPanel(state)
+        self.covariates_panel, self.typical_panel = CovariatesPanel(state), TypicalPanel(state)
+        self.band_panel, self.fit_panel = BandPanel(state), FitPanel(state)
+        self.individual_panel, self.runs_panel = IndividualPanel(state), RunsPanel(state)
+        self.code_panel = CodePanel(state)
+        self._tabs = [self.data_panel, self.equations_panel, self.covariates_panel]
+        self._tabs += [self.typical_panel, self.band_panel, self.fit_panel]
         self._tabs += [self.individual_panel, self.runs_panel, self.code_panel]
         self._view = self._layout()
         state.watch(self._lock)
@@ -223,7 +232,13 @@ class Workbench:
         bool
             False if something still runs after `timeout`.
         """
-        return self._fitting.wait(timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:  # what one of them finds may give the other something to do
+            for thing in (self._background, self._fitting):
+                if not thing.wait(None if end is None else max(0.0, end - time.monotonic())):
+                    return False
+            if self._background.idle and self._fitting.idle:
+                return True
 
     def restore(self, run: Run | int) -> None:
         """Show a run again: its data, model, method and fit."""
@@ -240,14 +255,14 @@ class Workbench:
 
     def _statement(self) -> tuple[Any, ...]:
         state = self._state
-        return (state.data, statement(state.model) if state.model else None, state.method)
+        return (state.data, state.model.without_values() if state.model else None, state.method)
 
     def _refit(self, changed: frozenset[str]) -> None:
         """Where the user wants it live, fit what is stated as soon as it changes; values alone are no change."""
-        if not changed & {"data", "model", "method", "live"}:
+        state = self._state
+        if state.seeking or not changed & {"data", "model", "method", "live", "start"}:
             return
         before, self._stated = self._stated, self._statement()
-        state = self._state
         if not state.live or state.locked or state.start is None or state.model is None or state.data is None:
             return
         if "live" in changed or (self._stated != before and not state.is_current):

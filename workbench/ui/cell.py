@@ -17,14 +17,15 @@ from workbench.model import Model
 from workbench.runs import METHOD
 
 _MAKERS = frozenset(
-    ["load_example", "read_data", "pk", "Model", "Parameter", "Effect", "Block", "Constant", "Proportional", "Combined",
-     "Combined2", "initial_values"]
+    ["load_example", "read_data", "pk", "pkpd", "equation", "ode", "Model", "Parameter", "Effect", "Block", "Constant",
+     "Proportional", "Combined", "Combined2", "Power", "Exponential", "initial_values"]
 )  # fmt: skip
 _VERBS = {
     GroupedData: frozenset(["filter", "exclude", "mend", "convert", "with_units", "with_covariate_rule"]),
     Model: frozenset(
-        ["with_structure", "with_parameter", "with_values", "with_error", "with_correlate", "with_covariate",
-         "without_covariate"]
+        ["with_structure", "with_parameter", "with_values", "with_iiv", "with_iov", "with_error", "with_correlate",
+         "with_blq", "with_covariate", "without_covariate", "allometric", "with_centred", "without_values",
+         "without_random_effects"]
     ),
 }  # fmt: skip
 
@@ -114,7 +115,9 @@ class _Reader:
             case ast.Tuple(elts=items):
                 return tuple(self.value(item) for item in items)
             case ast.Dict(keys=keys, values=values) if None not in keys:
-                return {self.value(k): self.value(v) for k, v in zip(keys, values, strict=True) if k is not None}
+                names = [self.value(key) for key in keys if key is not None]
+                if all(isinstance(name, str | int | float | bool | None) for name in names):
+                    return dict(zip(names, map(self.value, values), strict=True))
             case ast.Call(func=ast.Attribute(value=owner, attr=attribute), args=args, keywords=keywords):
                 given = [self.value(arg) for arg in args]
                 return self.call(node, owner, attribute, given, self.keywords(keywords))
@@ -147,7 +150,7 @@ class _Reader:
             function = getattr(target, attribute)
         try:
             return function(*given, **named)
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:
             raise ModelError(f"{ast.unparse(node)}: {error}") from None
 
     def refused(self, node: ast.stmt | ast.expr) -> ModelError:

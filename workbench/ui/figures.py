@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 OBSERVED, POPULATION, INDIVIDUAL = "var(--wb-observed)", "var(--wb-population)", "var(--wb-individual)"
 _GAP: Array = np.array([np.nan])
@@ -54,11 +55,11 @@ def joined(curves: Iterable[Array]) -> Array:
     return np.concatenate(parts) if parts else _GAP
 
 
-def observations(data: GroupedData) -> tuple[list[Array], list[Array]]:
-    """Times and values of the observations of each subject."""
+def observations(data: GroupedData, chosen: Mask | None = None) -> tuple[list[Array], list[Array]]:
+    """Times and values of the observations of each subject, all of them or those chosen, bool[records]."""
     events = data.events
     spans = [slice(*pair) for pair in zip(events.start[:-1], events.start[1:], strict=True)]
-    kept = [events.observed[span] for span in spans]
+    kept = [(events.observed if chosen is None else chosen)[span] for span in spans]
     times = [events.time[span][seen] for span, seen in zip(spans, kept, strict=True)]
     values = [events.dv[span][seen] for span, seen in zip(spans, kept, strict=True)]
     return times, values
@@ -116,12 +117,12 @@ class Plane:
             self._y_labels.x, self._y_labels.y = np.full(len(y_ticks), x[0]), y_ticks
             self._y_labels.text = y_texts or [f"{value:.6g}" for value in y_values]
 
-    def cover(self, data: GroupedData, logarithmic: bool) -> None:
-        """Set the ranges to what was observed; they stay while curves move."""
-        self.span(data.events.time, np.concatenate(observations(data)[1]), logarithmic, hours=in_hours(data))
+    def cover(self, data: GroupedData, logarithmic: bool, chosen: Mask | None = None, title: str = "") -> None:
+        """Set the ranges to what was observed, or to what is chosen of it; they stay while curves move."""
+        self.span(data.events.time, np.concatenate(observations(data, chosen)[1]), logarithmic, hours=in_hours(data))
         if self._titled:
             self.x_axis.label = axis_title(data, "time", "time")
-            self.y_axis.label = axis_title(data, "response", "response")
+            self.y_axis.label = title or axis_title(data, "response", "response")
 
     def span(self, time: Array, values: Array, logarithmic: bool, *, hours: bool = False) -> None:
         """Set the ranges to times and values, of which there may be none."""
@@ -225,10 +226,10 @@ class Overlay:
         marks = [self._lines, self._points] if joined_observations else [self._points, self._lines]
         self.view = self._plane.figure(marks, height, (12, 14, 46, 58))
 
-    def show_data(self, data: GroupedData, logarithmic: bool) -> None:
-        """Draw the observations."""
-        self._plane.cover(data, logarithmic)
-        times, values = (self._drawn(parts) for parts in observations(data))
+    def show_data(self, data: GroupedData, logarithmic: bool, chosen: Mask | None = None, title: str = "") -> None:
+        """Draw the observations, or those chosen."""
+        self._plane.cover(data, logarithmic, chosen, title)
+        times, values = (self._drawn(parts) for parts in observations(data, chosen))
         put(self._points, np.concatenate(times), self._plane.heights(np.concatenate(values)))
         if self._joined:
             put(self._lines, joined(times), self._plane.heights(joined(values)))

@@ -162,6 +162,11 @@ class Fitting:
             finally:
                 self._waiting -= 1
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is running."""
+        return self._pump is None
+
     # -- the pump ----------------------------------------------------------------------------------------------
 
     def _ensure_pump(self) -> None:
@@ -182,7 +187,7 @@ class Fitting:
                         return
                     work = _work(request)
                     self._job = job = Job(work)
-                self._state.update(activity="fitting", problem="", progress=None)
+                self._state.update(activity="fitting", problem="", progress=None, running=request.model)
                 job.start()
                 self._show(job)
                 self._finish(job, request)

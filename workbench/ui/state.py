@@ -10,22 +10,27 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench import engine
 from workbench.data import GroupedData
+from workbench.engine.problem import responses_of
 from workbench.errors import DataError, ModelError, WorkbenchError
-from workbench.model import PK, Effect, Model, usual_model
+from workbench.model import PK, Model, usual_model
 from workbench.results import FitResult, Progress
 from workbench.runs import Run, Runs, cell
 from workbench.ui.file import File
+from workbench.ui.sketch import Drawn, Predicted, Sketch, is_quick
 
 Array = NDArray[np.float64]
 Watcher = Callable[[frozenset[str]], None]
+Work = Callable[[], None]
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -37,27 +42,15 @@ def in_words(error: BaseException) -> str:
     return f"This should not happen, and nothing was changed: {type(error).__name__}: {error}"
 
 
-def statement(model: Model) -> Model:
-    """A model without its values: what it states, apart from where a fit starts."""
-    for p in model.parameters:
-        if p.column is not None:
-            continue
-        effects = tuple(e if e.fixed else Effect(e.term) for e in p.covariates)
-        value = p.value if p.fixed else None
-        model = model.with_parameter(p.name, value=value, iiv=p.iiv is not None, covariates=effects)
-    blocks = [block.names for block in model.correlate]
-    return model.with_error(type(model.error)()).with_correlate(blocks)
-
-
 def suited_model(model: Model | None, data: GroupedData) -> Model:
     """The statement of a model where it can be one of these data too, else the usual model."""
     usual = usual_model(data)
     if model is None or not set(model.columns) <= set(data.covariate_names):
         return usual
     mine, theirs = model.structure, usual.structure
-    if isinstance(mine, PK) and isinstance(theirs, PK) and mine.absorption != theirs.absorption:
+    if isinstance(mine, PK) and isinstance(theirs, PK) and (mine.absorption is None) != (theirs.absorption is None):
         return usual
-    return statement(model)
+    return model.without_values()
 
 
 class State:
@@ -78,11 +71,15 @@ class State:
         The run that is shown.
     progress : Progress or None
         Where the running fit is.
+    running : Model or None
+        What the last fit that was started is one of.
     activity : {"", "compiling", "fitting", "stopping"}
     ready : bool
         The kernels are compiled.
     problem : str
         What went wrong last, in words.
+    place : str
+        The part of a panel where it did; "" where it was none.
     draft : GroupedData or None
         Data with errors, being mended; the others stay what they are until no error is left.
     file : File or None
@@ -91,10 +88,14 @@ class State:
         Why the last file was not taken.
     logarithmic : bool
         Response axes are logarithmic.
+    response : int
+        Which response of the structure is shown.
     start : Model or None
         `model` with all its values: where a fit starts.
-    curves : Curves or None
-        Evaluates curves of `start` and of models with other values.
+    seeking : bool
+        `start`, or what evaluates its curves, is being computed.
+    background : callable or None
+        Does some work, known by a name, in another thread; the latest by each name.
     """
 
     FIELDS = frozenset(
@@ -106,18 +107,21 @@ class State:
             "runs",
             "run",
             "progress",
+            "running",
             "activity",
             "ready",
             "problem",
+            "place",
             "draft",
             "file",
             "refused",
             "logarithmic",
+            "response",
             "start",
         ]
     )
 
-    def __init__(self) -> None:
+    def __init__(self, background: Callable[[str, Work], None] | None = None) -> None:
         self.lock = threading.RLock()
         self.data: GroupedData | None = None
         self.model: Model | None = None
@@ -126,16 +130,20 @@ class State:
         self.runs = Runs()
         self.run: Run | None = None
         self.progress: Progress | None = None
+        self.running: Model | None = None
         self.activity = ""
         self.ready = engine.is_warm()
-        self.problem = ""
+        self.problem = self.place = ""
         self.draft: GroupedData | None = None
         self.file: File | None = None
         self.refused: DataError | None = None
         self.logarithmic = False
+        self.response = 0
         self.start: Model | None = None
-        self.curves: engine.Curves | None = None
-        self._curves_of: tuple[Model, GroupedData] | None = None
+        self.seeking = False
+        self.background = background
+        self._sketch: Sketch | None = None
+        self._evaluated: dict[str, tuple[_Point, Any]] = {}
         self._watchers: list[Watcher] = []
         self._rendering = False
 
@@ -172,15 +180,28 @@ class State:
         stays = f" Meanwhile {self.data.name}, its model and its fits are kept." if self.data is not None else ""
         return f"{self.draft.name} has {errors} that must be mended first, in the Data panel.{stays}"
 
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """Names of the responses of the model."""
+        return self.model.structure.responses if self.model is not None else ()
+
+    def seen(self) -> NDArray[np.bool_]:
+        """The records that are observations of the response that is shown, bool[records]."""
+        if self.data is None:
+            return np.zeros(0, dtype=bool)
+        observed = self.data.events.observed
+        if self.model is None or len(self.responses) < 2:
+            return observed
+        return np.asarray(observed & (responses_of(self.model, self.data) == self.response))
+
     def point(self) -> tuple[Model | None, Array | None]:
         """The model whose curves are to be drawn, and the random effects for the individual ones."""
-        if self.start is None:
-            return None, None
-        if self.progress is not None:
-            return engine.with_estimates(self.start, self.progress.parameters), self.progress.etas
-        if self.fit is not None and self.is_current:
-            return self.fit.model, self.fit.eta_matrix
-        return self.start, None
+        model, etas = self.start, None
+        if model is not None and self.progress is not None and self.running in (None, self.model):
+            model, etas = engine.with_estimates(model, self.progress.parameters), self.progress.etas
+        elif model is not None and self.fit is not None and self.progress is None and self.is_current:
+            model, etas = self.fit.model, self.fit.eta_matrix
+        return model, etas if etas is not None and etas.shape[1] else None
 
     def stated_model(self) -> Model:
         """The model to edit; an error in words where there is none yet."""
@@ -190,17 +211,53 @@ class State:
 
     def complete_model(self) -> Model:
         """The model to edit a value of: with all values, so that the others stay as they are shown."""
-        return self.start or self.stated_model()
+        model = stated = self.stated_model()
+        if self.start is not None:
+            model = self.start
+            for p in stated.parameters:  # which are centred there
+                if p.covariates != model[p.name].covariates:
+                    model = model.with_parameter(p.name, covariates=p.covariates)
+        return model
 
-    def drawn(self) -> tuple[list[Array], list[Array] | None] | None:
-        """Population curves and, where there are random effects, individual ones; one array per subject."""
-        model, etas = self.point()
-        if self.curves is None or model is None:
+    def drawn(self) -> Drawn | None:
+        """Curves of the response that is shown; those of a moment ago while new ones are computed."""
+        return self._at_point("curves", Sketch.drawn)
+
+    def predicted(self) -> Predicted | None:
+        """Predictions of the response that is shown at its observations; as `drawn`."""
+        return self._at_point("predictions", Sketch.predicted)
+
+    def band(self, prediction: Array) -> tuple[Array, Array] | None:
+        """Where 95 % of the observations lie around a prediction of theirs."""
+        model, _ = self.point()
+        return None if self._sketch is None or model is None else self._sketch.band(model, prediction, self.response)
+
+    def _at_point(self, name: str, evaluate: Callable[[Sketch, Model, Array | None, int], T]) -> T | None:
+        """What a sketch evaluates to now, at once if that is quick, else as soon as another thread has it."""
+        sketch, (model, etas) = self._sketch, self.point()
+        if sketch is None or model is None:
             return None
-        population = self.curves.population(model)
-        if etas is None or etas.shape[1] != len(model.random_effects):
-            return population, None
-        return population, self.curves.individual(model, etas)
+        at = _Point(sketch, self.response, model, etas)
+        before, value = self._evaluated.get(name, (None, None))
+        if before is not None and before.is_same(at):
+            return value
+        if self.background is None or is_quick(model):
+            value = evaluate(sketch, model, etas, self.response)
+            self._evaluated[name] = at, value
+            return value
+        self.background(name, lambda: self._evaluate(name, at, evaluate))
+        return value if before is not None and before.is_beside(at) else None
+
+    def _evaluate(self, name: str, at: _Point, evaluate: Callable[[Sketch, Model, Array | None, int], Any]) -> None:
+        try:
+            value = evaluate(at.sketch, at.model, at.etas, at.response)
+        except Exception as error:
+            self.update(problem=self._reported(error))
+            return
+        with self.lock:
+            if self._sketch is at.sketch:
+                self._evaluated[name] = at, value
+                self._render(frozenset({name}))
 
     # -- changing ----------------------------------------------------------------------------------------------
 
@@ -215,6 +272,8 @@ class State:
             raise AttributeError(f"no field {', '.join(sorted(unknown))}")
         if "data" in changes:
             changes = {"draft": None, "file": None, "refused": None, **changes}
+        if "problem" in changes:
+            changes = {"place": "", **changes}
         with self.lock:
             changed = {name for name, value in changes.items() if not _same(getattr(self, name), value)}
             for name in changed:
@@ -258,25 +317,46 @@ class State:
             self._render(self.FIELDS)
 
     def _derive(self, keep_problem: bool) -> set[str]:
-        """Bring `start` and `curves` in line with data and model."""
-        before = self.problem
+        """Bring `start` and what evaluates its curves in line with data and model."""
+        before = self.problem, self.place, self.seeking, self.response
         if not keep_problem:
-            self.problem = ""
-        derived = {"start"}
-        if self.data is None or self.model is None or not self.ready:
-            self.start = self.curves = self._curves_of = None
-        else:
+            self.problem = self.place = ""
+        if self.response >= len(self.responses):
+            self.response = 0
+        model, data, sketch = self.model, self.data, self._sketch
+        self.start, self._sketch, self.seeking = None, None, False
+        if model is not None and data is not None and self.ready:
             try:
-                start = engine.initial_values(self.model, self.data)
-                of = statement(start), self.data
-                if self._curves_of is None or self._curves_of[1] is not of[1] or self._curves_of[0] != of[0]:
-                    self.curves = engine.curves(start, self.data)
-                    self._curves_of = of
-                self.start = start
+                if model.is_complete:
+                    self.start = model
+                if self.start is not None and sketch is not None and sketch.is_of(self.start, data):
+                    self._sketch = sketch
+                elif self.background is None or is_quick(model):
+                    self.start, self._sketch = _sought(model, data, sketch)
+                else:
+                    self.seeking = True
+                    self.background("start", lambda: self._seek(model, data))
             except Exception as error:
-                self.start = self.curves = self._curves_of = None
+                self.start = self._sketch = None
                 self.problem = self._reported(error)
-        return derived | {"problem"} if self.problem != before else derived
+        now = self.problem, self.place, self.seeking, self.response
+        names = ("problem", "place", "seeking", "response")
+        return {"start", *(name for name, old, new in zip(names, before, now, strict=True) if old != new)}
+
+    def _seek(self, model: Model, data: GroupedData) -> None:
+        """Find start values, beside the callbacks; they are forgotten if the model changes meanwhile."""
+        problem = ""
+        start = sketch = None
+        try:
+            start, sketch = _sought(model, data, None)
+        except Exception as error:
+            problem = self._reported(error)
+        with self.lock:
+            if self.model is not model or self.data is not data:
+                return
+            self.start, self._sketch, self.seeking = start, sketch, False
+            self.problem = problem or self.problem
+            self._render(frozenset({"start", "seeking", "problem"}))
 
     @contextmanager
     def quietly(self) -> Iterator[None]:
@@ -310,11 +390,11 @@ class State:
             log.error("unexpected", exc_info=error)
         return in_words(error)
 
-    def handler(self, callback: Callable[..., None]) -> Callable[..., None]:
+    def handler(self, callback: Callable[..., None], place: str = "") -> Callable[..., None]:
         """Wrap the callback of a widget.
 
-        It does not run when rendering moved the widget (no echo), and what it raises appears in words; the widgets
-        then go back to what the state holds.
+        It does not run when rendering moved the widget (no echo), and what it raises appears in words, at `place` as
+        well; the widgets then go back to what the state holds.
         """
 
         @wraps(callback)
@@ -325,15 +405,38 @@ class State:
                 try:
                     callback(*args)
                 except Exception as error:
-                    self.problem = self._reported(error)
+                    self.problem, self.place = self._reported(error), place
                     self.refresh()
 
         return guarded
 
 
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """What is evaluated where."""
+
+    sketch: Sketch
+    response: int
+    model: Model
+    etas: Array | None
+
+    def is_same(self, other: _Point) -> bool:
+        return self.is_beside(other) and self.etas is other.etas and self.model == other.model
+
+    def is_beside(self, other: _Point) -> bool:
+        """Whether only values differ."""
+        return self.sketch is other.sketch and self.response == other.response
+
+
+def _sought(model: Model, data: GroupedData, sketch: Sketch | None) -> tuple[Model, Sketch]:
+    """The model with all its values, and what evaluates it: the present sketch if it can."""
+    start = engine.initial_values(model, data)
+    return start, sketch if sketch is not None and sketch.is_of(start, data) else Sketch(start, data)
+
+
 def _same(old: object, new: object) -> bool:
     if old is new:
         return True
-    if isinstance(old, Model | str | bool):
+    if isinstance(old, Model | str | bool | int):
         return old == new
     return False

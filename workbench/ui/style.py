@@ -54,17 +54,26 @@ CSS = """
 .wb-row { display: flex; flex-flow: row wrap; align-items: center; gap: 4px 8px; }
 .wb-spread { justify-content: space-between; }
 
-.wb-parameters { display: grid; grid-template-columns: 116px minmax(40px, 1fr) 20px 62px 20px; gap: 1px 7px;
+.wb-parameters { display: grid; grid-template-columns: max-content minmax(40px, 1fr) 20px 62px 20px; gap: 1px 7px;
   align-items: center; }
-.wb-parameters > .wb-meaning { grid-column: 1 / -1; margin: 1px 0 5px 38px; }
-.wb-parameters .wb-note { white-space: nowrap; }
-.wb-parameters .widget-text, .wb-parameters .widget-slider, .wb-parameters .widget-checkbox { width: 100%; margin: 0; }
+.wb-parameters > .wb-first { grid-column: 1; }
+.wb-parameters > .wb-meaning { grid-column: 1 / 3; margin: 1px 0 5px 38px; min-width: 0; }
+.wb-parameters > .wb-meaning.wb-wide { grid-column: 1 / -1; }
+.wb-parameters > .wb-more { grid-column: 1 / -1; margin: 0 0 6px 36px; gap: 5px; align-items: center; }
+.wb-parameters > .wb-more .widget-dropdown { width: 74px; }
+.wb-parameters > .wb-more .widget-text { width: 62px; }
+.wb-parameters > .wb-more .widget-checkbox { width: auto; height: 24px; font-size: 12px; }
+.wb-parameters > .wb-note:not(.wb-meaning) { white-space: nowrap; }
+.wb-parameters .widget-text, .wb-parameters .widget-slider, .wb-parameters .widget-checkbox { margin: 0; }
+.wb-parameters .widget-text:not(.wb-first), .wb-parameters .widget-slider, .wb-parameters .widget-checkbox { width: 100%; }
 .wb-parameters .widget-label { font-weight: 600; }
 .wb-parameters .widget-checkbox { display: flex; align-items: center; height: 26px; min-height: 0; }
 .wb-parameters .wb-meaning .widget-html-content { line-height: 1.2; min-height: 0; height: auto; }
 .wb input[type=number] { -moz-appearance: textfield; font-variant-numeric: tabular-nums; }
 .wb input[type=number]::-webkit-inner-spin-button { display: none; }
-.wb .wb-quiet > .widget-label, .wb .wb-quiet > .widget-label-basic > span {
+.wb .wb-unknown input { color: transparent !important; }
+.wb .wb-quiet > .widget-label, .wb .wb-unknown input { color: transparent !important; }
+.wb .wb-quiet > .widget-label-basic > span {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .wb .widget-checkbox .widget-label-basic { display: flex; align-items: center; }
 .wb .wb-switch { display: flex; flex-flow: row nowrap; align-items: center; width: auto; gap: 6px; }
@@ -75,9 +84,60 @@ CSS = """
 .wb .wb-switch button.mod-active { background: var(--jp-layout-color3); }
 .wb .wb-toggle { box-shadow: none !important; width: auto; min-width: 0; padding: 0 9px; height: 24px;
   line-height: 22px; }
+.wb .wb-refusal { margin: 4px 0; padding: 4px 8px; border-left: 4px solid var(--wb-bad); font-size: 12px; line-height: 1.35;
+  background: var(--jp-layout-color2); color: var(--wb-ink); font-family: var(--jp-code-font-family);
+  white-space: pre-wrap; overflow-wrap: break-word; }
+.wb-choices { display: grid; grid-template-columns: 228px minmax(0, 1fr); gap: 1px 6px; align-items: center; }
+.wb-choices > * { margin: 0; min-width: 0; }
+.wb-choices .widget-dropdown, .wb-choices .widget-text { width: 100%; margin: 1px 0; }
+.wb-choices .widget-checkbox { width: auto; height: 26px; }
+.wb-card .wb-row > .widget-html { flex: 0 1 auto; }
+.wb-editor, .wb-editor textarea { width: 100%; font-family: var(--jp-code-font-family); font-size: 12px; }
+.wb .wb-editor { height: auto; }
+.wb .wb-editor textarea { white-space: pre; overflow-x: auto; line-height: 1.4; }
+.wb-editor ~ .widget-text { width: auto; }
+.wb .wb-verdict { height: 128px; overflow-y: auto; font-size: 12px; border-bottom: 1px solid var(--wb-line);
+  margin-bottom: 6px; }
+.wb-verdict .widget-html-content { width: 100%; min-width: 0; line-height: 1.35; }
+.wb-verdict .wb-refusal { max-width: 100%; box-sizing: border-box; }
+.wb-verdict .wb-equations { font-size: 11.5px; }
+.wb .wb-psi { display: grid; gap: 2px; align-items: center; }
+.wb-psi > * { margin: 0; width: auto; min-width: 0; }
+.wb-psi > button { height: 24px; line-height: 22px; padding: 0 2px; font-size: 11.5px; box-shadow: none !important;
+  font-variant-numeric: tabular-nums; background: var(--jp-layout-color1); border: 1px solid var(--wb-line);
+  color: var(--wb-soft); border-radius: 2px; }
+.wb-psi > button.mod-active { color: var(--wb-ink); border-color: var(--wb-observed);
+  background: color-mix(in srgb, var(--wb-observed) 24%, var(--wb-paper)); }
+.wb-psi .widget-html-content { line-height: 22px; font-size: 12px; }
+.wb-psi-head, .wb-sd { text-align: center; overflow: hidden; text-overflow: ellipsis; }
+.wb-psi-head, .wb-psi-side { font-weight: 600; } .wb-psi-side { text-align: right; padding-right: 4px; }
+.wb-sd { border: 1px solid var(--wb-line); border-radius: 2px; background: var(--jp-layout-color2);
+  font-variant-numeric: tabular-nums; }
+.wb-part { align-items: center; gap: 3px; margin: 0 8px 0 0; }
+.wb-part > * { margin: 0; }
+.wb-part .widget-checkbox { width: auto; margin-left: 3px; }
+.wb-card summary { cursor: pointer; }
+.wb-card details pre { max-height: 220px; overflow: auto; margin-top: 4px; }
+.wb .wb-effects { display: grid; gap: 6px 8px; align-items: start; overflow-x: auto; padding-bottom: 4px; }
+.wb-effects > * { margin: 0; min-width: 0; }
+.wb-effects .widget-html-content { line-height: 26px; font-weight: 600; }
+.wb-effect .widget-dropdown, .wb-effect .widget-text { width: 100%; margin: 0; }
+.wb-effect .widget-text { flex: 0 0 62px; width: 62px; }
+.wb-effect .widget-html-content { font-weight: 400; font-size: 11.5px; white-space: nowrap; }
+.wb-effect:not(.wb-on) select { color: var(--wb-soft); }
+.wb-formulas { display: grid; grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); gap: 2px 12px; }
+.wb-formulas .widget-text { width: auto; }
+.wb-diagram { color: var(--wb-ink); overflow-x: auto; }
+.wb-diagram svg { display: block; }
+.wb-mathematics { display: flex; flex-flow: row wrap; gap: 4px 28px; }
+.wb-mathematics > * { flex: 0 1 auto; min-width: 0; max-width: 100%; }
+.wb .wb-equations { overflow-x: auto; overflow-y: hidden; color: var(--wb-ink); height: auto; max-width: 100%; }
+.wb-equations mjx-container[display='true'] { text-align: left !important; margin: 4px 0 !important; }
 
 .wb-main .jupyter-widget-TabPanel-tabContents { border-color: var(--wb-line); padding: 10px; min-height: 470px; }
-.wb-main .lm-TabBar-tab { min-width: 0 !important; flex: 0 1 auto !important; padding: 0 12px; }
+.wb-main .lm-TabBar-tab { min-width: 0 !important; flex: 0 0 auto !important; padding: 0 7px !important; }
+.wb-main .lm-TabBar-tabLabel { overflow: visible; }
+.wb-main .lm-TabBar-content { flex-wrap: wrap; }
 .wb-panel { gap: 6px; min-width: 0; }
 .wb-legend { display: flex; flex-wrap: wrap; gap: 2px 14px;
   color: var(--wb-soft); font-size: 12px; align-items: center; }

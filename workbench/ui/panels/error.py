@@ -3,26 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from ipywidgets import Dropdown, FloatText, Widget
+from ipywidgets import Checkbox, Dropdown, FloatText, HBox, Text, VBox, Widget
 
+from workbench.errors import ModelError
+from workbench.model import Exponential, ResidualError
 from workbench.model.residual import ERROR_MODELS
 from workbench.ui import markup
-from workbench.ui.panels.panel import Panel, heading, note, row
+from workbench.ui.panels.panel import Panel, Refusal, ResponseSwitch, heading, note, row
+from workbench.ui.panels.parameters import unknown
+from workbench.ui.state import State
 
-_MEANING = {"a": "constant part, in the unit of the response", "b": "proportional part, a fraction"}
+_MEANING = {
+    "a": "constant part, in the unit of the response",
+    "b": "proportional part, a fraction",
+    "c": "exponent of the prediction",
+}
+_BLQ = [
+    ("choose …", ""),
+    ("M1: left out", "M1"),
+    ("M3: the probability to lie beyond the limit", "M3"),
+    ("M4: M3, given that the value is positive", "M4"),
+]
+
+
+class Part:
+    """The value of one parameter of an error model, and whether it is kept."""
+
+    def __init__(self, name: str, panel: ErrorPanel):
+        guard = panel.refusal.guard
+        self.value = FloatText(
+            description=name, tooltip=_MEANING[name], style={"description_width": "12px"}, layout={"width": "88px"}
+        )
+        self.unit = note()
+        self.fixed = Checkbox(description="fix", indent=False, tooltip=f"keep {name} at its value")
+        self.view = HBox([self.value, self.unit, self.fixed])
+        self.view.add_class("wb-part")
+        self.value.observe(guard(lambda change: panel.edit(name, change["new"])), "value")
+        self.fixed.observe(guard(lambda change: panel.fix(name, change["new"])), "value")
 
 
 class ErrorPanel(Panel):
-    """The residual error model and its values."""
+    """The residual error model of each response and its values; what censored observations say."""
 
     title = "Error"
-    follows = frozenset({"model", "start", "data"})
+    follows = frozenset({"model", "start", "data", "response", "problem", "place"})
+
+    def __init__(self, state: State):
+        super().__init__(state)
+        self.refusal = Refusal(state, "error")
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
         self.view.add_class("wb-card")
+        guard = self.refusal.guard
+        self.response = ResponseSwitch(self.state)
         self.kind = Dropdown(
             options=[(kind.title, kind) for kind in ERROR_MODELS],
             description="Error model",
@@ -30,49 +67,96 @@ class ErrorPanel(Panel):
             layout={"width": "212px"},
         )
         self.formula = note()
-        self.boxes = {
-            name: FloatText(
-                description=name,
-                tooltip=_MEANING[name],
-                style={"description_width": "14px"},
-                layout={"width": "96px"},
-            )
-            for name in ("a", "b")
-        }
-        self.unit = note()
-        self.kind.observe(self.state.handler(self._kind_chosen), "value")
-        for name, box in self.boxes.items():
-            box.observe(self.state.handler(lambda change, name=name: self._typed(name, change["new"])), "value")
+        self.parts = {name: Part(name, self) for name in ("a", "b", "c")}
+        self.boxes = {name: part.value for name, part in self.parts.items()}
+        self.logs = Checkbox(
+            description="data are logarithms", indent=False, tooltip="the response is log y; predictions are log f"
+        )
+        self.floor = Text(
+            description="floor", placeholder="none", continuous_update=False, layout={"width": "110px"},
+            tooltip="predictions below it count as this much: log 0 has no value",
+            style={"description_width": "36px"},
+        )  # fmt: skip
+        self.logarithmic = row(self.logs, self.floor)
+        self.blq = Dropdown(
+            options=_BLQ, description="Censored", style={"description_width": "82px"},
+            tooltip="what observations beyond the limit of quantification say; M3 and M4 need FOCEI or Laplace",
+        )  # fmt: skip
+        self.kind.observe(guard(lambda change: self._state_error(change["new"](), complete=False)), "value")
+        self.logs.observe(guard(lambda change: self._set({"log_data": change["new"]})), "value")
+        self.floor.observe(guard(lambda change: self._floor_typed(change["new"])), "value")
+        self.blq.observe(guard(lambda change: self._blq_chosen(change["new"])), "value")
         return [
-            heading("Residual error"),
+            row(heading("Residual error"), self.response.view, spread=True),
             row(self.kind, self.formula),
-            row(self.boxes["a"], self.unit, self.boxes["b"]),
+            row(*(part.view for part in self.parts.values())),
+            self.logarithmic,
+            VBox([self.blq]),
+            self.refusal.view,
         ]
 
-    def _kind_chosen(self, change: Any) -> None:
-        self.state.update(model=self.state.stated_model().with_error(change["new"]()))
+    # -- edits -------------------------------------------------------------------------------------------------
 
-    def _typed(self, name: str, value: float) -> None:
-        model = self.state.complete_model()
-        error = model.error
-        values = dict(zip(error.names, error.values, strict=True)) | {name: value}
-        self.state.update(model=model.with_error(type(error)(**values)))
+    def _state_error(self, error: ResidualError, complete: bool = True) -> None:
+        model = self.state.complete_model() if complete else self.state.stated_model()
+        responses = self.state.responses
+        one = responses[self.state.response] if len(responses) > 1 else None
+        self.state.update(model=model.with_error(error, one))
+
+    @property
+    def _error(self) -> ResidualError:
+        return self.state.complete_model().errors[self.state.response]
+
+    def _set(self, changes: dict[str, Any]) -> None:
+        self._state_error(replace(self._error, **changes))
+
+    def edit(self, name: str, value: float) -> None:
+        """Change a value."""
+        self._state_error(self._error.with_values({name: value}))
+
+    def fix(self, name: str, kept: bool) -> None:
+        """Keep a value as it is stated, or let it be estimated."""
+        names = self._error.fixed
+        self._set({"fixed": (*names, name) if kept else tuple(other for other in names if other != name)})
+
+    def _floor_typed(self, text: str) -> None:
+        try:
+            self._set({"floor": float(text) if text.strip() else None})
+        except ValueError as error:
+            raise error if isinstance(error, ModelError) else ModelError(f"floor: {text!r} is no number.") from None
+
+    def _blq_chosen(self, blq: str) -> None:
+        self.state.update(model=self.state.stated_model().with_blq(blq or None))  # type: ignore[arg-type]
+
+    # -- rendering ---------------------------------------------------------------------------------------------
 
     def render(self, changed: frozenset[str]) -> None:
-        """Show the error model."""
-        model = self.state.start or self.state.model
+        """Show the error model of the response."""
+        model, data = self.state.start or self.state.model, self.state.data
+        self.refusal.render()
+        self.response.render()
         self.kind.disabled = model is None
         if model is None:
             return
-        error = model.error
+        error = model.errors[self.state.response]
         if type(error) in ERROR_MODELS:
             self.kind.value = type(error)
         self.formula.value = f"sd = {markup.escaped(error.formula)}"
         values = dict(zip(error.names, error.values, strict=True))
-        for name, box in self.boxes.items():
-            box.layout.display = None if name in values else "none"
+        units = data.units if data is not None and len(self.state.responses) < 2 else {}
+        unit = "" if isinstance(error, Exponential) else units.get("response", "")
+        for name, part in self.parts.items():
+            part.view.layout.display = None if name in values else "none"
             value = values.get(name)
-            box.disabled = value is None
-            box.value = 0.0 if value is None else markup.rounded(value, 4)
-        unit = self.state.data.units.get("response", "") if self.state.data is not None else ""
-        self.unit.value = markup.escaped(unit) if "a" in values else ""
+            part.value.disabled = part.fixed.disabled = value is None
+            unknown(part.value, value is None)
+            part.value.value = 0.0 if value is None else markup.rounded(value, 4)
+            part.fixed.value = name in error.fixed
+            part.unit.value = markup.escaped(unit) if name == "a" else ""
+        self.logarithmic.layout.display = None if isinstance(error, Exponential) else "none"
+        if isinstance(error, Exponential):
+            self.logs.value = error.log_data
+            self.floor.value = "" if error.floor is None else f"{error.floor:g}"
+        censored = data is not None and bool((data.events.censored != 0).any())
+        self.blq.layout.display = None if censored or model.blq is not None else "none"
+        self.blq.value = model.blq or ""

@@ -8,12 +8,14 @@ from typing import Any
 
 from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, Widget
 
+from workbench.engine.objective import METHODS
 from workbench.results import METHOD_TITLES, FitResult, Progress
 from workbench.ui import markup
 from workbench.ui.figures import Trace
 from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.state import State
 
+_METHODS = {"focei": "FOCEI", "foce": "FOCE", "fo": "FO", "laplace": "Laplace"}
 _HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
 
 
@@ -21,7 +23,7 @@ class FitControls(Panel):
     """The bar at the top: what is at hand, Fit, Cancel, and one line that says what is going on."""
 
     follows = frozenset(
-        {"data", "draft", "model", "start", "method", "live", "run", "progress", "activity", "problem", "ready"}
+        {"data", "draft", "model", "start", "seeking", "method", "live", "run", "progress", "activity", "problem", "ready"}
     )
 
     def __init__(self, state: State, fit: Callable[[], None], cancel: Callable[[], None]):
@@ -34,7 +36,7 @@ class FitControls(Panel):
         self.summary = HTML()
         self.summary.add_class("wb-summary")
         self.method = Dropdown(
-            options=[(name.upper() if name != "pooled" else name, name) for name in ("focei", "foce", "fo", "pooled")],
+            options=[(_METHODS.get(name, name), name) for name in METHODS],
             description="Method", style={"description_width": "52px"},
         )  # fmt: skip
         self.fit = Button(description="Fit", icon="play", button_style="primary", tooltip="estimate the model")
@@ -75,6 +77,8 @@ class FitControls(Panel):
         if state.activity in ("fitting", "stopping"):
             what = "Stopping" if state.activity == "stopping" else "Fitting"
             return "busy", f"{what} … {_progress(state.progress)}"
+        if state.seeking:
+            return "busy", "Computing start values … New equations are compiled first, which takes some seconds."
         if state.problem:
             return "bad", f"<pre>{markup.escaped(state.problem)}</pre>"
         if state.locked:

@@ -9,7 +9,7 @@ from ipywidgets import HTML, Box, Button, Widget
 
 from workbench.ui.figures import INDIVIDUAL, OBSERVED, POPULATION, Cell, Plane, axis_title, observations
 from workbench.ui.markup import escaped
-from workbench.ui.panels.panel import Panel, note, row, scale_switch
+from workbench.ui.panels.panel import Panel, ResponseSwitch, note, response_title, row, scale_switch
 
 PER_PAGE = 12  # more figures on a page drown the browser
 
@@ -26,14 +26,14 @@ class IndividualPanel(Panel):
     """Observations with the population and the individual curve of each subject."""
 
     title = "Individual fits"
-    follows = frozenset({"data", "start", "progress", "run", "logarithmic", "model"})
+    follows = frozenset({"data", "start", "progress", "run", "logarithmic", "response", "model", "curves"})
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
         self.page = 0
         self.legend = HTML(f"<div class='wb-legend'>{_LEGEND}</div>")
         self.caption = note()
-        self.scale = scale_switch(self.state)
+        self.scale, self.response = scale_switch(self.state), ResponseSwitch(self.state)
         self.back = Button(description="◀", tooltip="previous subjects")
         self.on = Button(description="▶", tooltip="next subjects")
         self.where = HTML()
@@ -45,7 +45,7 @@ class IndividualPanel(Panel):
         self.cells: list[Cell] = []
         self.trellis = Box()
         self.trellis.add_class("wb-trellis")
-        return [row(self.legend, row(self.pager, self.scale), spread=True), self.trellis, self.caption]
+        return [row(self.legend, row(self.response.view, self.pager, self.scale), spread=True), self.trellis, self.caption]
 
     def _turn(self, step: int) -> None:
         self.page += step
@@ -55,16 +55,17 @@ class IndividualPanel(Panel):
     def render(self, changed: frozenset[str]) -> None:
         """Draw observations where they changed, and the curves."""
         self.scale.value = self.state.logarithmic
+        self.response.render()
         if self.state.data is None:
             self.trellis.children, self.pager.layout.display = (), "none"
             return
         if "data" in changed:
             self.page = 0
+        if changed & {"data", "logarithmic", "response", "model"}:
             data = self.state.data
-            title = f"{axis_title(data, 'response', 'response')} over {axis_title(data, 'time', 'time')}"
-            self.caption.value = escaped(title)
-        if changed & {"data", "logarithmic"}:
-            self.plane.cover(self.state.data, self.state.logarithmic)
+            title = response_title(self.state) or axis_title(data, "response", "response")
+            self.caption.value = escaped(f"{title} over {axis_title(data, 'time', 'time')}")
+            self.plane.cover(data, self.state.logarithmic, self.state.seen())
             self._render_data()
         self._render_curves()
 
@@ -81,7 +82,7 @@ class IndividualPanel(Panel):
         subjects, count = self._subjects(), len(data.events.subjects)
         while len(self.cells) < len(subjects):
             self.cells.append(Cell(self.plane))
-        times, values = observations(data)
+        times, values = observations(data, self.state.seen())
         name = data.roles.get("subject", "ID")
         for cell, i in zip(self.cells, subjects, strict=False):
             cell.show_data(f"{name} {data.events.subjects[i]}", times[i], values[i])
@@ -93,10 +94,10 @@ class IndividualPanel(Panel):
         self.back.disabled, self.on.disabled = subjects.start == 0, subjects.stop >= count
 
     def _render_curves(self) -> None:
-        drawn, curves = self.state.drawn(), self.state.curves
+        drawn = self.state.drawn()
         for cell, i in zip(self.cells, self._subjects(), strict=False):
-            if drawn is None or curves is None:
+            if drawn is None:
                 cell.show_curves(None, None, None)
             else:
-                population, individual = drawn
-                cell.show_curves(curves.time[i], population[i], individual[i] if individual is not None else None)
+                individual = drawn.individual[i] if drawn.individual is not None else None
+                cell.show_curves(drawn.time[i], drawn.population[i], individual)

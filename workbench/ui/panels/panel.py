@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from ipywidgets import HTML, HBox, ToggleButtons, VBox, Widget
 
+from workbench.ui.markup import escaped
 from workbench.ui.state import State
 
 
@@ -97,3 +98,58 @@ def scale_switch(state: State) -> ToggleButtons:
     switch.add_class("wb-switch")
     switch.observe(state.handler(lambda change: state.update(logarithmic=change["new"])), "value")
     return switch
+
+
+class ResponseSwitch:
+    """Which response of the structure is shown, in all figures alike; there only where it has several."""
+
+    def __init__(self, state: State):
+        self._state = state
+        self.view = ToggleButtons(
+            options=[("", 0)], description="response", style={"button_width": "auto", "description_width": "initial"}
+        )
+        self.view.add_class("wb-switch")
+        self.view.observe(state.handler(lambda change: state.update(response=change["new"])), "value")
+
+    def render(self) -> None:
+        """Show the responses of the model."""
+        names = self._state.responses
+        options = [(name, number) for number, name in enumerate(names)] or [("", 0)]
+        if list(self.view.options) != options:
+            self.view.options = options
+        self.view.value = self._state.response
+        self.view.layout.display = None if len(names) > 1 else "none"
+
+
+class Refusal:
+    """What was not accepted at a place of a panel, in words; there only while there is something to say."""
+
+    def __init__(self, state: State, place: str):
+        self._state, self._place = state, place
+        self.view = HTML(layout={"display": "none"})
+
+    def guard(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """A callback of a widget whose errors are shown here."""
+        return self._state.handler(callback, self._place)
+
+    def render(self) -> None:
+        """Show the problem, if it is one of this place."""
+        problem = self._state.problem if self._state.place == self._place else ""
+        self.view.value = f"<pre class='wb-refusal' role='alert'>{escaped(problem)}</pre>" if problem else ""
+        self.view.layout.display = None if problem else "none"
+
+
+def response_title(state: State) -> str:
+    """What the response axis says: the name of the response where the structure has several; "" for that of the data."""
+    return state.responses[state.response] if len(state.responses) > 1 else ""
+
+
+def point_in_words(state: State) -> str:
+    """Which values the curves are those of."""
+    if state.seeking:
+        return "the initial values, which are being computed …"
+    if state.progress is not None and state.running in (None, state.model):
+        return f"iteration {state.progress.iteration}"
+    if state.run is not None and state.is_current:
+        return f"the estimates of run {state.run.number}"
+    return "the initial values"

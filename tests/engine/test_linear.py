@@ -1,0 +1,253 @@
+"""Linear compartment models equal their differential equations in 40 digits, with both derivatives, under any dosing."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import mpmath as mp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import workbench as wb
+from workbench.data.events import DOSE, OTHER, RESET, RESET_AND_DOSE
+from workbench.engine import jets
+from workbench.engine.compartments import BIOAVAILABILITY, CENTRAL, DEPOT, DURATION, LAG, LinearPredictor
+from workbench.engine.layout import Layout
+from workbench.engine.schedule import Schedule, schedule_of
+from workbench.engine.timeline import Route, room, routes_of
+from workbench.model.structure import pk
+
+TRANSFORMS = {"Fr": jets.LOGIT, "F": jets.LOGIT}
+
+
+@dataclass(frozen=True)
+class Event:
+    """A record; `row` is its design row."""
+
+    time: float
+    kind: int = 0
+    amount: float = 0.0
+    rate: float = 0.0
+    duration: float = 0.0
+    interval: float = 0.0
+    steady_state: int = 0
+    compartment: int = 0
+    row: int = 0
+    predicted: bool = True
+
+
+def problem(structure, subjects, offsets):
+    """A predictor of subjects, each a list of events; parameters on row r are transformed u + offsets[r]."""
+    events = [event for subject in subjects for event in subject]
+    slot = np.cumsum([event.predicted for event in events]) - 1
+    names = ("time", "kind", "amount", "rate", "duration", "interval", "steady_state", "compartment")
+    columns = {name: np.array([getattr(event, name) for event in events]) for name in names}
+    row = np.array([event.row for event in events])
+    schedule = Schedule(
+        start=np.cumsum([0, *map(len, subjects)]),
+        response=np.zeros(len(events), dtype=np.int64),
+        record=np.arange(len(events)),
+        slot=np.where([event.predicted for event in events], slot, -1),
+        **columns,
+    )
+    N, P = len(subjects), len(structure.names)
+    layout = Layout(
+        A=np.zeros((N, P, 0)),
+        B=np.zeros((N, P, 0)),
+        C=np.tile(np.eye(P), (len(offsets), 1, 1)),
+        offset=np.array(offsets, dtype=float),
+        row=row,
+        transform=np.array([TRANSFORMS.get(name, jets.LOG) for name in structure.names]),
+        lower=np.zeros(P),
+        upper=np.ones(P),
+        covariates=np.zeros((len(offsets), 0)),
+    )
+    return LinearPredictor(structure, schedule, layout)
+
+
+def predicted(predictor, u, order=2):
+    """f, fu, fuu at coordinates u[N, D]."""
+    n, D = int(predictor.slot.max()) + 1, u.shape[1]
+    f, fu, fuu = np.full(n, np.nan), np.full((n, D), np.nan), np.full((n, D, D), np.nan)
+    predictor.predict(np.arange(len(u)), u, order, f, fu, fuu)
+    return f, fu, fuu
+
+
+# -- the same in many digits ---------------------------------------------------------------------------------------
+
+
+def rate_constants(structure, p):
+    """Volume, k and [(k1j, kj1)] out of natural parameters by name."""
+    n, names = structure.compartments - 1, structure.names
+    if structure.parameters == "clearance":
+        V = p["V"] if n == 0 else p["V1"]
+        pairs = [(), (("Q", "V2"),), (("Q2", "V2"), ("Q3", "V3"))][n]
+        return V, p["CL"] / V, [(p[q] / V, p[q] / p[v]) for q, v in pairs]
+    if structure.parameters == "rate":
+        V = p["V1"] if "V1" in names else p["V"]
+        return V, p["k"], [(p[f"k1{j}"], p[f"k{j}1"]) for j in (2, 3)[:n]]
+    if structure.parameters == "half-life" and n == 0:
+        return p["V"], mp.log(2) / p["t_half"], []
+    rates = [p[r] if r in p else mp.log(2) / p[f"t_half_{r}"] for r in ("alpha", "beta", "gamma")[: n + 1]]
+    total = mp.fsum(p[a] for a in "ABC"[: n + 1])
+    w = [p[a] / total for a in "ABC"[: n + 1]]
+    if n == 0:
+        return 1 / total, rates[0], []
+    if n == 1:
+        back = [w[0] * rates[1] + w[1] * rates[0]]
+    else:
+        b = mp.fsum(w[m] * (rates[m - 1] + rates[m - 2]) for m in range(3))
+        c = mp.fsum(w[m] * rates[m - 1] * rates[m - 2] for m in range(3))
+        back = [(b + s * mp.sqrt(b * b - 4 * c)) / 2 for s in (1, -1)]
+    k = mp.fprod(rates) / mp.fprod(back)
+    others = [mp.fprod(d - e for d in back if d is not e) for e in back]
+    out = [-mp.fprod(r - d for r in rates) / (d * other) for d, other in zip(back, others, strict=True)]
+    return 1 / total, k, list(zip(out, back, strict=True))
+
+
+def matrix(structure, p):
+    """dx/dt = K x for the amounts (central, peripheral.., depot), and the volume."""
+    V, k, pairs = rate_constants(structure, p)
+    n = len(pairs)
+    K = mp.zeros(n + 2)
+    K[0, 0] = -k
+    for j, (out, back) in enumerate(pairs, start=1):
+        K[0, 0] -= out
+        K[j, 0], K[0, j], K[j, j] = out, back, -back
+    ka = p.get("ka", mp.mpf(1))
+    K[0, n + 1], K[n + 1, n + 1] = ka, -ka
+    return K, V
+
+
+def routes(structure, cmt):
+    """(state, share, F, lag, duration) as functions of the parameters, for a dose into a compartment."""
+    n, absorption = structure.compartments, structure.absorption
+    F = (lambda p: p["F"]) if structure.bioavailability else (lambda p: mp.mpf(1))
+    lag = (lambda p: p["lag"]) if structure.lag else (lambda p: mp.mpf(0))
+    one, none = (lambda p: mp.mpf(1)), (lambda p: mp.mpf(0))
+    cmt = max(cmt, 1)
+    if cmt > 1 or absorption is None:
+        state = cmt - 1 if absorption is None else cmt - 2
+        extra = absorption is None and cmt == 1
+        return [(state, one, F if extra else one, lag if extra else none, None)]
+    if absorption == "first-order":
+        return [(n, one, F, lag, None)]
+    if absorption == "zero-order":
+        return [(0, one, F, lag, lambda p: p["Tk0"])]
+    late = {"both": lambda p: p["lag0"], "first-order": none}.get(structure.lag, lag)
+    early = none if structure.lag == "zero-order" else lag
+    first = (n, lambda p: p["Fr"], F, early, None)
+    return [first, (0, lambda p: 1 - p["Fr"], F, late, lambda p: p["Tk0"])]
+
+
+def exactly(structure, events, offsets, u):
+    """Concentrations at all predicted events of a subject."""
+
+    @cache
+    def on_row(r):
+        z = {n: o + v for n, o, v in zip(structure.names, map(mp.mpf, offsets[r]), u, strict=True)}
+        p = {n: 1 / (1 + mp.exp(-v)) if n in TRANSFORMS else mp.exp(v) for n, v in z.items()}
+        return p, *matrix(structure, p)
+
+    states = structure.compartments + 1
+    x, rates, pending, now, result = mp.zeros(states, 1), mp.zeros(states, 1), [], mp.mpf(0), []
+
+    def advance(x, K, dt):
+        if dt <= 0:
+            return x
+        A = mp.zeros(states + 1)
+        A[:states, :states] = K * dt
+        A[:states, states] = rates * dt
+        return mp.expm(A)[:states, :] * mp.matrix([*x, 1])
+
+    for event in events:
+        time, (p, K, V) = mp.mpf(event.time), on_row(event.row)
+        if event.kind in (RESET, RESET_AND_DOSE):
+            x, rates, pending = x * 0, rates * 0, []
+        else:
+            pending.sort(key=lambda item: item[0])
+            while pending and pending[0][0] <= time:
+                when, kind, state, size = pending.pop(0)
+                x, now = advance(x, K, when - now), when
+                (x if kind == "bolus" else rates)[state] += size
+            x = advance(x, K, time - now)
+        now = time
+        if event.kind in (DOSE, RESET_AND_DOSE):
+            amount, II = mp.mpf(event.amount), mp.mpf(event.interval)
+            if event.steady_state == 1:
+                x, rates, pending = x * 0, rates * 0, []
+            for state, share, F, lag, duration in routes(structure, event.compartment):
+                unit = mp.zeros(states, 1)
+                unit[state] = 1
+                size, F, lag = amount * share(p) * F(p), F(p), lag(p)
+                length = None
+                if event.rate > 0:
+                    size, length = event.rate * share(p), F * amount / event.rate
+                elif event.duration > 0:
+                    size, length = size / event.duration, mp.mpf(event.duration)
+                elif duration is not None:
+                    size, length = size / duration(p), duration(p)
+                if event.steady_state and II == 0:
+                    x -= mp.lu_solve(K, unit * size)
+                    continue
+                if event.steady_state:
+                    x += steady(K, unit, size, length, lag, II)
+                    for j in range(1, int(mp.floor((lag + (length or 0)) / II)) + 1):
+                        begin = time + lag - j * II
+                        if length is None:
+                            pending.append((begin, "bolus", state, size))
+                        else:
+                            pending.append((begin + length, "rate", state, -size))
+                            if begin > time:
+                                pending.append((begin, "rate", state, size))
+                            else:
+                                rates[state] += size
+                if length is None:
+                    pending.append((time + lag, "bolus", state, size))
+                elif amount > 0:
+                    pending += [(time + lag, "rate", state, size), (time + lag + length, "rate", state, -size)]
+            pending.sort(key=lambda item: item[0])
+            while pending and pending[0][0] <= time:
+                _, kind, state, size = pending.pop(0)
+                (x if kind == "bolus" else rates)[state] += size
+        if event.predicted:
+            result.append(x[0] / V)
+    return result
+
+
+def steady(K, unit, size, length, lag, II):
+    """The state just before a dose that has been given every II since ever, by superposition of all of them."""
+    one = mp.eye(K.rows)
+    forever = mp.inverse(one - mp.expm(K * II))
+    entered = int(mp.floor(lag / II)) + 1  # the latest of the earlier doses that has entered
+    if length is None:
+        return mp.expm(K * (entered * II - lag)) * forever * unit * size
+    ended = int(mp.floor((lag + length) / II)) + 1
+    x = sum((mp.expm(K * (j * II - lag)) - one for j in range(entered, ended)), mp.zeros(K.rows))
+    x += (mp.expm(K * (ended * II - lag)) - mp.expm(K * (ended * II - lag - length))) * forever
+    return mp.lu_solve(K, x * unit * size)
+
+
+def along(structure, events, offsets, u, v):
+    """f, and its first and second derivative along v, by differences so small that only many digits allow them."""
+    with mp.workdps(45):
+        u, v, h = [mp.mpf(x) for x in u], [mp.mpf(x) for x in v], mp.mpf(10) ** -10
+        low, f, high = (
+            exactly(structure, events, offsets, [a + s * h * b for a, b in zip(u, v, strict=True)]) for s in (-1, 0, 1)
+        )
+        first = [(b - a) / (2 * h) for a, b in zip(low, high, strict=True)]
+        second = [(a - 2 * m + b) / h**2 for a, m, b in zip(low, f, high, strict=True)]
+    return tuple(np.array([float(x) for x in values]) for values in (f, first, second))
+
+
+def errors(structure, events, offsets, u, v):
+    """Largest errors of f, f' and f'' along v, relative to themselves and a little to the largest of all."""
+    got = predicted(problem(structure, [events], offsets), np.array([u]))
+    got = got[0], got[1] @ v, np.einsum("jde,d,e->j", got[2], v, v)
+    expected = along(structure, events, offsets, u, v)
+    worst, size = [], 0.0
+    for g, e in zip(got, expected, strict=True):
+        size = max(size, np.abs(e).max(initial=0.0))
+        worst.append(float(np.max(np.abs(g - e) / (np.abs(e) + 1e-5 * size + 1e-280), initial=0.0)))
+    return worst

@@ -1,0 +1,206 @@
+"""Ours beside theirs: `python -m tests.reference.results` writes RESULTS.md beside this file."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+import workbench as wb
+from workbench.engine.objective import Objective
+from workbench.engine.problem import compile
+
+from .cases import CASES, DIGITS, Case, Entry
+from .dosing import EVERYTHING, scenarios
+from .marginal import LOG_2PI, exact, linearised
+
+HERE = Path(__file__).resolve().parent
+
+
+def evaluated(entry: Entry) -> float:
+    """Our number for an entry; not a number where the engine cannot compute it."""
+    if entry.kind == "linearised":
+        return float(linearised(entry.model, entry.data).sum())
+    if entry.kind == "exact":
+        return float(exact(entry.model, entry.data)[0].sum())
+    return objective(entry, entry.method)
+
+
+def objective(entry: Entry, method: str) -> float:
+    """Our objective by some method, with n·log 2π where theirs has it."""
+    try:
+        value: float = wb.objective(entry.model, entry.data, method=method)
+    except wb.FitError:
+        return math.nan
+    return value + (int(entry.data.events.observed.sum()) * LOG_2PI if entry.constant else 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Individuals:
+    """Random effects and contributions of the subjects to the objective, ours and theirs; SDs of the effects."""
+
+    ours: NDArray[np.float64]
+    theirs: NDArray[np.float64]
+    sd: NDArray[np.float64]
+    contributions: NDArray[np.float64]
+    published: NDArray[np.float64]
+
+
+def individuals(case: Case, reference: Path) -> Individuals | None:
+    """What was published of the subjects, at the final values; None if nothing was."""
+    file = reference / "etas" / f"{case.name}.csv"
+    if not file.exists():
+        return None
+    entry = next(entry for entry in case.entries(reference) if entry.label == "final")
+    problem = compile(entry.model, entry.data)
+    at = Objective(problem, entry.method).evaluate(problem.x)
+    published = pd.read_csv(file)
+    theirs = case.etas(published.filter(regex="^eta").to_numpy())
+    if entry.method == "fo":  # it has no individual effects
+        theirs = theirs[:, :0]
+    k = theirs.shape[1]
+    sd = np.sqrt(np.diag(at.point.L @ at.point.L.T))
+    return Individuals(at.eta[:, :k], theirs, sd[:k], at.by_subject, published["OBJ"].to_numpy())
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; columns after the second stand to the right."""
+    lines = [header, ["---" if i < 2 else "---:" for i in range(len(header))], *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def objectives(reference: Path) -> tuple[str, list[str], list[str]]:
+    """The table of all objectives, notes on its tolerances, and the reasons where they disagree."""
+    rows: list[list[str]] = []
+    notes: list[str] = []
+    reasons: list[str] = []
+    for case in CASES:
+        for entry in case.entries(reference):
+            ours = evaluated(entry)
+            difference = ours - entry.published
+            agrees = abs(difference) <= entry.tolerance
+            if entry.why and entry.why not in notes:
+                notes.append(entry.why)
+            note = f" ({notes.index(entry.why) + 1})" if entry.why else ""
+            if not agrees:
+                reason = entry.disagrees or "not known"
+                if not reasons or not reasons[-1].endswith(reason):
+                    reasons.append(f"**{entry.case}**, {entry.label}: {reason}")
+            method = entry.method if entry.kind == "objective" else entry.kind
+            rows.append(
+                [
+                    entry.case, entry.label, method, f"{entry.published:.6f}", f"{ours:.6f}", f"{difference:+.1e}",
+                    f"{entry.tolerance:g}{note}", "yes" if agrees else "**no**",
+                ]
+            )  # fmt: skip
+    header = ["case", "values", "method", "theirs", "ours", "difference", "tolerance", "agrees"]
+    return table(header, rows), notes, reasons
+
+
+def approximations(reference: Path) -> str:
+    """What FOCEI and Laplace say of the runs whose likelihood is another one."""
+    rows = []
+    for case in CASES:
+        if case.kind == "objective":
+            continue
+        for entry in case.entries(reference):
+            values, errors = exact(entry.model, entry.data)
+            ours = f"{values.sum():.2f} ± {math.sqrt((errors**2).sum()):.2f}"
+            others = [f"{objective(entry, method):.2f}" for method in ("focei", "laplace")]
+            rows.append([entry.case, entry.label, f"{entry.published:.2f}", ours, *others])
+    return table(["case", "theirs by", "theirs", "ours, exact", "FOCEI", "Laplace"], rows)
+
+
+def subjects(reference: Path) -> str:
+    """Largest differences of random effects and of contributions to the objective."""
+    rows = []
+    for case in CASES:
+        found = individuals(case, reference)
+        if found is None:
+            continue
+        off = np.abs(found.ours - found.theirs) / found.sd
+        eta = f"{off.max():.1e}" if off.size else "none by FO"
+        ofv = f"{np.abs(found.contributions - found.published).max():.1e}"
+        rows.append([case.id, str(len(found.published)), eta, ofv])
+    return table(["case", "subjects", "random effects, in SD", "contributions"], rows)
+
+
+def dosing(reference: Path) -> str:
+    """Largest relative differences from NONMEM's predictions."""
+    rows = []
+    for scenario in scenarios(reference):
+        cells = []
+        for model in (scenario.closed, EVERYTHING):
+            if model is None:
+                cells.append("no such structure")
+                continue
+            predicted = scenario.predicted(model)
+            at = predicted["theirs"] != 0
+            cells.append(f"{(predicted['ours'] / predicted['theirs'] - 1).abs()[at].max():.1e}")
+        rows.append([str(scenario.number), scenario.title, *cells])
+    return table(["", "scenario", "closed form", "ODE"], rows)
+
+
+def report(reference: Path) -> str:
+    """Everything, in Markdown."""
+    values, notes, reasons = objectives(reference)
+    numbered = "".join(f"{i}. {note[0].upper() + note[1:]}.\n" for i, note in enumerate(notes, start=1))
+    disagreeing = "".join(f"- {reason}\n" for reason in reasons) or "None.\n"
+    return TEXT.format(
+        digits=DIGITS, values=values, notes=numbered, reasons=disagreeing, approximations=approximations(reference),
+        subjects=subjects(reference), dosing=dosing(reference),
+    )  # fmt: skip
+
+
+TEXT = """# Published runs and ours
+
+Written by `python -m tests.reference.results`; the runs are those of `reference/cases`, stated as models in `cases.py`.
+
+## The objective at given values
+
+Nothing is estimated here but the modes. The tolerance is {digits:g} (estimates are printed to six digits, and a
+search for modes ends somewhere) unless a note says otherwise; n·log 2π is in the number where theirs has it.
+"linearised" and "exact" are likelihoods of other programs, computed from the engine's modes, predictions and
+derivatives (`marginal.py`).
+
+{values}
+{notes}
+## Where they disagree
+
+{reasons}
+## Runs by SAEM and importance sampling
+
+-2 log L with n·log 2π. FOCEI and Laplace approximate it and promise no agreement: each leaves out terms of the order of
+one over the number of observations of a subject, for every subject. They stand here for information; what is held
+to the published number is the integral itself (± standard error), or the linearised likelihood where that is what the
+program printed.
+
+{approximations}
+## Subjects
+
+The largest difference from the published conditional modes, as a fraction of the standard deviation of the random
+effect, and from the published contributions of the subjects to the objective. Contributions are not at a minimum, each
+by itself: the digits of the estimates that are not printed move them by up to some 1e-4.
+
+{subjects}
+## Predictions under 26 ways to dose
+
+The largest relative difference from NONMEM's predictions, which are printed to five digits (5e-5).
+
+{dosing}"""
+
+
+def main() -> None:
+    """Write RESULTS.md."""
+    reference = Path(os.environ.get("WORKBENCH_REFERENCE") or HERE.parents[2] / "shared" / "reference")
+    (HERE / "RESULTS.md").write_text(report(reference), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Predictions under every kind of dosing, against NONMEM's to their printed digits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import workbench as wb
+
+from .dosing import EVERYTHING, Scenario, scenarios
+
+DIGITS = 5.001e-5  # relative: half a unit of the last of five digits
+
+
+def assert_agrees(scenario: Scenario, model: wb.Model) -> None:
+    predicted = scenario.predicted(model)
+    np.testing.assert_allclose(predicted["ours"], predicted["theirs"], rtol=DIGITS, atol=1e-9)
+
+
+@pytest.mark.parametrize("number", range(1, 27))
+def test_closed_form(reference: Path, number: int) -> None:
+    scenario = scenarios(reference)[number - 1]
+    if number == 17:
+        assert scenario.closed is None  # into both routes, with a lag on one that the library does not have
+        return
+    assert scenario.closed is not None
+    assert_agrees(scenario, scenario.closed)
+
+
+@pytest.mark.parametrize("number", range(1, 27))
+def test_ode(reference: Path, number: int) -> None:
+    assert_agrees(scenarios(reference)[number - 1], EVERYTHING)

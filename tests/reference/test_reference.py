@@ -1,0 +1,86 @@
+"""Every published run, stated as a model, has the published objective at the published values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import workbench as wb
+from workbench.engine.objective import Objective
+from workbench.engine.problem import compile
+
+from .cases import CASES, Case
+from .marginal import exact, linearised
+from .results import evaluated, individuals
+
+PREDICTIONS = {"nmtests_dosing"}  # see test_dosing.py
+
+
+def named(name: str) -> Case:
+    return next(case for case in CASES if case.name == name)
+
+
+def test_every_case_is_stated(reference: Path) -> None:
+    assert {path.stem for path in (reference / "cases").glob("*.json")} == {case.name for case in CASES} | PREDICTIONS
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_published_value(reference: Path, case: Case) -> None:
+    entries = list(case.entries(reference))
+    assert entries
+    for entry in entries:
+        difference = abs(evaluated(entry) - entry.published)
+        agrees = difference <= entry.tolerance  # not so where it is not a number
+        assert agrees is not bool(entry.disagrees), f"{entry.label}: they differ by {difference:.3g}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_counts(reference: Path, case: Case) -> None:
+    for entry in case.entries(reference):
+        assert int(entry.data.events.observed.sum()) == entry.observations
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_models_print_themselves(reference: Path, case: Case) -> None:
+    for entry in case.entries(reference):
+        assert eval(repr(entry.model), {"wb": wb}) == entry.model
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_subjects(reference: Path, case: Case) -> None:
+    """Random effects to 1e-3 of their standard deviation; contributions to 1e-3, for digits that are not printed."""
+    found = individuals(case, reference)
+    if found is None:
+        return
+    agree = np.abs(found.contributions - found.published).max() <= 1e-3
+    if found.ours.size:
+        agree &= (np.abs(found.ours - found.theirs) / found.sd).max() <= 1e-3
+    assert agree is not ("final" in case.disagrees)
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("monolix_theophylline", 1e-3), ("monolix_warfarin_w1", 0.5)])
+def test_subjects_of_monolix(reference: Path, name: str, tolerance: float) -> None:
+    case = named(name)
+    (entry,) = case.entries(reference)
+    published = {str(one["ID"]): one["minus2LL"] for one in case.known(reference)["evaluate"][0]["individual"]}
+    theirs = np.array([published[str(label)] for label in entry.data.events.subjects])
+    ours, errors = linearised(entry.model, entry.data), np.zeros(len(theirs))
+    if case.kind == "exact":
+        ours, errors = exact(entry.model, entry.data)
+    np.testing.assert_array_less(np.abs(ours - theirs), tolerance + 4 * errors)
+
+
+def test_two_modes_of_a_subject(reference: Path) -> None:
+    """mox3: from the mode in which NONMEM left subject 127, the objective is NONMEM's."""
+    entry = next(entry for entry in named("mox3_focei").entries(reference) if entry.disagrees)
+    problem = compile(entry.model, entry.data)
+    objective = Objective(problem, "focei")
+    ours = objective.evaluate(problem.x)
+    i = list(map(str, entry.data.events.subjects)).index("127")
+    start = ours.zeta.copy()
+    start[i] = np.linalg.solve(ours.point.L, [0.112, 0.612, 0.663])
+    theirs = objective.evaluate(problem.x, start)
+    assert theirs.ofv == pytest.approx(entry.published, abs=1e-5)
+    assert ours.depth[i] < theirs.depth[i] - 30

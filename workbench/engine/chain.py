@@ -1,0 +1,137 @@
+"""Compiled programs on jets: calls through a function pointer.
+
+The kernels here know a program by its address and by the places of its derivatives that are not identically 0, so they
+are compiled once for all structures (see `compiled`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Index = NDArray[np.int64]
+
+# Nothing is allocated in kernels, so they need not count references; inner ones are compiled into those that call them.
+inner = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inlined = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+kernel = njit(nogil=True, error_model="numpy", _nrt=False, cache=True)
+
+# Orders of derivatives and truth, where a kernel is called with a constant: Python's own would each be compiled anew.
+VALUE, FIRST = np.arange(2)
+NO, YES = np.arange(2)
+
+
+class Program(NamedTuple):
+    """A compiled function of inputs z and constants c that applies itself to jets.
+
+    It fills v with its outputs, then first derivatives by z (order 1), then second ones (order 2); those which are
+    identically 0 are left out. Second derivatives come in groups, each of one output by one input a and some inputs b; a
+    pair of inputs is in one group only. From these it makes the derivatives of `out`, by the chain rule.
+
+    Attributes
+    ----------
+    address : int
+        Where its machine code is:
+        int64(double *z, int64 stride, double *c, double *v, double *out, int64 D, int64 order).
+    outputs, slopes, groups : int
+        How many outputs, first derivatives and groups there are.
+    place : int64[...]
+        For each first derivative: which output, by which input. For each group: which output, a, how many b. For each
+        second derivative: b.
+    """
+
+    address: int
+    outputs: int
+    slopes: int
+    groups: int
+    place: Index
+
+
+def room(program: Program, D: int) -> int:
+    """Length of v: how many numbers the program fills, and those that it works with."""
+    return program.outputs + len(program.place) - program.slopes - 3 * program.groups + max(program.groups, 1) * D
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _call(typingctx, address, z, stride, c, v, out, D, order):  # type: ignore[no-untyped-def]
+    """Call the function at an address; z, c, v, out are arrays of which it gets the data."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        pointer, integer = ir.DoubleType().as_pointer(), ir.IntType(64)
+        shape = ir.FunctionType(integer, [pointer, integer, pointer, pointer, pointer, integer, integer])
+        passed = [
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+            for kind, value in zip(signature.args, arguments, strict=True)
+        ]
+        return builder.call(builder.inttoptr(passed[0], shape.as_pointer()), passed[1:])
+
+    return types.int64(types.int64, z, types.int64, c, v, out, types.int64, types.int64), generate
+
+
+@inner
+def values(program, z, stride, c, v, order):
+    """Fill v with the outputs, and their derivatives by z, at the values of jets.
+
+    Parameters
+    ----------
+    z : float64[inputs · stride]
+        Jets one after another, `stride` numbers each.
+    c : float64[...]
+        Constants.
+    v : float64[room]
+    """
+    _call(program.address, z, stride, c, v, v, 0, order)
+
+
+@inner
+def apply(program, z, stride, c, v, out, D, order):
+    """Outputs as jets: out float64[outputs · stride]; see `values`."""
+    smooth = _call(program.address, z, stride, c, v, out, D, order)
+    for i in range(program.outputs):
+        out[i * stride] = v[i]
+    if not smooth:
+        _apply_with_care(program, z, stride, v, out, D, order)
+
+
+@inner
+def _apply_with_care(program, z, stride, v, out, D, order):
+    """The chain rule where some derivatives are infinite: what does not change at all moves nothing, however steep that is.
+
+    As in the response C^γ/(EC50^γ + C^γ), γ < 1, before the first dose.
+    """
+    past = 1 + D
+    length = past if order == 1 else past + D * (D + 1) // 2
+    for i in range(program.outputs):
+        for k in range(i * stride + 1, i * stride + length):
+            out[k] = 0.0
+    place, at = program.place, program.outputs
+    for e in range(program.slopes):
+        to, of, slope = place[2 * e] * stride, place[2 * e + 1] * stride, v[at]
+        at += 1
+        for k in range(1, length):
+            if z[of + k] != 0.0:
+                out[to + k] += slope * z[of + k]
+    if order == 1:
+        return
+    group = 2 * program.slopes
+    entry = group + 3 * program.groups
+    for _ in range(program.groups):
+        i, a, count = place[group], place[group + 1] * stride + 1, place[group + 2]
+        group += 3
+        for _ in range(count):
+            b, curvature = place[entry] * stride + 1, v[at]
+            entry += 1
+            at += 1
+            k = i * stride + past
+            for d in range(D):
+                for e in range(d + 1):
+                    product = z[a + d] * z[b + e] + (z[a + e] * z[b + d] if a != b else 0.0)
+                    if product != 0.0:
+                        out[k] += curvature * product
+                    k += 1

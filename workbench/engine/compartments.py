@@ -1,0 +1,625 @@
+"""Predictions of linear compartment models in closed form, with exact first and second derivatives.
+
+The state goes from happening to happening (see `timeline`), so the cost grows with the number of records, not with
+records times doses. It is carried as modes (see `modes`): with the flow b = ka · depot into the central compartment,
+input at rate r (r_a of it into the depot), and x = λ dt, y = ka dt,
+
+    s_m <- s_m e^-x + (b - r_a) dt φ(y, x) + r_m dt φ(0, x),     b <- r_a + (b - r_a) e^-y,
+    φ(y, x) = (e^-x - e^-y)/(y - x), a smooth function: absorption as fast as elimination is nothing special.
+
+A new design row means new modes: the amounts are what stays. A subject on one of whose rows two eigenvalues nearly
+coincide is left to a second kernel, which carries amounts all the way by the exponential of the matrix (see
+`uniformisation`). It is the same code: kernels get matrices M to work with, or None and then carry modes; numba drops
+the branches that are not taken, and compiles the second only when it is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.engine import jets
+from workbench.engine.jets import inner, kernel
+from workbench.engine.layout import Layout
+from workbench.engine.modes import (
+    BACK,
+    DECAY,
+    INTO,
+    KA,
+    OUT,
+    PER_VOLUME,
+    PLACES,
+    READ,
+    SHARE,
+    WEIGHT,
+    K,
+    constants,
+    system,
+)
+from workbench.engine.schedule import DOSE, RESET_AND_DOSE, Schedule
+from workbench.engine.timeline import (
+    BOLUS,
+    RECORD,
+    RESET,
+    STEADY,
+    Route,
+    Timeline,
+    blank,
+    course_of,
+    entries_of,
+    quantity,
+    room,
+    routes_of,
+    switch,
+    unfold,
+    uses,
+)  # fmt: skip
+from workbench.engine.timeline import RATE as RATE_CHANGE
+from workbench.engine.uniformisation import exponential, product
+from workbench.model.structure import PK
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+CENTRAL, DEPOT = 0, 3  # states; 1 and 2 are peripheral. In modes, states 0..2 hold s_m and state 3 the flow b
+_STATES = 4
+_NONE = np.int64(-1)
+
+SHARE_FIRST, SHARE_ZERO, BIOAVAILABILITY, LAG, LAG_ZERO, DURATION = range(6)  # columns of the table of quantities
+
+_SERIES = np.array([1.0 / math.factorial(n + 1) for n in range(16)])  # (1 - exp(-x))/x = Σ (-x)^n / (n+1)!
+
+
+@inner
+def exchange(a, b, exp_a, exp_b):
+    """φ(a, b) = (exp(-b) - exp(-a))/(a - b), a limit where a = b, with its derivatives by a, b, aa, ab, bb.
+
+    The exponentials of -a and -b are given. φ is symmetric. Where a and b are close, exp(-slow) ψ(fast - slow) with
+    ψ(x) = (1 - exp(-x))/x by its series.
+    """
+    x = abs(a - b)
+    slow, fast = (exp_b, exp_a) if a >= b else (exp_a, exp_b)
+    if x < 0.5:
+        value = first = second = 0.0
+        for n in range(15, -1, -1):  # Horner in -x
+            second = -x * second + 2.0 * first
+            first = -x * first + value
+            value = -x * value + _SERIES[n]
+        g, by_fast, ff = slow * value, -slow * first, slow * second
+        by_slow = -g - by_fast
+        fs = -by_fast - ff
+        ss = -by_slow - fs
+    else:
+        g = (slow - fast) / x
+        by_fast = (fast - g) / x
+        by_slow = (g - slow) / x
+        ff = -(fast + 2.0 * by_fast) / x
+        fs = (by_fast - by_slow) / x
+        ss = (slow + 2.0 * by_slow) / x
+    if a >= b:
+        return g, by_fast, by_slow, ff, fs, ss
+    return g, by_slow, by_fast, ss, fs, ff
+
+
+@inner
+def _times_span(a, dt, fixed, out, D, order):
+    """out = a · dt; `fixed`: dt depends on nothing."""
+    if fixed:
+        jets.scale(dt[0], a, out, D, order)
+    else:
+        jets.multiply(a, dt, out, D, order)
+
+
+@inner
+def _advance_modes(x, S, n, absorbs, rates, running, dt, fixed, W, D, order):
+    """Let time dt pass for the modes."""
+    flow, y, t, v = x[DEPOT], W[0], W[1], W[2]
+    decay, exp_y = 0.0, 1.0
+    fed = running[CENTRAL] + running[1] + running[2] + running[DEPOT] > 0
+    if absorbs:
+        if running[DEPOT] > 0:
+            jets.axpy(-1.0, rates[DEPOT], flow, D, order)
+        _times_span(S[KA], dt, fixed, y, D, order)
+        exp_y = math.exp(-y[0])
+        _times_span(flow, dt, fixed, W[3], D, order)
+    for m in range(n + 1):
+        _times_span(S[DECAY + m], dt, fixed, t, D, order)
+        decay = math.exp(-t[0])
+        jets.compose(t, decay, -decay, decay, v, D, order)
+        jets.multiply(x[m], v, x[m], D, order)
+        if absorbs:
+            g, ga, gb, gaa, gab, gbb = exchange(y[0], t[0], exp_y, decay)
+            jets.compose2(y, t, g, ga, gb, gaa, gab, gbb, v, D, order)
+            jets.add_product(W[3], v, x[m], D, order)
+        if fed:
+            g, _, first, _, _, second = exchange(0.0, t[0], 1.0, decay)
+            jets.compose(t, g, first, second, v, D, order)
+            _input(rates, running, S, n, m, t, D, order)
+            _times_span(v, dt, fixed, v, D, order)
+            jets.add_product(t, v, x[m], D, order)
+    if absorbs:
+        jets.compose(y, exp_y, -exp_y, exp_y, v, D, order)
+        jets.multiply(flow, v, flow, D, order)
+        if running[DEPOT] > 0:
+            jets.axpy(1.0, rates[DEPOT], flow, D, order)
+
+
+@inner
+def _input(rates, running, S, n, m, out, D, order):
+    """out = the rate at which mode m is fed in the long run."""
+    jets.copy(rates[CENTRAL], out)
+    if running[DEPOT] > 0:
+        jets.axpy(1.0, rates[DEPOT], out, D, order)
+    for j in range(n):
+        if running[1 + j] > 0:
+            jets.add_product(rates[1 + j], S[INTO + 3 * j + m], out, D, order)
+
+
+@inner
+def _propagator(S, n, rates, running, dt, fixed, M, D, order):
+    """M[1] = what time dt does to the amounts, with what the input rates add in the last column."""
+    N = _STATES + 1
+    T = M[0]
+    for i in range(N):
+        for j in range(N):
+            jets.clear(T[i, j])
+    jets.axpy(-1.0, S[K], T[CENTRAL, CENTRAL], D, order)
+    for j in range(n):
+        jets.axpy(-1.0, S[OUT + j], T[CENTRAL, CENTRAL], D, order)
+        jets.copy(S[OUT + j], T[1 + j, CENTRAL])
+        jets.copy(S[BACK + j], T[CENTRAL, 1 + j])
+        jets.axpy(-1.0, S[BACK + j], T[1 + j, 1 + j], D, order)
+    jets.copy(S[KA], T[CENTRAL, DEPOT])
+    jets.axpy(-1.0, S[KA], T[DEPOT, DEPOT], D, order)
+    for i in range(_STATES):
+        if running[i] > 0:
+            jets.copy(rates[i], T[i, N - 1])
+    for i in range(N):
+        for j in range(N):
+            _times_span(T[i, j], dt, fixed, T[i, j], D, order)
+    exponential(T, M[1], M[2], D, order)
+
+
+@inner
+def _advance_amounts(x, S, n, rates, running, dt, fixed, W, M, D, order):
+    """Let time dt pass for the amounts. M float64[3, 5, 5, size] is for matrices."""
+    _propagator(S, n, rates, running, dt, fixed, M, D, order)
+    for i in range(_STATES):
+        jets.copy(M[1, i, _STATES], W[i])
+        for j in range(_STATES):
+            jets.add_product(M[1, i, j], x[j], W[i], D, order)
+    for i in range(_STATES):
+        jets.copy(W[i], x[i])
+
+
+@inner
+def _enter(x, S, n, state, amount, M, D, order):
+    """A bolus enters a state."""
+    if M is None:
+        if state == DEPOT:
+            jets.add_product(S[KA], amount, x[DEPOT], D, order)
+            return
+        for m in range(n + 1):
+            if state == CENTRAL:
+                jets.axpy(1.0, amount, x[m], D, order)
+            else:
+                jets.add_product(S[INTO + 3 * (state - 1) + m], amount, x[m], D, order)
+    else:
+        jets.axpy(1.0, amount, x[state], D, order)
+
+
+@inner
+def _to_amounts(x, S, n, absorbs, W, D, order):
+    """Modes become amounts."""
+    for i in range(n + 1):
+        jets.clear(W[i])
+        for m in range(n + 1):
+            jets.add_product(S[WEIGHT + m] if i == 0 else S[SHARE + 3 * (i - 1) + m], x[m], W[i], D, order)
+    for i in range(n + 1):
+        jets.copy(W[i], x[i])
+    if absorbs:
+        jets.reciprocal(S[KA], W[0], D, order)
+        jets.multiply(W[0], x[DEPOT], x[DEPOT], D, order)
+
+
+@inner
+def _to_modes(x, S, n, absorbs, W, D, order):
+    """Amounts become modes."""
+    for m in range(n + 1):
+        jets.copy(x[CENTRAL], W[m])
+        for j in range(n):
+            jets.add_product(S[INTO + 3 * j + m], x[1 + j], W[m], D, order)
+    for m in range(n + 1):
+        jets.copy(W[m], x[m])
+    if absorbs:
+        jets.multiply(S[KA], x[DEPOT], x[DEPOT], D, order)
+
+
+@inner
+def _repeat_modes(x, S, n, absorbs, interval, W, D, order):
+    """From what one cycle leaves to what cycles without end leave:  s = s e^-x + b dt φ + s_one, and the like for b."""
+    y, t, v = W[0], W[1], W[2]
+    exp_y = 1.0
+    if absorbs:
+        jets.scale(interval, S[KA], y, D, order)
+        exp_y = math.exp(-y[0])
+        lost = -math.expm1(-y[0])
+        g = 1.0 / lost
+        jets.compose(y, g, -exp_y * g * g, exp_y * g * g * (1.0 + 2.0 * exp_y * g), v, D, order)
+        jets.multiply(x[DEPOT], v, x[DEPOT], D, order)
+        jets.scale(interval, x[DEPOT], W[3], D, order)
+    for m in range(n + 1):
+        jets.scale(interval, S[DECAY + m], t, D, order)
+        decay = math.exp(-t[0])
+        if absorbs:
+            g, ga, gb, gaa, gab, gbb = exchange(y[0], t[0], exp_y, decay)
+            jets.compose2(y, t, g, ga, gb, gaa, gab, gbb, v, D, order)
+            jets.add_product(W[3], v, x[m], D, order)
+        g = -1.0 / math.expm1(-t[0])
+        jets.compose(t, g, -decay * g * g, decay * g * g * (1.0 + 2.0 * decay * g), v, D, order)
+        jets.multiply(x[m], v, x[m], D, order)
+
+
+@inner
+def _repeat_amounts(x, S, n, rates, running, interval, dt, W, M, D, order):
+    """The same for amounts:  Σ P^k x = Π (1 + P^(2^k)) x, as all terms are non-negative."""
+    dt[0] = interval
+    _propagator(S, n, rates, running, dt, interval > 0.0, M, D, order)
+    for _ in range(64):
+        largest = 0.0
+        for i in range(_STATES):
+            jets.copy(x[i], W[i])
+            for j in range(_STATES):
+                jets.add_product(M[1, i, j], x[j], W[i], D, order)
+                largest = max(largest, M[1, i, j, 0])
+        for i in range(_STATES):
+            jets.copy(W[i], x[i])
+        if not largest > 1e-30:
+            return
+        product(M[1], M[1], M[2], D, order)
+        for i in range(_STATES):
+            for j in range(_STATES):
+                jets.copy(M[2, i, j], M[1, i, j])
+
+
+@inner
+def _advance(x, S, n, absorbs, rates, running, dt, fixed, W, M, D, order):
+    """Let time dt pass; `fixed`: it depends on nothing."""
+    if M is None:
+        _advance_modes(x, S, n, absorbs, rates, running, dt, fixed, W, D, order)
+    else:
+        _advance_amounts(x, S, n, rates, running, dt, fixed, W, M, D, order)
+
+
+@inner
+def _empty(x, rates, running):
+    """Nothing anywhere, and nothing flows."""
+    for i in range(_STATES):
+        jets.clear(x[i])
+        jets.clear(rates[i])
+        running[i] = 0
+
+
+@inner
+def _steady(x, line, k, S, n, absorbs, cycle_rates, cycle_running, dt, W, M, D, order):
+    """x = the steady state of happening k."""
+    _empty(x, cycle_rates, cycle_running)
+    now, now_jet = 0.0, _NONE
+    interval = line.pool[k].value
+    for c in range(k + 1, k + 1 + line.pool[k].count):
+        item = line.pool[c]
+        if interval > 0.0 and _between(line, now, now_jet, item.time, item.time_jet, dt, D, order):
+            fixed = now_jet < 0 and item.time_jet < 0
+            _advance(x, S, n, absorbs, cycle_rates, cycle_running, dt, fixed, W, M, D, order)
+        now, now_jet = item.time, item.time_jet
+        if item.what == BOLUS:
+            quantity(line, c, W[4], D, order)
+            _enter(x, S, n, item.state, W[4], M, D, order)
+        else:
+            switch(line, c, cycle_rates, cycle_running, D, order)
+    if not interval > 0.0:
+        if M is None:
+            _balance_modes(x, S, n, absorbs, cycle_rates, cycle_running, W, D, order)
+        else:
+            _balance_amounts(x, S, n, absorbs, cycle_rates, W, D, order)
+        return
+    if _between(line, now, now_jet, interval, _NONE, dt, D, order):
+        _advance(x, S, n, absorbs, cycle_rates, cycle_running, dt, now_jet < 0, W, M, D, order)
+    if M is None:
+        _repeat_modes(x, S, n, absorbs, interval, W, D, order)
+    else:
+        _repeat_amounts(x, S, n, cycle_rates, cycle_running, interval, dt, W, M, D, order)
+
+
+@inner
+def _balance_modes(x, S, n, absorbs, rates, running, W, D, order):
+    """x = the state that constant rates hold."""
+    t = W[0]
+    for m in range(n + 1):
+        _input(rates, running, S, n, m, x[m], D, order)
+        jets.reciprocal(S[DECAY + m], t, D, order)
+        jets.multiply(x[m], t, x[m], D, order)
+    if absorbs:
+        jets.copy(rates[DEPOT], x[DEPOT])
+
+
+@inner
+def _balance_amounts(x, S, n, absorbs, rates, W, D, order):
+    """The same for amounts: what enters is eliminated, and each peripheral compartment is in balance."""
+    t, central = W[0], x[CENTRAL]
+    for i in range(_STATES):
+        jets.axpy(1.0, rates[i], central, D, order)
+    jets.reciprocal(S[K], t, D, order)
+    jets.multiply(central, t, central, D, order)
+    for j in range(n):
+        jets.multiply(S[OUT + j], central, x[1 + j], D, order)
+        jets.axpy(1.0, rates[1 + j], x[1 + j], D, order)
+        jets.reciprocal(S[BACK + j], t, D, order)
+        jets.multiply(x[1 + j], t, x[1 + j], D, order)
+    if absorbs:
+        jets.reciprocal(S[KA], t, D, order)
+        jets.multiply(rates[DEPOT], t, x[DEPOT], D, order)
+
+
+@inner
+def _between(line, now, now_jet, then, then_jet, dt, D, order):
+    """dt = the time between two moments, given as in a timeline; False if none passes."""
+    if now_jet < 0 and then_jet < 0:
+        dt[0] = then - now
+        return dt[0] > 0.0
+    jets.clear(dt)
+    if then_jet >= 0:
+        jets.axpy(1.0, line.jets[then_jet], dt, D, order)
+    if now_jet >= 0:
+        jets.axpy(-1.0, line.jets[now_jet], dt, D, order)
+    dt[0] = max(0.0, then - now)
+    return True
+
+
+class Shape(NamedTuple):
+    """Where the structure's parameters stand among its names (-1: it has none such), and sizes.
+
+    Attributes
+    ----------
+    n : int
+        Peripheral compartments.
+    parameters : int
+        See `modes`.
+    disposition, ka, Fr, F, lag, lag0, Tk0 : int
+        Positions; that of the first parameter of the disposition.
+    peripheral : bool
+        Whether a dose goes into a peripheral compartment.
+    """
+
+    n: int
+    parameters: int
+    disposition: int
+    ka: int
+    Fr: int
+    F: int
+    lag: int
+    lag0: int
+    Tk0: int
+    peripheral: bool
+
+
+class Workspace(NamedTuple):
+    """What the kernel works on; one per thread."""
+
+    line: Timeline
+    quantities: Array  # [entries, columns, size]
+    p: Array  # [P, size], natural parameters
+    S: Array  # [PLACES, size], see `modes`
+    x: Array  # [states, size]
+    steady: Array
+    rates: Array
+    cycle_rates: Array
+    running: Index  # [states]
+    cycle_running: Index
+    W: Array  # [5, size]
+    dt: Array  # [size]
+
+
+@inner
+def _quantities(p, shape, out, D, order):
+    """Fill a row of the table of quantities from natural parameters."""
+    if shape.Fr >= 0:
+        jets.copy(p[shape.Fr], out[SHARE_FIRST])
+        jets.scale(-1.0, p[shape.Fr], out[SHARE_ZERO], D, order)
+        out[SHARE_ZERO, 0] += 1.0
+    if shape.F >= 0:
+        jets.copy(p[shape.F], out[BIOAVAILABILITY])
+    if shape.lag >= 0:
+        jets.copy(p[shape.lag], out[LAG])
+    if shape.lag0 >= 0:
+        jets.copy(p[shape.lag0], out[LAG_ZERO])
+    if shape.Tk0 >= 0:
+        jets.copy(p[shape.Tk0], out[DURATION])
+
+
+@inner
+def _read(x, S, n, out, M, D, order):
+    """out = concentration."""
+    jets.clear(out)
+    if M is None:
+        for m in range(n + 1):
+            jets.add_product(S[READ + m], x[m], out, D, order)
+    else:
+        jets.add_product(S[PER_VOLUME], x[CENTRAL], out, D, order)
+
+
+@inner
+def _renew(x, p, shape, S, n, absorbs, converts, keeps, W, M, D, order):
+    """Take the parameters p of a new design row; keep the amounts if `keeps`. False where there are no modes."""
+    if M is None:
+        if keeps:
+            _to_amounts(x, S, n, absorbs, W, D, order)
+        if shape.ka >= 0:
+            jets.copy(p[shape.ka], S[KA])
+        if not system(p, shape.disposition, shape.parameters, n, converts, S, D, order):
+            return False
+        if keeps:
+            _to_modes(x, S, n, absorbs, W, D, order)
+        return not (absorbs and S[KA, 0] == 0.0)
+    if shape.ka >= 0:
+        jets.copy(p[shape.ka], S[KA])
+    constants(p, shape.disposition, shape.parameters, n, S, D, order)
+    return True
+
+
+@kernel
+def _predict(
+    subjects, course, routes, entry, row, slot, u, C, offset, transform, lower, upper, shape, work, M,
+    order, f, fu, fuu, done,
+):  # fmt: skip
+    """Fill f, fu and fuu for some subjects; arguments as in `Schedule`, `Layout` and `timeline`.
+
+    M is float64[3, states + 1, states + 1, size(D)], for matrices, or None. done bool[k] is filled: False where there
+    are no modes, and nothing else.
+    """
+    D, n = u.shape[1], shape.n
+    line, p, S, W, dt = work.line, work.p, work.S, work.W, work.dt
+    x, rates, running = work.x, work.rates, work.running
+    depends = shape.Fr >= 0 or shape.F >= 0 or shape.lag >= 0 or shape.lag0 >= 0 or shape.Tk0 >= 0
+
+    for which in range(subjects.shape[0]):
+        i = subjects[which]
+        done[which] = True
+        start, end = course.start[i], course.start[i + 1]
+        converts = shape.peripheral
+        filled = -1
+        for e in range(start, end):
+            converts = converts or row[e] != row[start]
+            if depends and entry[e] != filled and course.event[e].kind in (DOSE, RESET_AND_DOSE):
+                filled = entry[e]
+                jets.natural(row[e], u[i], C, offset, transform, lower, upper, order, p)
+                _quantities(p, shape, work.quantities[filled], D, order)
+        happenings = unfold(i, course, routes, entry, work.quantities, D, order, line)
+        absorbs = uses(line, DEPOT)
+
+        _empty(x, rates, running)
+        current = -1
+        now, now_jet = 0.0, _NONE
+        for h in range(happenings):
+            k = line.order[h]
+            item = line.pool[k]
+            if row[item.event] != current:
+                keeps = current >= 0
+                current = row[item.event]
+                jets.natural(current, u[i], C, offset, transform, lower, upper, order, p)
+                if not _renew(x, p, shape, S, n, absorbs, converts, keeps, W, M, D, order):
+                    done[which] = False
+                    break
+            if item.what == RESET:
+                _empty(x, rates, running)
+            elif h > 0 and _between(line, now, now_jet, item.time, item.time_jet, dt, D, order):
+                fixed = now_jet < 0 and item.time_jet < 0
+                _advance(x, S, n, absorbs, rates, running, dt, fixed, W, M, D, order)
+            now, now_jet = item.time, item.time_jet
+
+            if item.what == BOLUS:
+                quantity(line, k, W[4], D, order)
+                _enter(x, S, n, item.state, W[4], M, D, order)
+            elif item.what == RATE_CHANGE:
+                switch(line, k, rates, running, D, order)
+            elif item.what == STEADY:
+                _steady(work.steady, line, k, S, n, absorbs, work.cycle_rates, work.cycle_running, dt, W, M, D, order)
+                if course.event[item.event].steady_state == 1:
+                    _empty(x, rates, running)
+                for s in range(_STATES):
+                    jets.axpy(1.0, work.steady[s], x[s], D, order)
+            elif item.what == RECORD and slot[item.event] >= 0:
+                _read(x, S, n, W[0], M, D, order)
+                jets.store(W[0], slot[item.event], f, fu, fuu, D, order)
+
+
+class LinearPredictor:
+    """Predictions of a linear compartment model; see the module.
+
+    Parameters
+    ----------
+    structure : PK
+        Linear: elimination="linear", absorption not "transit".
+    schedule : Schedule
+    layout : Layout
+    """
+
+    def __init__(self, structure: PK, schedule: Schedule, layout: Layout) -> None:
+        names = structure.names
+        at = {name: names.index(name) if name in names else -1 for name in ("ka", "Fr", "F", "lag", "lag0", "Tk0")}
+        self.layout = layout
+        self.slot = schedule.slot
+        self.course = course_of(schedule)
+        self.routes = routes_of(_routes(structure))
+        self.entry, self.entries = entries_of(schedule, layout.row)
+        self.capacity = int(room(self.course, self.routes))
+        absorption = [name for name in ("Fr", "ka", "Tk0") if name in names]
+        dosed = schedule.compartment[np.isin(schedule.kind, (DOSE, RESET_AND_DOSE))]
+        self.shape = Shape(
+            n=structure.compartments - 1,
+            parameters=("clearance", "rate", "macro", "half-life").index(structure.parameters),
+            disposition=len(absorption),
+            **at,
+            peripheral=bool((dosed > (1 if structure.absorption is None else 2)).any()),
+        )
+
+    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
+        """Predict the concentrations of some subjects.
+
+        Parameters
+        ----------
+        subjects : int64[k]
+        u : float64[N, D]
+            Local coordinates of all subjects.
+        order : int
+            0, 1 or 2: derivatives wanted.
+        f : float64[n]; fu : float64[n, D]; fuu : float64[n, D, D]
+            Filled at the slots of these subjects; NaN where there is no number.
+        """
+        D = u.shape[1]
+        size = 1 + D + D * (D + 1) // 2
+        layout, work = self.layout, self._workspace(size)
+        matrices = None
+        while len(subjects):
+            done = np.empty(len(subjects), dtype=np.bool_)
+            _predict(
+                subjects, self.course, self.routes, self.entry, layout.row, self.slot,
+                u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper,
+                self.shape, work, matrices, order, f, fu, fuu, done,
+            )  # fmt: skip
+            subjects = subjects[~done]
+            matrices = np.empty((3, _STATES + 1, _STATES + 1, size))
+
+    def _workspace(self, D: int) -> Workspace:
+        size = 1 + D + D * (D + 1) // 2
+        states = np.zeros((4, _STATES, size))
+        running = np.zeros((2, _STATES), dtype=np.int64)
+        return Workspace(
+            line=blank(self.capacity, D),
+            quantities=np.empty((self.entries, DURATION + 1, size)),
+            p=np.empty((len(self.layout.transform), size)),
+            S=np.zeros((PLACES, size)),
+            x=states[0], steady=states[1], rates=states[2], cycle_rates=states[3],
+            running=running[0], cycle_running=running[1],
+            W=np.zeros((5, size)),
+            dt=np.zeros(size),
+        )  # fmt: skip
+
+
+def _routes(structure: PK) -> list[list[Route]]:
+    """Where doses go, by compartment of dosing."""
+    F = BIOAVAILABILITY if structure.bioavailability else -1
+    lag = LAG if structure.lag else -1
+    direct = [[Route(state)] for state in range(structure.compartments)]
+    if structure.absorption is None:
+        return [[Route(CENTRAL, -1, F, lag)], *direct[1:]]
+    if structure.absorption == "first-order":
+        return [[Route(DEPOT, -1, F, lag)], *direct]
+    if structure.absorption == "zero-order":
+        return [[Route(CENTRAL, -1, F, lag, DURATION)], *direct]
+    first = LAG if structure.lag in (True, "first-order", "both") else -1
+    zero = {True: LAG, "zero-order": LAG, "both": LAG_ZERO}.get(structure.lag, -1)
+    return [[Route(DEPOT, SHARE_FIRST, F, first), Route(CENTRAL, SHARE_ZERO, F, zero, DURATION)], *direct]

@@ -1,0 +1,288 @@
+"""Custom structures as machine code: derivatives by sympy, printed as Python, compiled by numba, kept on disk.
+
+A structure becomes one or more *programs*: functions of jets z and constants c that make jets (see `chain`). Only these are
+compiled anew for a new structure; everything else is shared. The module that holds them is written to `cache_folder()`, named
+by a hash of the structure, and imported from there ever after, by this process and others; sympy is then not needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.engine.chain import Program
+from workbench.model.equation import Equation
+from workbench.model.ode import Ode
+
+if TYPE_CHECKING:
+    from workbench.engine.symbolic import Derivatives
+
+_HEADER = '''"""Written by workbench: {title}, with derivatives. See workbench/engine/compiled.py."""
+import math
+
+from numba import cfunc, types
+
+NUMBERS = types.CPointer(types.float64)
+SIGNATURE = types.int64(NUMBERS, types.int64, NUMBERS, NUMBERS, NUMBERS, types.int64, types.int64)
+'''
+_FUNCTION = '''
+
+@cfunc(SIGNATURE, cache=True, error_model="numpy")
+def {name}(z, stride, c, v, out, D, order):
+{body}
+
+
+{name}_shape = {shape}
+'''
+_lock = threading.Lock()
+
+
+def programs(structure: Equation | Ode) -> ModuleType:
+    """The module of a structure, compiled or from disk.
+
+    Returns
+    -------
+    module
+        Has the programs of `equation_source` or `ode_source`; `program` makes them callable from kernels.
+    """
+    with _lock:
+        return _load(structure)
+
+
+def program(module: ModuleType, name: str) -> Program:
+    """A program of a module, as kernels take it. The module must be kept as long as it is used."""
+    outputs, first, second, others = getattr(module, f"{name}_shape")
+    place = [number for row in (*first, *second, others) for number in row]
+    return Program(getattr(module, name).address, outputs, len(first), len(second), np.array(place, dtype=np.int64))
+
+
+# -- the folder ----------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    """A folder of this process alone: what others could write to is never imported."""
+    return Path(tempfile.mkdtemp(prefix="workbench-"))
+
+
+def cache_folder() -> Path:
+    """Where compiled structures are kept.
+
+    The folder that the environment variable WORKBENCH_CACHE names, else `workbench` within XDG_CACHE_HOME or ~/.cache;
+    if it cannot be written to, a temporary one, which later processes do not share.
+    """
+    stated, base = os.environ.get("WORKBENCH_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    try:
+        folder = Path(stated) if stated else (Path(base) if base else Path.home() / ".cache") / "workbench"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):  # RuntimeError: there is no home
+        return _temporary_folder()
+
+
+@functools.cache
+def _generator() -> bytes:
+    """Changes whenever the code that writes modules does."""
+    files = [Path(__file__), Path(__file__).with_name("symbolic.py")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
+
+
+def _load(structure: Equation | Ode) -> ModuleType:
+    key = hashlib.sha256(_generator() + repr(structure).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    name = f"workbench_structure_{key}"
+    if name in sys.modules:
+        return sys.modules[name]
+    path = cache_folder() / f"{name}.py"
+    if path.exists():
+        try:
+            return _imported(name, path)
+        except Exception:  # cut short or damaged: written anew below
+            path.unlink(missing_ok=True)
+    source = equation_source(structure) if isinstance(structure, Equation) else ode_source(structure)
+    handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(source)
+    if path.exists():  # another process was faster; its file keeps numba's own cache valid
+        os.unlink(draft)
+    else:
+        os.replace(draft, path)
+    return _imported(name, path)
+
+
+def _imported(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+# -- the source ----------------------------------------------------------------------------------------------------
+
+
+def equation_source(structure: Equation) -> str:
+    """Source with one program, `response`: by z = parameters; c = t, dose, tad, covariates."""
+    from workbench.engine import symbolic
+
+    known = _symbols([*structure.names, "t", "dose", "tad", *structure.columns])
+    inputs = [known[name] for name in structure.names]
+    constants = [known[name] for name in ("t", "dose", "tad", *structure.columns)]
+    for name, tree in structure.definitions.items():
+        known[name] = symbolic.build(tree, known)
+    values = [symbolic.build(tree, known) for tree in structure.expressions]
+    return _HEADER.format(title="an equation") + _program("response", values, inputs, constants)
+
+
+def ode_source(structure: Ode) -> str:
+    """Source of three programs, and where in the derived quantities q the initial values and the dosing stand.
+
+    `derived`: q by z = parameters; c = covariates. All that the others need and that does not change with time or state.
+    `rates`: derivatives of the states in time, by z = states, t, q.
+    `response`: by z = states, t, q.
+    """
+    from workbench.engine import symbolic
+
+    parsed = structure.parsed
+    known = _symbols([*structure.states, "t", *structure.names, *structure.columns])
+    states = [known[name] for name in structure.states]
+    changing = [*states, known["t"]]
+    parameters = [known[name] for name in structure.names]
+    covariates = [known[name] for name in structure.columns]
+    for name, tree in parsed.definitions.items():
+        known[name] = symbolic.build(tree, known)
+    hoist = symbolic.Hoist(changing)
+    rates = [hoist(symbolic.build(parsed.rates[name], known)) for name in structure.states]
+    responses = [hoist(symbolic.build(tree, known)) for tree in parsed.outputs.values()]
+    tables = {
+        what: {state: hoist.symbol(symbolic.build(tree, known)) for state, tree in table.items()}
+        for what, table in (
+            ("initial", parsed.initial), ("lag", parsed.lag), ("bioavailability", parsed.bioavailability),
+            ("duration", parsed.duration),
+        )
+    }  # fmt: skip
+    derived, symbols = list(hoist.parts), list(hoist.parts.values())
+    place = {symbol: number for number, symbol in enumerate(symbols)}
+    inputs = [*changing, *symbols]
+    lines = [
+        f"{what} = {[place[table[state]] if state in table else -1 for state in structure.states]}"
+        for what, table in tables.items()
+    ]
+    lines += [f"quantities = {len(symbols)}", f"timed = {any(known['t'] in rate.free_symbols for rate in rates)}"]
+    return (
+        _HEADER.format(title="differential equations")
+        + _program("derived", derived, parameters, covariates)
+        + _program("rates", rates, inputs, [], states)
+        + _program("response", responses, inputs, [], states)
+        + "\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+def _symbols(names: Sequence[str]) -> dict[str, Any]:
+    """Numbered symbols: no name of the user's can mean anything to sympy."""
+    import sympy
+
+    return {name: sympy.Symbol(f"x{number}") for number, name in enumerate(names)}
+
+
+def _program(
+    name: str, values: Sequence[Any], inputs: Sequence[Any], constants: Sequence[Any], states: Sequence[Any] = ()
+) -> str:
+    """Source of a function as `Program` describes it, and its places."""
+    from workbench.engine.symbolic import Code, Derivatives
+
+    derivatives = Derivatives(values, inputs)
+    variables = {symbol: f"z{j}" for j, symbol in enumerate(inputs)}
+    variables |= {symbol: f"c{j}" for j, symbol in enumerate(constants)}
+    used: set[Any] = set().union(*(value.free_symbols for value in values))
+    lines = [f"z{j} = z[{j} * stride]" for j, symbol in enumerate(inputs) if symbol in used]
+    lines += [f"c{j} = c[{j}]" for j, symbol in enumerate(constants) if symbol in used]
+    slopes = [(i, j) for i, j, _ in derivatives.first]
+    groups = [(i, a, len(group)) for i, a, group in derivatives.second]
+    others = [b for _, _, group in derivatives.second for b, _ in group]
+
+    code = Code(variables, states)
+    parts = (
+        derivatives.values,
+        [slope for _, _, slope in derivatives.first],
+        [curvature for _, _, group in derivatives.second for _, curvature in group],
+    )
+    found: list[list[str]] = []
+    for order, part in enumerate(parts):
+        start, number = len(code.lines), sum(map(len, found))
+        found.append([code.write(expression) for expression in part])
+        code.lines += [f"v[{number + k}] = {variable}" for k, variable in enumerate(found[-1])]
+        if order:
+            code.lines[start:] = [f"if order >= {order}:", *(f"    {line}" for line in code.lines[start:]), "    pass"]
+    lines += code.lines
+    lines += _chain_rule(len(values), slopes, groups, others)
+    body = "\n".join(f"    {line}" for line in lines)
+    return _FUNCTION.format(name=name, body=body, shape=(len(values), slopes, groups, others))
+
+
+def _chain_rule(
+    outputs: int, slopes: list[tuple[int, int]], groups: list[tuple[int, int, int]], others: list[int]
+) -> list[str]:
+    """Lines that make jets of what is in v; all outputs in one loop each for first and for second derivatives."""
+    first, second = outputs, outputs + len(slopes)
+    room = second + len(others)
+    lines = [
+        "if order < 1 or D < 1:",
+        "    return 1",
+        f"total = order < 2 and {second} or {room}",
+        "check = 0.0",
+        "for k in range(total):",
+        "    check += v[k] * 0.0",
+        "if check != 0.0:",  # something is infinite or not a number
+        "    return 0",
+    ]
+    lines += [f"a{e} = v[{first + e}]" for e in range(len(slopes))]
+    lines += ["past = 1 + D", "total = past if order < 2 else past + D * (D + 1) // 2", "for k in range(1, total):"]
+    for i in range(outputs):
+        terms = [f"a{e} * z[{j} * stride + k]" for e, (to, j) in enumerate(slopes) if to == i]
+        lines.append(f"    out[{i} * stride + k] = {' + '.join(terms) or '0.0'}")
+    if not groups:
+        return [*lines, "return 1"]
+    lines += ["if order < 2:", "    return 1"]
+    lines += [f"b{e} = v[{second + e}]" for e in range(len(others))]
+    lines += ["for d in range(D):"]
+    entry = 0
+    for g, (_, a, count) in enumerate(groups):
+        terms = []
+        for e in range(entry, entry + count):
+            half = "0.5 * " if others[e] == a else ""
+            terms.append(f"{half}b{e} * z[{others[e]} * stride + 1 + d]")
+        entry += count
+        lines.append(f"    v[{room} + {g} * D + d] = {' + '.join(terms)}")
+    lines += ["k = past", "for d in range(D):"]
+    involved = sorted({a for _, a, _ in groups})
+    lines += [f"    x{a} = z[{a} * stride + 1 + d]" for a in involved]
+    lines += [f"    y{g} = v[{room} + {g} * D + d]" for g in range(len(groups))]
+    lines += ["    for e in range(d + 1):"]
+    for i in range(outputs):
+        terms = [
+            f"x{a} * v[{room} + {g} * D + e] + y{g} * z[{a} * stride + 1 + e]"
+            for g, (to, a, _) in enumerate(groups)
+            if to == i
+        ]
+        if terms:
+            lines.append(f"        out[{i} * stride + k] += {' + '.join(terms)}")
+    return [*lines, "        k += 1", "return 1"]

@@ -1,0 +1,94 @@
+"""Predictions of structures that are equations, with exact first and second derivatives."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.data.events import DOSE, RESET, RESET_AND_DOSE
+from workbench.engine import jets
+from workbench.engine.chain import apply, kernel, room
+from workbench.engine.compiled import program, programs
+from workbench.engine.layout import Layout
+from workbench.engine.parallel import over_subjects
+from workbench.engine.schedule import Schedule
+from workbench.model.equation import Equation
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_SECONDS_A_RECORD = 1e-7
+
+
+@kernel
+def _doses(start, time, kind, amount, last, since):
+    """Amount of the last dose and time since it, at each event; 0 and 0 before the first, and after a reset."""
+    for i in range(start.shape[0] - 1):
+        given, at = 0.0, np.nan
+        for e in range(start[i], start[i + 1]):
+            if kind[e] in (RESET, RESET_AND_DOSE):
+                given, at = 0.0, np.nan
+            if kind[e] in (DOSE, RESET_AND_DOSE):
+                given, at = amount[e], time[e]
+            last[e] = given
+            since[e] = time[e] - at if at == at else 0.0  # noqa: PLR0124
+
+
+@kernel
+def _predict(
+    subjects, start, row, slot, response, known, outputs, z, v, out,
+    u, C, offset, transform, lower, upper, order, f, fu, fuu,
+):  # fmt: skip
+    D, stride = u.shape[1], z.shape[1]
+    flat = z.reshape(-1)
+    for which in range(subjects.shape[0]):
+        i = subjects[which]
+        current = -1
+        for e in range(start[i], start[i + 1]):
+            if slot[e] < 0:
+                continue
+            if row[e] != current:
+                current = row[e]
+                jets.natural(current, u[i], C, offset, transform, lower, upper, order, z)
+            apply(outputs, flat, stride, known[e], v, out, D, order)
+            first = response[e] * stride
+            jets.store(out[first : first + stride], slot[e], f, fu, fuu, D, order)
+
+
+class EquationPredictor:
+    """Fills predictions of an `Equation`; see `Predictor` in `problem`.
+
+    Parameters
+    ----------
+    structure : Equation
+    schedule : Schedule
+    layout : Layout
+    """
+
+    def __init__(self, structure: Equation, schedule: Schedule, layout: Layout):
+        self._module = programs(structure)
+        self._program = program(self._module, "response")
+        self._schedule, self._layout = schedule, layout
+        n = len(schedule.time)
+        known = np.empty((n, 3 + len(structure.columns)))
+        last, since = np.empty((2, n))
+        _doses(schedule.start, schedule.time, schedule.kind, schedule.amount, last, since)
+        known[:, 0], known[:, 1], known[:, 2] = schedule.time, last, since
+        known[:, 3:] = layout.covariates[layout.row]
+        self._known = known
+
+    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
+        """Fill f and its derivatives up to `order` for some subjects at their coordinates u."""
+        s, layout = self._schedule, self._layout
+
+        def task(part: Index) -> None:
+            D, length = u.shape[1], int(jets.size(u.shape[1]))
+            z, v = np.zeros((len(layout.transform), length)), np.empty(room(self._program, D))
+            out = np.empty(self._program.outputs * length)
+            _predict(
+                part, s.start, layout.row, s.slot, s.response, self._known, self._program, z, v, out,
+                u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper, order, f, fu, fuu,
+            )  # fmt: skip
+
+        records = len(s.time) * len(subjects) / max(1, s.n_subjects)
+        over_subjects(task, subjects, records * _SECONDS_A_RECORD * (1 + order) * (1 + u.shape[1]) / 4)

@@ -1,0 +1,204 @@
+"""What the integrators share: the right-hand side of an ODE on jets, how far to go, and how errors are measured.
+
+The states x are jets, so integrating them gives the predictions with their exact derivatives. A stretch lies between two
+happenings (see `timeline`) and runs over s. Where both of its ends are plain numbers, s is the time since its beginning.
+Where an end depends on the parameters, s goes from 0 to 1, the time is  t = start + s·length  and  dx/ds = length · dx/dt
+with start and length jets. So events at times that depend on the parameters need no jump conditions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.engine import jets
+from workbench.engine.chain import Program, apply, inlined, inner
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+DONE, STIFF, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_FINITE, NOT_STEADY = np.arange(6)
+REASONS = {
+    int(TOO_MANY_STEPS): "too many steps are needed",
+    int(STEP_TOO_SMALL): "the steps become too small: a state runs away, or jumps",
+    int(NOT_FINITE): "a state, a dose or a time is not a finite number",
+    int(NOT_STEADY): "a steady state is not found: there may be none",
+}
+# in Flow.mode: something is infused; s runs from 0 to 1; slope and step are known; steps taken
+FEEDING, MOVING, FRESH, STEPS = np.arange(4)
+PROPOSAL, ERROR = np.arange(2)  # in Flow.control: next step, last error
+START, LENGTH = np.arange(2)  # in Flow.stretch
+_LOOSER = 10.0  # tolerance of first derivatives; second ones follow the same equations and are not watched
+_SMALL = 1e-4  # of the largest state, as a scale for those that are still 0
+
+
+class Flow(NamedTuple):
+    """The states of a subject on their way. n states, jets of length L, one after another in N = n·L numbers.
+
+    Attributes
+    ----------
+    program : Program
+        Slopes of the states by z.
+    timed : int
+        Whether they depend on the time.
+    x : float64[N]
+        The states.
+    z : float64[N + L + quantities·L]
+        Inputs of the program: states of a stage, time, quantities that are constant.
+    k : float64[stages, N]
+        Slopes of the stages; k[0] those at x if mode[FRESH].
+    stretch : float64[2, L]
+        Start and length if mode[MOVING]; otherwise stretch[START, 0] is the time where s = 0.
+    inputs : float64[n, L]; running : int64[n]
+        Rates of the infusions into each state, and how many there are.
+    peak : float64[N]
+        The largest size that each number of x has had.
+    mode : int64[4]; control : float64[2]
+    tolerance : float64[2]
+        Relative and absolute.
+    tableau : float64[..., stages]
+        Coefficients of the method.
+    work : float64[2, N]; v : float64[...]; matrix : float64[n, n]; pivot : int64[n]
+    """
+
+    program: Program
+    timed: int
+    x: Array
+    z: Array
+    k: Array
+    stretch: Array
+    inputs: Array
+    running: Index
+    peak: Array
+    mode: Index
+    control: Array
+    tolerance: Array
+    tableau: Array
+    work: Array
+    v: Array
+    matrix: Array
+    pivot: Index
+
+
+def new_flow(
+    program: Program,
+    timed: bool,
+    n: int,
+    quantities: int,
+    length: int,
+    tableau: Array,
+    tolerance: Array,
+    v: Array,
+) -> Flow:
+    """Make a flow with n states at 0; one per thread."""
+    N = n * length
+    return Flow(
+        program=program,
+        timed=int(timed),
+        x=np.zeros(N),
+        z=np.zeros(N + (1 + quantities) * length),
+        k=np.zeros((tableau.shape[1], N)),
+        stretch=np.zeros((2, length)),
+        inputs=np.zeros((n, length)),
+        running=np.zeros(n, np.int64),
+        peak=np.zeros(N),
+        mode=np.zeros(4, np.int64),
+        control=np.zeros(2),
+        tolerance=tolerance,
+        tableau=tableau,
+        work=np.zeros((2, N)),
+        v=v,
+        matrix=np.empty((n, n)),
+        pivot=np.empty(n, np.int64),
+    )
+
+
+@inner
+def set_time(flow, s, D, order):
+    """Put the time at s into its place among the inputs of the programs."""
+    N = flow.x.shape[0]
+    t = flow.z[N : N + flow.stretch.shape[1]]
+    if flow.mode[MOVING]:
+        jets.copy(flow.stretch[START], t)
+        jets.axpy(s, flow.stretch[LENGTH], t, D, order)
+    else:
+        jets.constant(flow.stretch[START, 0] + s, t)
+
+
+@inlined
+def slope(flow, s, out, D, order):
+    """out = dx/ds where the states are those in flow.z."""
+    L = flow.stretch.shape[1]
+    if flow.timed:
+        set_time(flow, s, D, order)
+    apply(flow.program, flow.z, L, flow.v, flow.v, out, D, order)
+    if flow.mode[FEEDING]:
+        for i in range(flow.running.shape[0]):
+            if flow.running[i]:
+                jets.axpy(1.0, flow.inputs[i], out[i * L : i * L + L], D, order)
+    if flow.mode[MOVING]:
+        for i in range(flow.running.shape[0]):
+            state = out[i * L : i * L + L]
+            jets.multiply(state, flow.stretch[LENGTH], state, D, order)
+
+
+@inner
+def note_peaks(flow):
+    """Remember how large the states and their derivatives have been."""
+    for c in range(flow.x.shape[0]):
+        flow.peak[c] = max(flow.peak[c], abs(flow.x[c]))
+
+
+@inner
+def accept(flow):
+    """Go to the states in flow.z."""
+    for c in range(flow.x.shape[0]):
+        flow.x[c] = flow.z[c]
+    note_peaks(flow)
+
+
+@inner
+def error_norms(flow, D):
+    """Sizes of the errors work[0] and work[1] of the states in flow.z as multiples of what is allowed: the largest.
+
+    A derivative of a state is measured by its own size, or where it goes through 0 by that of the state, times the ratio
+    of the largest sizes of both.
+    """
+    x, z, peak, L = flow.x, flow.z, flow.peak, flow.stretch.shape[1]
+    first = second = 0.0
+    for lane in range(min(L, 1 + D)):
+        looser = _LOOSER if lane else 1.0
+        most = 1e-300
+        for c in range(lane, x.shape[0], L):
+            most = max(most, peak[c], abs(z[c]))
+        for c in range(lane, x.shape[0], L):
+            size = max(abs(x[c]), abs(z[c]))
+            if lane and peak[c - lane] > 0.0:
+                size = max(size, abs(z[c - lane]) * (peak[c] / peak[c - lane]))
+            allowed = flow.tolerance[0] * size + flow.tolerance[1] * (max(peak[c], size) + _SMALL * most)
+            scale = 1.0 / (looser * allowed)
+            e, g = abs(flow.work[0, c]) * scale, abs(flow.work[1, c]) * scale
+            if not (e < np.inf and g < np.inf):
+                return np.inf, np.inf
+            first, second = max(first, e), max(second, g)
+    return first, second
+
+
+@inner
+def weigh(flow, row, count, h, out):
+    """out += h Σ weight[j] k[j] with the first weights of a row of the tableau."""
+    for j in range(count):
+        w = h * flow.tableau[row, j]
+        if w != 0.0:
+            for c in range(out.shape[0]):
+                out[c] += w * flow.k[j, c]
+
+
+@inner
+def step_of(proposal, left):
+    """The step to take where `left` is left: never a tiny last one."""
+    if proposal >= 0.99 * left:
+        return left
+    return 0.5 * left if 2.0 * proposal > left else proposal

@@ -1,0 +1,239 @@
+"""Jets: numbers that carry their first and second derivatives by the local coordinates u of a subject.
+
+A jet is a row of  1 + D + D(D+1)/2  floats: the value, the gradient, and the lower triangle of the Hessian, packed by
+rows. Arithmetic on jets is exact differentiation. `order` (0, 1 or 2) leaves out what is not wanted: entries of
+higher order are then neither read nor written.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+# For kernels that allocate nothing. To count references to every row that is passed on, as numba does otherwise, takes
+# longer than the arithmetic. `inner` ones are called by kernels only.
+kernel = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+inner = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+LOG, IDENTITY, LOGIT, PROBIT = range(4)
+
+_ROOT_2 = math.sqrt(2.0)
+_ROOT_2PI = math.sqrt(2.0 * math.pi)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def size(D):
+    """Length of a jet in D coordinates."""
+    return 1 + D + D * (D + 1) // 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def clear(out):
+    """out = 0."""
+    for k in range(out.shape[0]):
+        out[k] = 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def constant(value, out):
+    """out = value, which depends on nothing."""
+    clear(out)
+    out[0] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def copy(a, out):
+    """out = a."""
+    for k in range(out.shape[0]):
+        out[k] = a[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _length(D, order):
+    return 1 if order == 0 else (1 + D if order == 1 else 1 + D + D * (D + 1) // 2)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def axpy(factor, a, out, D, order):
+    """out += factor · a, factor a float."""
+    for k in range(_length(D, order)):
+        out[k] += factor * a[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def scale(factor, a, out, D, order):
+    """out = factor · a, factor a float; out may be a."""
+    for k in range(_length(D, order)):
+        out[k] = factor * a[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add(a, b, out, D, order):
+    """out = a + b."""
+    for k in range(_length(D, order)):
+        out[k] = a[k] + b[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def subtract(a, b, out, D, order):
+    """out = a - b."""
+    for k in range(_length(D, order)):
+        out[k] = a[k] - b[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def multiply(a, b, out, D, order):
+    """out = a · b; out may be a or b."""
+    x, y = a[0], b[0]
+    if order > 1:
+        k = 1 + D
+        for d in range(D):
+            ad, bd = a[1 + d], b[1 + d]
+            for e in range(d + 1):
+                out[k] = x * b[k] + y * a[k] + ad * b[1 + e] + bd * a[1 + e]
+                k += 1
+    if order > 0:
+        for d in range(D):
+            out[1 + d] = x * b[1 + d] + y * a[1 + d]
+    out[0] = x * y
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_product(a, b, out, D, order):
+    """out += a · b; out is neither a nor b."""
+    x, y = a[0], b[0]
+    if order > 1:
+        k = 1 + D
+        for d in range(D):
+            ad, bd = a[1 + d], b[1 + d]
+            for e in range(d + 1):
+                out[k] += x * b[k] + y * a[k] + ad * b[1 + e] + bd * a[1 + e]
+                k += 1
+    if order > 0:
+        for d in range(D):
+            out[1 + d] += x * b[1 + d] + y * a[1 + d]
+    out[0] += x * y
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def compose(a, value, first, second, out, D, order):
+    """out = g(a), given g, g' and g'' at the value of a; out may be a."""
+    if order > 1:
+        k = 1 + D
+        for d in range(D):
+            ad = a[1 + d]
+            for e in range(d + 1):
+                out[k] = first * a[k] + second * ad * a[1 + e]
+                k += 1
+    if order > 0:
+        for d in range(D):
+            out[1 + d] = first * a[1 + d]
+    out[0] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def compose2(a, b, g, ga, gb, gaa, gab, gbb, out, D, order):
+    """out = g(a, b), given g and its derivatives at the values of a and b; out may be a or b."""
+    if order > 1:
+        k = 1 + D
+        for d in range(D):
+            ad, bd = a[1 + d], b[1 + d]
+            for e in range(d + 1):
+                ae, be = a[1 + e], b[1 + e]
+                out[k] = ga * a[k] + gb * b[k] + gaa * ad * ae + gab * (ad * be + bd * ae) + gbb * bd * be
+                k += 1
+    if order > 0:
+        for d in range(D):
+            out[1 + d] = ga * a[1 + d] + gb * b[1 + d]
+    out[0] = g
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def exponential(a, out, D, order):
+    """out = exp(a)."""
+    e = math.exp(a[0])
+    compose(a, e, e, e, out, D, order)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def reciprocal(a, out, D, order):
+    """out = 1 / a."""
+    x = 1.0 / a[0]
+    compose(a, x, -x * x, 2.0 * x * x * x, out, D, order)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def root(a, out, D, order):
+    """out = √a."""
+    x = math.sqrt(a[0])
+    compose(a, x, 0.5 / x, -0.25 / (x * a[0]), out, D, order)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def untransform(z, transform, lower, upper):
+    """Value on the natural scale of a transformed value, with its first and second derivative."""
+    if transform == LOG:
+        p = math.exp(z)
+        return p, p, p
+    if transform == IDENTITY:
+        return z, 1.0, 0.0
+    width = upper - lower
+    if transform == LOGIT:
+        e = math.exp(-abs(z))
+        s = 1.0 / (1.0 + e) if z >= 0.0 else e / (1.0 + e)
+        slope = e / ((1.0 + e) * (1.0 + e))
+        return lower + width * s, width * slope, width * slope * (1.0 - 2.0 * s)
+    density = math.exp(-0.5 * z * z) / _ROOT_2PI
+    return lower + width * 0.5 * math.erfc(-z / _ROOT_2), width * density, -width * z * density
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def natural(r, u, C, offset, transform, lower, upper, order, out):
+    """Natural parameters on a design row as jets.
+
+    Parameters
+    ----------
+    r : int
+        Design row.
+    u : float64[D]
+        Local coordinates of the subject.
+    C : float64[rows, P, D]; offset : float64[rows, P]
+        Transformed parameters are  z = offset[r] + C[r] u.
+    transform : int64[P]; lower, upper : float64[P]
+    order : int
+    out : float64[P, size(D)]
+        Filled.
+    """
+    D = u.shape[0]
+    for p in range(transform.shape[0]):
+        z = offset[r, p]
+        for d in range(D):
+            z += C[r, p, d] * u[d]
+        value, first, second = untransform(z, transform[p], lower[p], upper[p])
+        out[p, 0] = value
+        if order > 0:
+            for d in range(D):
+                out[p, 1 + d] = first * C[r, p, d]
+        if order > 1:
+            k = 1 + D
+            for d in range(D):
+                for e in range(d + 1):
+                    out[p, k] = second * C[r, p, d] * C[r, p, e]
+                    k += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def store(jet, j, f, fu, fuu, D, order):
+    """Put a jet into place j of f, fu and fuu (both triangles)."""
+    f[j] = jet[0]
+    if order > 0:
+        for d in range(D):
+            fu[j, d] = jet[1 + d]
+    if order > 1:
+        k = 1 + D
+        for d in range(D):
+            for e in range(d + 1):
+                fuu[j, d, e] = jet[k]
+                fuu[j, e, d] = jet[k]
+                k += 1

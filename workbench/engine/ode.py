@@ -1,0 +1,306 @@
+"""Predictions of structures that are differential equations, with exact first and second derivatives.
+
+A subject is taken from happening to happening (see `timeline`) by the integrators (`explicit`, `implicit`), its states with
+their derivatives as jets (see `flow`). Where a solve fails, the predictions of that subject are NaN, and
+`OdePredictor.failed` says why.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.data.events import DOSE, RESET_AND_DOSE
+from workbench.engine import jets
+from workbench.engine.chain import NO, Program, apply, inner, kernel
+from workbench.engine.chain import room as space_of
+from workbench.engine.compiled import program, programs
+from workbench.engine.explicit import TABLEAU as EXPLICIT
+from workbench.engine.flow import (
+    DONE,
+    FRESH,
+    NOT_FINITE,
+    REASONS,
+    START,
+    STIFF,
+    TOO_MANY_STEPS,
+    Flow,
+    new_flow,
+    set_time,
+)
+from workbench.engine.implicit import TABLEAU as IMPLICIT
+from workbench.engine.layout import Layout
+from workbench.engine.parallel import over_subjects
+from workbench.engine.schedule import Schedule
+from workbench.engine.steady import new_spare, steady
+from workbench.engine.timeline import (
+    BOLUS,
+    RATE,
+    RECORD,
+    RESET,
+    STEADY,
+    Route,
+    Timeline,
+    blank,
+    course_of,
+    entries_of,
+    room,
+    routes_of,
+    unfold,
+)
+from workbench.engine.travel import begin, give, go
+from workbench.model.ode import Ode
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_SECONDS_A_RECORD = 2e-6
+
+
+class System(NamedTuple):
+    """What a structure is to the kernels.
+
+    Attributes
+    ----------
+    derived, rates, response : Program
+    initial : int64[n]
+        The quantity that is the initial value of each state, -1 for 0.
+    dosing : int64[columns]
+        The quantities that are shares, lags and durations, in the order in which the routes name them.
+    """
+
+    derived: Program
+    rates: Program
+    response: Program
+    initial: Index
+    dosing: Index
+
+
+class Room(NamedTuple):
+    """What a thread works in.
+
+    Attributes
+    ----------
+    flow : Flow
+    spare : Spare or None
+        None: nothing is in steady state, and what finds one need not be compiled.
+    line : Timeline
+    table : float64[entries, columns, size(D)]
+        Quantities of doses, see `timeline.unfold`.
+    p : float64[P, L]
+        Parameters.
+    answer : float64[responses · L]
+    """
+
+    flow: Flow
+    spare: Any
+    line: Timeline
+    table: Array
+    p: Array
+    answer: Array
+
+
+class Rows(NamedTuple):
+    """Arrays of the `Layout` that give the parameters of a record, and where predictions go."""
+
+    row: Index
+    entry: Index
+    slot: Index
+    response: Index
+    covariates: Array
+    C: Array
+    offset: Array
+    transform: Index
+    lower: Array
+    upper: Array
+
+
+@inner
+def _quantities(r, u, system, rows, p, flow, D, order):
+    """Put the derived quantities on a design row among the inputs of the programs."""
+    N, L = flow.x.shape[0], flow.stretch.shape[1]
+    jets.natural(r, u, rows.C, rows.offset, rows.transform, rows.lower, rows.upper, order, p)
+    flat = p.reshape(-1)
+    apply(system.derived, flat, L, rows.covariates[r], flow.v, flow.z[N + L :], D, order)
+
+
+@inner
+def _tabulate(i, u, course, system, rows, flow, table, p, D, order):
+    """Put shares, lags and durations of the doses of a subject into the table that `unfold` reads."""
+    at, L = flow.x.shape[0] + flow.stretch.shape[1], flow.stretch.shape[1]
+    row = NO - 1
+    for e in range(course.start[i], course.start[i + 1]):
+        if course.event[e].kind in (DOSE, RESET_AND_DOSE) and rows.row[e] != row:
+            row = rows.row[e]
+            _quantities(row, u, system, rows, p, flow, D, order)
+            for c in range(system.dosing.shape[0]):
+                for lane in range(L):
+                    table[rows.entry[e], c, lane] = flow.z[at + system.dosing[c] * L + lane]
+
+
+@inner
+def _give_up(i, course, rows, order, f, fu, fuu):
+    """NaN at all records of a subject."""
+    for e in range(course.start[i], course.start[i + 1]):
+        j = rows.slot[e]
+        if j >= 0:
+            f[j] = np.nan
+            if order > 0:
+                fu[j] = np.nan
+            if order > 1:
+                fuu[j] = np.nan
+
+
+@kernel
+def _predict(
+    subjects, course, routes, system, rows, flow, line, table, p, answer, spare, stiff, watch, u, order, f, fu, fuu,
+    status,
+):  # fmt: skip
+    D, N, L = u.shape[1], flow.x.shape[0], flow.stretch.shape[1]
+    for which in range(subjects.shape[0]):
+        i = subjects[which]
+        flow.mode[:] = 0
+        jets.clear(flow.peak)
+        if system.dosing.shape[0] > 0:
+            _tabulate(i, u[i], course, system, rows, flow, table, p, D, order)
+        happenings = unfold(i, course, routes, rows.entry, table, D, order, line)
+        row = before = NO - 1
+        now, code = 0.0, DONE
+        for h in range(happenings):
+            k = line.order[h]
+            item = line.pool[k]
+            e, what = item.event, item.what
+            if rows.row[e] != row:
+                row = rows.row[e]
+                _quantities(row, u[i], system, rows, p, flow, D, order)
+                flow.mode[FRESH] = 0
+            if h == 0 or what == RESET:
+                begin(flow, system.initial)
+            else:
+                code = go(flow, line, 0.0, now, before, item.time, k, NO, stiff, watch, D, order)
+            now, before = item.time, k
+            if code != DONE:
+                break
+            if what in (BOLUS, RATE):
+                give(flow, line, k, NO, D, order)
+                if not np.isfinite(item.value):
+                    code = NOT_FINITE
+            elif what == STEADY:
+                if spare is not None:
+                    added = course.event[e].steady_state == 2
+                    code = steady(flow, spare, system.initial, line, k, now, added, stiff, watch, D, order)
+            elif what == RECORD and rows.slot[e] >= 0:
+                jets.copy(flow.x, flow.z[:N])
+                flow.stretch[START, 0] = now
+                set_time(flow, 0.0, D, order)
+                apply(system.response, flow.z, L, flow.v, flow.v, answer, D, order)
+                first = rows.response[e] * L
+                jets.store(answer[first : first + L], rows.slot[e], f, fu, fuu, D, order)
+        status[i] = code
+        if code != DONE:
+            _give_up(i, course, rows, order, f, fu, fuu)
+
+
+class OdePredictor:
+    """Fills predictions of an `Ode`; see `Predictor` in `problem`.
+
+    Parameters
+    ----------
+    structure : Ode
+    schedule : Schedule
+    layout : Layout
+
+    Attributes
+    ----------
+    status : int64[N]
+        How the latest solve of each subject ended; 0 is well.
+    """
+
+    def __init__(self, structure: Ode, schedule: Schedule, layout: Layout):
+        self._module = module = programs(structure)
+        derived, rates, response = (program(module, name) for name in ("derived", "rates", "response"))
+        columns: list[int] = []
+
+        def column(place: int) -> int:
+            if place < 0:
+                return -1
+            columns.append(place)
+            return len(columns) - 1
+
+        into = [
+            Route(
+                state,
+                bioavailability=column(module.bioavailability[state]),
+                lag=column(module.lag[state]),
+                duration=column(module.duration[state]),
+            )
+            for state in range(len(structure.states))
+        ]
+        self._course = course_of(schedule)
+        self._routes = routes_of([[into[state] for state in states] for states in structure.dosing])
+        self._system = System(
+            derived,
+            rates,
+            response,
+            np.array(module.initial, dtype=np.int64),
+            np.array(columns, dtype=np.int64),
+        )
+        entry, self._entries = entries_of(schedule, layout.row)
+        self._rows = Rows(
+            layout.row, entry, schedule.slot, schedule.response, np.ascontiguousarray(layout.covariates), layout.C,
+            layout.offset, layout.transform, layout.lower, layout.upper,
+        )  # fmt: skip
+        self._structure = structure
+        self._capacity = int(room(self._course, self._routes))
+        given = np.isin(schedule.kind, (DOSE, RESET_AND_DOSE))
+        self._steady = bool((schedule.steady_state[given] > 0).any())
+        self.status = np.zeros(schedule.n_subjects, dtype=np.int64)
+
+    @property
+    def failed(self) -> dict[int, str]:
+        """Subjects whose latest solve failed, by index, and why."""
+        return {int(i): REASONS[int(self.status[i])] for i in np.flatnonzero(self.status)}
+
+    def _room(self, tableau: Array, D: int, order: int) -> Room:
+        system, structure, whole = self._system, self._structure, int(jets.size(D))
+        length, n = (1, 1 + D, whole)[order], len(structure.states)
+        space = max(space_of(part, max(D, n)) for part in (system.derived, system.rates, system.response))
+        tolerance, v = np.array([structure.rtol, structure.atol]), np.empty(space)
+
+        def flow(length: int) -> Flow:
+            return new_flow(
+                system.rates, self._module.timed, n, self._module.quantities, length, tableau, tolerance, v
+            )  # fmt: skip
+
+        return Room(
+            flow(length),
+            new_spare(flow(1 + n), length) if self._steady else None,
+            blank(self._capacity, D),
+            np.zeros((self._entries, len(system.dosing), whole)),
+            np.zeros((len(self._rows.transform), length)),
+            np.zeros(len(structure.responses) * length),
+        )
+
+    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
+        """Fill f and its derivatives up to `order` for some subjects at their coordinates u; NaN where a solve fails."""
+        stiff = self._structure.stiff
+
+        def solve_by(method: int | None, part: Index) -> None:
+            room = self._room(EXPLICIT if method is None else IMPLICIT, u.shape[1], order)
+            _predict(
+                part, self._course, self._routes, self._system, self._rows, room.flow, room.line, room.table, room.p,
+                room.answer, room.spare, method, int(stiff is None), u, order, f, fu, fuu, self.status,
+            )  # fmt: skip
+
+        def task(part: Index) -> None:
+            if not stiff:
+                solve_by(None, part)
+            if stiff is None:
+                part = part[np.isin(self.status[part], (STIFF, TOO_MANY_STEPS))]
+            if stiff is not False and len(part):
+                solve_by(1, part)
+
+        records = len(self._rows.row) * len(subjects) / max(1, len(self.status))
+        over_subjects(task, subjects, records * _SECONDS_A_RECORD * (1 + order))

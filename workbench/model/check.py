@@ -1,0 +1,519 @@
+"""What a model and a data set have against each other, said before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.data import GroupedData
+from workbench.data.events import RESET, RESET_AND_DOSE, Events
+from workbench.errors import DataError, ModelError
+from workbench.model.formula import columns_of, design_columns
+from workbench.model.ode import Ode
+from workbench.model.residual import Exponential, Power, Proportional
+from workbench.model.structure import PK, Structure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.model.model import Model
+    from workbench.model.parameter import Effect, Parameter
+
+Severity = Literal["error", "warning"]
+Mask = NDArray[np.bool_]
+_Design = tuple[str, NDArray[np.float64] | None, tuple[str, ...]]  # problem, columns by record, labels
+
+OF_THE_LIKELIHOOD = ("observations", "error", "blq")  # what is said there does not stand against predictions
+
+_POSITIVE = ("clearance", "volume", "rate constant", "per volume", "concentration", "amount per time")
+_SCALES = ("clearance", "volume", "amount per time", "per volume")  # what bioavailability multiplies or divides
+_SAME = 1e-9  # relative size below which a column of the design adds nothing to the others
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem of a model with a data set.
+
+    Attributes
+    ----------
+    severity : {"error", "warning"}
+        An error stands against the computation; those where `where` is one of `OF_THE_LIKELIHOOD` only against that
+        of a likelihood, not against predictions.
+    message : str
+        What was got, what is allowed, and the usual mend.
+    where : str
+        The parameter, or one of "data", "structure", "doses", "responses", "observations", "error", "blq".
+    """
+
+    severity: Severity
+    message: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def absent_columns(names: Iterable[str], data: GroupedData) -> str:
+    """Which columns the data do not have, in words; "" where all are there."""
+    there = data.frame.columns
+    unknown = [name for name in dict.fromkeys(names) if name not in there]
+    if not unknown:
+        return ""
+    have = ", ".join(map(str, data.covariate_names)) or "none"
+    return f"The data have no column {', '.join(unknown)}. Covariates there: {have}."
+
+
+def findings(model: Model, data: GroupedData) -> list[Finding]:
+    """See `Model.check`."""
+    if not isinstance(data, GroupedData):
+        raise ModelError(f"Data as wb.read_data(…) gives them are needed, got {type(data).__name__}.")
+    try:
+        data.require_sound()
+    except DataError as error:
+        return [Finding("error", str(fault), "data") for fault in error.faults]
+    found = list(_Check(model, data).all())
+    return sorted(found, key=lambda finding: finding.severity != "error")
+
+
+@dataclass
+class _Check:
+    model: Model
+    data: GroupedData
+    events: Events = field(init=False)
+    frame: pd.DataFrame = field(init=False)
+    response: NDArray[np.int64] = field(init=False)  # of the structure, per record; -1 where there is none
+    designs: dict[str, _Design] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.events = self.data.events
+        self.frame = self.data.frame
+        self.response = self._responses()[self.events.response]
+
+    def all(self) -> Iterator[Finding]:
+        yield from self.columns()
+        for parameter in self.model.parameters:
+            if parameter.column is not None:
+                yield from self.known(parameter)
+            else:
+                yield from self.effects(parameter)
+        yield from self.random_effects()
+        yield from self.doses()
+        yield from self.responses()
+        yield from self.observations()
+        yield from self.errors()
+        yield from self.identifiability()
+
+    # -- where it is -------------------------------------------------------------------------------------------
+
+    def rows(self, at: Mask) -> str:
+        """Labels of the rows of some records, in brackets."""
+        labels = self.frame.index[np.unique(self.events.row[at])]
+        more = ", …" if len(labels) > 5 else ""
+        return f"(row{'' if len(labels) == 1 else 's'} {', '.join(map(str, labels[:5]))}{more})"
+
+    def _responses(self) -> NDArray[np.int64]:
+        """Place of every label of the data among the responses of the structure, -1 where there is none."""
+        names = self.model.structure.responses
+        labels = [str(label) for label in self.data.responses]
+        by_name = set(labels) <= set(names)
+        place = [names.index(label) if by_name else k if k < len(names) else -1 for k, label in enumerate(labels)]
+        return np.array(place, dtype=np.int64)
+
+    # -- columns and covariates --------------------------------------------------------------------------------
+
+    def columns(self) -> Iterator[Finding]:
+        """Columns that the model uses: there, not the response, and numbers where the structure computes with them."""
+        model, data = self.model, self.data
+        absent = absent_columns(model.columns, data)
+        if absent:
+            yield Finding("error", absent, "data")
+        response = data.roles.get("response")
+        if response in model.columns:
+            yield Finding("error", f"{response} is the response; it cannot be a covariate.", "data")
+        for name in model.structure.columns:
+            problem, _ = self.numbers(name)
+            if problem:
+                yield Finding("error", f"{model.structure!r} computes with column {name!r}, {problem}.", "structure")
+
+    def numbers(self, column: str) -> tuple[str, NDArray[np.float64] | None]:
+        """What is wrong with a column of numbers, in words, and its values by record."""
+        if column not in self.frame.columns:
+            return "", None  # said already
+        try:
+            values = self.data.covariate_values((column,))[column].to_numpy()
+        except DataError as error:
+            return f"which has gaps: {error.faults[0]}", None
+        if not (np.issubdtype(values.dtype, np.number) or np.issubdtype(values.dtype, np.bool_)):
+            return "which holds text; numbers are needed", None
+        return "", values.astype(float)
+
+    def known(self, parameter: Parameter) -> Iterator[Finding]:
+        """A parameter that a column states is a number everywhere, and one that it can be."""
+        assert parameter.column is not None
+        name, column = parameter.name, parameter.column
+        problem, values = self.numbers(column)
+        if problem:
+            yield Finding("error", f"{name} is taken from column {column!r}, {problem}.", name)
+        if values is None:
+            return
+        dimension = next((info.dimension for info in self.model.structure.info if info.name == name), "")
+        bad, allowed = np.zeros(len(values), dtype=bool), ""
+        if dimension in _POSITIVE:
+            bad, allowed = ~(values > 0), "not positive"
+        elif dimension in ("time", "fraction", "amount"):
+            bad, allowed = ~(values >= 0), "negative"
+        if bad.any():
+            yield Finding(
+                "error",
+                f"{name} is taken from column {column!r}, which is {allowed} in {int(bad.sum())} records "
+                f"{self.rows(bad)}.",
+                name,
+            )
+
+    def design(self, effect: Effect) -> _Design:
+        """What is wrong with a term on these data, in words; its columns by record, and their labels."""
+        if effect.term not in self.designs:
+            names = columns_of(effect.term)
+            first = np.zeros(len(self.events.time), dtype=bool)
+            first[self.events.start[:-1]] = True
+            made: _Design = "", None, ()  # where a column is absent, which is said already
+            try:
+                if set(names) <= set(self.frame.columns):
+                    made = "", *design_columns(effect.term, self.data.covariate_values(names), first=first)
+            except ModelError as error:
+                made = str(error), None, ()
+            except DataError as error:
+                made = f"Covariate term {effect.term!r}: {error.faults[0]}", None, ()
+            self.designs[effect.term] = made
+        return self.designs[effect.term]
+
+    def effects(self, parameter: Parameter) -> Iterator[Finding]:
+        """Covariate effects can be computed, leave the parameter possible, and can be told apart."""
+        free: list[tuple[str, NDArray[np.float64]]] = []
+        factor = np.ones(len(self.events.time))
+        for effect in parameter.covariates:
+            problem, values, labels = self.design(effect)
+            if problem:
+                yield Finding("error", f"{parameter.name}: {problem}", parameter.name)
+            if values is None:
+                continue
+            if effect.value is not None and len(effect.value) != len(labels):
+                yield Finding(
+                    "error",
+                    f"{parameter.name}: {effect.term} has {len(labels)} coefficients ({', '.join(labels)}), got "
+                    f"{len(effect.value)} values.",
+                    parameter.name,
+                )
+            elif effect.fractional and effect.value is not None:
+                factor = factor * (1.0 + values @ np.array(effect.value))
+            if not effect.fixed:
+                free += [(label, values[:, k]) for k, label in enumerate(labels)]
+        yield from self.factors(parameter, factor)
+        yield from self.aliased(parameter, free)
+
+    def factors(self, parameter: Parameter, factor: NDArray[np.float64]) -> Iterator[Finding]:
+        """Fractional effects leave the typical value inside the range of its transform."""
+        if parameter.transform == "identity":
+            return
+        lower, upper = (0.0, np.inf) if parameter.transform == "log" else parameter.limits
+        value = parameter.value if parameter.value is not None and parameter.transform != "log" else 1.0
+        bad = factor <= 0 if parameter.value is None else ~((factor * value > lower) & (factor * value < upper))
+        if bad.any():
+            yield Finding(
+                "error",
+                f"{parameter.name}: the stated coefficients multiply its typical value by {factor[bad][0]:.4g} in "
+                f"{int(bad.sum())} records {self.rows(bad)}, which leads out of ({lower:g}, {upper:g}). State smaller "
+                "ones, or a shape that cannot: power, exponential, categorical.",
+                parameter.name,
+            )
+
+    def aliased(self, parameter: Parameter, free: list[tuple[str, NDArray[np.float64]]]) -> Iterator[Finding]:
+        """Every coefficient moves something that the typical value and the other coefficients do not."""
+        basis = (
+            [] if "value" in parameter.fixed_parts else [np.full(len(self.events.time), len(self.events.time) ** -0.5)]
+        )
+        for label, column in free:
+            left = column.copy()
+            for _ in range(2):  # once more for rounding
+                for direction in basis:
+                    left -= (direction @ left) * direction
+            size = float(np.linalg.norm(left))
+            if size > _SAME * float(np.linalg.norm(column)):
+                basis.append(left / size)
+                continue
+            why = (
+                "is the same on every record"
+                if np.ptp(column) <= _SAME * np.abs(column).max(initial=0.0)
+                else "follows from the other covariate terms"
+            )
+            yield Finding(
+                "warning",
+                f"{parameter.name}: {label} {why}, so that no data can tell its coefficient. Leave it out, or fix it.",
+                parameter.name,
+            )
+
+    # -- random effects ----------------------------------------------------------------------------------------
+
+    def random_effects(self) -> Iterator[Finding]:
+        """There are subjects and occasions between which they can differ."""
+        model, events = self.model, self.events
+        between = [p.name for p in model.parameters if p.iiv is not None and "iiv" not in p.fixed_parts]
+        if between and len(events.subjects) < 2:
+            yield Finding(
+                "warning",
+                f"{', '.join(between)} differ between subjects, but {self.data.name} has one subject only: nothing "
+                "tells by how much. Use iiv=None, or fix it.",
+                between[0],
+            )
+        elif between:
+            counts = np.bincount(events.subject[events.observed], minlength=len(events.subjects))
+            if counts.max(initial=0) == 1:
+                yield Finding(
+                    "warning",
+                    "Every subject has a single observation: random effects and residual error cannot be told apart "
+                    "unless one of them is fixed.",
+                    between[0],
+                )
+        occasional = model.occasion_effects
+        if occasional and not self.data.occasions:
+            yield Finding(
+                "error",
+                f"{', '.join(occasional)} differ between occasions (iov), but {self.data.name} states none. Say which "
+                "column numbers them, wb.read_data(…, roles={'occasion': …}), or use iov=None.",
+                occasional[0],
+            )
+        elif occasional:
+            pairs = np.unique(np.stack([events.subject, events.occasion]), axis=1)
+            if np.bincount(pairs[0]).max(initial=0) == 1:
+                both = [name for name in occasional if model[name].iiv is not None]
+                yield Finding(
+                    "warning",
+                    f"{', '.join(both or occasional)}: every subject has a single occasion, so that differences "
+                    "between occasions and between subjects cannot be told apart. Use iov=None, or fix one of them.",
+                    (both or occasional)[0],
+                )
+        for p in model.parameters:
+            if p.value == 0 and "value" in p.fixed_parts and p.iiv is not None:
+                yield Finding(
+                    "warning",
+                    f"{p.name} is fixed at 0 with a random effect: half of the subjects have a negative one.",
+                    p.name,
+                )
+
+    # -- doses -------------------------------------------------------------------------------------------------
+
+    def doses(self) -> Iterator[Finding]:
+        """There are doses where the structure needs them, and it can take each of them."""
+        structure, events = self.model.structure, self.events
+        given = self.given()
+        if not given.any():
+            if structure.needs_dose:
+                yield Finding(
+                    "error",
+                    f"{self.data.name} has no dose, and without one {structure!r} predicts 0 everywhere. State the "
+                    "column of doses, roles={'amount': …}, or one dose for every subject, wb.read_data(…, dose=…).",
+                    "doses",
+                )
+            return
+        compartments = _compartments(structure)
+        if compartments is not None:
+            used = np.where(events.compartment == 0, 1, events.compartment)
+            there = ", ".join(f"{number} ({name})" for number, name in compartments.items())
+            for number in np.unique(used[given & ~np.isin(used, list(compartments))]):
+                at = given & (used == number)
+                yield Finding(
+                    "error",
+                    f"{int(at.sum())} doses go into compartment {number} {self.rows(at)}, which {structure!r} does not "
+                    f"have. It has {there}.",
+                    "doses",
+                )
+        for code, what in ((-1, "rate"), (-2, "duration")):
+            at = given & (events.rate == code)
+            if code == -2:
+                at &= ~self.has_duration()
+            if at.any():
+                yield Finding(
+                    "error",
+                    f"{int(at.sum())} doses have RATE={code} {self.rows(at)}, a {what} that the model estimates, but "
+                    f"{structure!r} has none for them. State rates, or a structure with a duration such as "
+                    'wb.pk(absorption="zero-order").',
+                    "doses",
+                )
+
+    def given(self) -> Mask:
+        """Doses, infusions at steady state included, which have a rate and no amount."""
+        events = self.events
+        return events.is_dose & ((events.amount > 0) | (events.rate > 0))
+
+    def has_duration(self) -> Mask:
+        """Where the structure has a duration for a dose."""
+        structure, events = self.model.structure, self.events
+        pk, there = _pk(structure), np.zeros(len(events.time), dtype=bool)
+        if pk is not None and pk.absorption in ("zero-order", "parallel"):
+            there = events.compartment <= 1
+        elif isinstance(structure, Ode):
+            timed = {name for name, _ in structure.duration}
+            for number, states in enumerate(structure.dosing, start=1):
+                if timed & {structure.states[state] for state in states}:
+                    there |= np.maximum(events.compartment, 1) == number
+        return there
+
+    # -- observations ------------------------------------------------------------------------------------------
+
+    def responses(self) -> Iterator[Finding]:
+        """Every response in the data is one of the structure, and the other way round."""
+        names = self.model.structure.responses
+        seen = self.events.observed
+        unknown = seen & (self.response < 0)
+        if unknown.any():
+            labels = ", ".join(map(str, self.data.responses))
+            yield Finding(
+                "error",
+                f"{self.data.name} has {len(self.data.responses)} responses (DVID {labels}), "
+                f"{self.model.structure!r} has {len(names)} ({', '.join(names)}). Keep those that it has, "
+                "data.filter('DVID == …'), or take a structure with more.",
+                "responses",
+            )
+        for k, name in enumerate(names):
+            if seen.any() and len(names) > 1 and not (seen & (self.response == k)).any():
+                yield Finding(
+                    "warning",
+                    f"{self.data.name} has no observation of {name}: what only acts on it cannot be estimated.",
+                    "responses",
+                )
+
+    def observations(self) -> Iterator[Finding]:
+        """There is something to fit, and it is said what censored observations mean."""
+        events = self.events
+        if not events.observed.any():
+            yield Finding("error", f"{self.data.name} has no observation to fit.", "observations")
+        censored = events.observed & (events.censored != 0)
+        if censored.any() and self.model.blq is None:
+            yield Finding(
+                "error",
+                f"{self.data.name} has {int(censored.sum())} censored observations (CENS) {self.rows(censored)}. Say "
+                'what they mean with model.with_blq(…): "M1" leaves them out, "M3" takes the probability of a value '
+                'beyond the limit, "M4" the same given that it is positive.',
+                "blq",
+            )
+
+    def errors(self) -> Iterator[Finding]:
+        """A residual error has a meaning at every observation."""
+        events, model = self.events, self.model
+        counted = events.observed & (events.censored == 0) if model.blq else events.observed
+        zero = self.without_drug()
+        for k, error in enumerate(model.errors):
+            at = counted & (self.response == k)
+            if isinstance(error, Exponential):
+                low = at & ~(events.dv > 0)
+                if not error.log_data and low.any():
+                    yield Finding(
+                        "error",
+                        f"wb.Exponential takes the logarithm of the data, but {int(low.sum())} observations are not "
+                        f"positive {self.rows(low)}. Leave them out, take wb.Combined2(), or state log_data=True if "
+                        "they are logarithms already.",
+                        "error",
+                    )
+                none = at & zero & (k == 0)
+                if error.floor is None and none.any():
+                    yield Finding(
+                        "error",
+                        f"wb.Exponential takes the logarithm of the prediction, which is 0 at {int(none.sum())} "
+                        f"observations before or at the first dose {self.rows(none)}. Leave them out, or state a "
+                        "floor, wb.Exponential(floor=…).",
+                        "error",
+                    )
+            elif isinstance(error, Proportional | Power) and (at & zero & (k == 0)).any():
+                none = at & zero & (k == 0)
+                yield Finding(
+                    "warning",
+                    f"The residual error is {error.title} (sd = {error.formula}), but the prediction is 0 at "
+                    f"{int(none.sum())} observations before or at the first dose {self.rows(none)}, which would have "
+                    "no error at all. Leave them out, or take wb.Combined2().",
+                    "error",
+                )
+
+    def without_drug(self) -> Mask:
+        """Records at which a compartment model predicts the concentration 0, whatever its parameters are."""
+        events, pk = self.events, _pk(self.model.structure)
+        if pk is None:
+            return np.zeros(len(events.time), dtype=bool)
+        start = np.zeros(len(events.time), dtype=bool)
+        start[events.start[:-1]] = True
+        segment = np.cumsum(start | np.isin(events.kind, (RESET, RESET_AND_DOSE))) - 1
+        given = self.given()
+        absorbed = (events.compartment <= 1) & (pk.absorption is not None)
+        at_once = ~absorbed & (events.rate == 0) & (events.duration == 0) & ("lag" not in pk.names)
+        central = events.compartment == (2 if pk.absorption else 1)
+        at_once &= central | ((events.compartment == 0) & (pk.absorption is None))
+        at_once |= events.steady_state > 0
+
+        # by segment: the record of the first dose that acts at once, the time of the first that acts later
+        count = int(segment[-1]) + 1 if len(segment) else 0
+        first, later = np.full(count, len(segment)), np.full(count, np.inf)
+        quick, slow = given & at_once, given & ~at_once
+        np.minimum.at(first, segment[quick], np.flatnonzero(quick))
+        np.minimum.at(later, segment[slow], events.time[slow])
+        return np.asarray((np.arange(len(segment)) < first[segment]) & (events.time <= later[segment]))
+
+    # -- what no data can tell ---------------------------------------------------------------------------------
+
+    def identifiability(self) -> Iterator[Finding]:
+        """Values that these doses cannot tell apart."""
+        model, events, pk = self.model, self.events, _pk(self.model.structure)
+        if pk is None:
+            return
+        given = self.given()
+        absorbed = given & (events.compartment <= 1) if pk.absorption else given
+        free = {p.name for p in model.parameters if p.column is None and "value" not in p.fixed_parts}
+        scales = [info.name for info in pk.info if info.dimension in _SCALES]
+        if "F" in free and absorbed.any() and (absorbed == given).all() and set(scales) <= free:
+            ratios = " and ".join(f"F·{n}" if pk.parameters == "macro" else f"{n}/F" for n in scales)
+            several = f"F, {', '.join(scales[:-1])} and {scales[-1]}" if scales[:-1] else f"F and {scales[-1]}"
+            yield Finding(
+                "warning",
+                f"{several} are not identifiable together: where no dose goes around F only {ratios} "
+                "can be told. Fix F, or leave bioavailability out.",
+                "F",
+            )
+        ka, k = self.rates(pk)
+        pair = {"ka", "k", "CL", "alpha", "t_half"} & free
+        if ka is not None and k is not None and ka < k and len(pair) > 1 and (absorbed == given).all():
+            yield Finding(
+                "warning",
+                f"Flip-flop: ka = {ka:.4g} is below the rate of elimination, k = {k:.4g}. Exchanged they give the same "
+                "curve, with another volume; if absorption is the faster, start from there.",
+                "ka",
+            )
+
+    def rates(self, pk: PK) -> tuple[float | None, float | None]:
+        """Typical rates of absorption and elimination where both are stated and form such a pair."""
+        if pk.compartments != 1 or pk.absorption != "first-order" or not pk.is_linear:
+            return None, None
+        values = {p.name: p.value for p in self.model.parameters}
+        ka, k, V = values["ka"], values.get("k", values.get("alpha")), values.get("V")
+        CL, half = values.get("CL"), values.get("t_half")
+        if CL is not None and V is not None:
+            k = CL / V
+        elif half is not None:
+            k = float(np.log(2.0)) / half
+        return ka, k
+
+
+def _pk(structure: Structure) -> PK | None:
+    """The compartment model of a structure of the library."""
+    pk = getattr(structure, "pk", structure)
+    return pk if isinstance(pk, PK) else None
+
+
+def _compartments(structure: Structure) -> dict[int, str] | None:
+    """Numbers (CMT) and names of the compartments that doses can go into; None where any number will do."""
+    if isinstance(structure, Ode):
+        named = [" and ".join(structure.states[state] for state in states) for states in structure.dosing]
+    else:
+        named = list(getattr(structure, "dosing", ()))
+    return {number: name for number, name in enumerate(named, start=1) if name} or None

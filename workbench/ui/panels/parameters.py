@@ -1,0 +1,250 @@
+"""The table of parameters: initial values, random effects, occasions, transforms, bounds, what is fixed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ipywidgets import HTML, Box, Checkbox, Dropdown, FloatText, HBox, IntSlider, Text, ToggleButton, VBox, Widget
+
+from workbench.data import derived_unit
+from workbench.errors import ModelError
+from workbench.model import Model, Parameter, ParameterInfo
+from workbench.model.equation import Equation
+from workbench.model.ode import Ode
+from workbench.model.parameter import TRANSFORMS
+from workbench.ui import markup
+from workbench.ui.panels.panel import Refusal, note
+from workbench.ui.state import State
+
+_DECADES = 0.7  # a slider reaches from a fifth to five times the value in its middle
+_REACH = 350  # steps to either side; whole steps, so that the browser reports what it was told and nothing else
+_DEVIATIONS = (("iiv", "η", "between subjects"), ("iov", "κ", "between occasions"))
+
+
+class Deviation:
+    """Whether a parameter differs between subjects, or between occasions, and by how much."""
+
+    def __init__(self, name: str, part: str, effect: str, between: str, row: ParameterRow):
+        self.part = part
+        about = f"{effect} of {name}"
+        self.there = Checkbox(indent=False, description=f"random effect {about}", tooltip=f"{name} differs {between}")
+        self.spread = FloatText(description=f"SD of {about}", tooltip=f"standard deviation of {about}")
+        self.fixed = Checkbox(indent=False, description=f"fix {effect}", tooltip=f"keep the SD of {about}")
+        for widget in (self.there, self.spread):
+            widget.add_class("wb-quiet")
+        self.there.observe(row.guard(lambda c: row.edit({part: True if c["new"] else None}, complete=False)), "value")
+        self.spread.observe(row.guard(lambda c: row.edit({part: c["new"]})), "value")
+        self.fixed.observe(row.guard(lambda c: row.fix(part, c["new"])), "value")
+
+    def render(self, parameter: Parameter) -> None:
+        """Show it."""
+        deviation = getattr(parameter, self.part)
+        known = deviation is not None and deviation is not True
+        self.there.value = deviation is not None
+        self.there.disabled = parameter.column is not None
+        self.spread.disabled = self.fixed.disabled = not known
+        unknown(self.spread, not known)
+        self.spread.layout.visibility = "visible" if deviation is not None else "hidden"
+        if known:
+            self.spread.value = markup.rounded(float(deviation), 4)
+        self.fixed.value = self.part in parameter.fixed_parts
+
+
+class ParameterRow:
+    """The widgets of one parameter; those of `more` on a line of their own."""
+
+    def __init__(self, name: str, meaning: str, width: int, state: State, refusal: Refusal):
+        self.name = name
+        self._state, self.guard = state, refusal.guard
+        self.value = FloatText(
+            description=name, style={"description_width": f"{width}px"}, layout={"width": f"{width + 82}px"},
+            tooltip=f"typical value of {name}" + (f": {meaning}" if meaning else ""),
+        )  # fmt: skip
+        self.value.add_class("wb-first")
+        self._parameter: Parameter | None = None
+        self._centre = self._slid_to = math.nan
+        self.slider = IntSlider(
+            min=-_REACH, max=_REACH, readout=False, description=f"slide {name}",
+            tooltip=f"slide {name}, by steps of 0.5 %",
+        )  # fmt: skip
+        self.fixed = Checkbox(indent=False, description=f"fix {name}", tooltip=f"keep {name} at its value")
+        for widget in (self.slider, self.fixed):
+            widget.add_class("wb-quiet")
+        self.subject, self.occasion = (Deviation(name, *about, self) for about in _DEVIATIONS)
+        self.random, self.spread = self.subject.there, self.subject.spread
+        self._meaning = meaning
+        self.meaning = note(markup.escaped(meaning))
+        self.meaning.add_class("wb-meaning")
+        self.transform = Dropdown(options=TRANSFORMS, description=f"transform of {name}")
+        self.bounds = tuple(
+            Text(description=f"{end} bound of {name}", placeholder=short, continuous_update=False)
+            for end, short in (("lower", "min"), ("upper", "max"))
+        )
+        for widget in (self.transform, *self.bounds):
+            widget.add_class("wb-quiet")
+        self.more = HBox([self.transform, *self.bounds, self.subject.fixed, self.occasion.fixed])
+        self.more.add_class("wb-more")
+        filler = HTML()
+        self.widgets: list[Widget] = [
+            self.value, self.slider, self.random, self.spread, self.fixed, self.meaning,
+            self.occasion.there, self.occasion.spread, filler, self.more,
+        ]  # fmt: skip
+        self._between_occasions: list[Widget] = [self.occasion.there, self.occasion.spread, filler, self.occasion.fixed]
+        self.value.observe(self.guard(lambda change: self.edit({"value": change["new"]})), "value")
+        self.slider.observe(self.guard(lambda change: self._slid(change["new"])), "value")
+        self.fixed.observe(self.guard(lambda change: self.fix("value", change["new"])), "value")
+        self.transform.observe(
+            self.guard(lambda change: self.edit({"transform": change["new"]}, complete=False)), "value"
+        )
+        for box in self.bounds:
+            box.observe(self.guard(lambda _: self._bounds_typed()), "value")
+
+    # -- edits -------------------------------------------------------------------------------------------------
+
+    def edit(self, changes: Mapping[str, Any], complete: bool = True) -> None:
+        """Change fields of the parameter; `complete`: the other values stay as they are shown."""
+        model = self._state.complete_model() if complete else self._state.stated_model()
+        self._state.update(model=model.with_parameter(self.name, **changes))
+
+    def fix(self, part: str, kept: bool) -> None:
+        """Keep a part of the parameter as it is stated, or let it be estimated."""
+        parts = self._state.complete_model()[self.name].fixed_parts
+        self.edit({"fixed": (*parts, part) if kept else tuple(p for p in parts if p != part)})
+
+    def _bounds_typed(self) -> None:
+        ends = []
+        for box in self.bounds:
+            text = box.value.strip()
+            try:
+                ends.append(float(text) if text else None)
+            except ValueError:
+                raise ModelError(f"{box.description}: {text!r} is no number; leave it empty for an open end.") from None
+        self.edit({"bounds": None if ends == [None, None] else tuple(ends)})
+
+    def _slid(self, position: int) -> None:
+        if math.isnan(self._centre) or self._parameter is None:
+            return
+        share, parameter = position / _REACH, self._parameter
+        lower, upper = parameter.limits
+        if parameter.transform == "log":
+            value = self._centre * 10 ** (share * _DECADES)
+        elif parameter.transform == "identity":
+            value = self._centre + share * 2 * max(abs(self._centre), 0.1)
+        else:
+            logit = math.log((self._centre - lower) / (upper - self._centre)) + 4 * share
+            value = lower + (upper - lower) / (1 + math.exp(-logit))
+        self._slid_to = markup.rounded(value, 4)
+        if not lower < self._slid_to < upper:
+            edge = lower if self._slid_to <= lower else upper
+            self._slid_to = edge + 1e-3 * (self._centre - edge)
+        self.edit({"value": self._slid_to})
+
+    # -- rendering ---------------------------------------------------------------------------------------------
+
+    def render(self, parameter: Parameter, occasions: bool, more: bool) -> None:
+        """Show a parameter."""
+        value, self._parameter = parameter.value, parameter
+        for widget in (self.value, self.slider, self.fixed):
+            widget.disabled = value is None
+        unknown(self.value, value is None)
+        if value is not None:
+            self.value.value = markup.rounded(value, 4)
+            self._place(value)
+        self.subject.render(parameter)
+        self.occasion.render(parameter)
+        self.fixed.value = "value" in parameter.fixed_parts
+        self.transform.value = parameter.transform
+        self.transform.disabled = parameter.column is not None
+        for box, end in zip(self.bounds, parameter.bounds or (None, None), strict=True):
+            box.value = "" if end is None else f"{end:g}"
+            box.disabled = parameter.column is not None
+        shown = occasions or parameter.iov is not None
+        for widget in self._between_occasions:
+            widget.layout.display = None if shown else "none"
+        (self.meaning.remove_class if shown else self.meaning.add_class)("wb-wide")
+        self.more.layout.display = None if more else "none"
+        meaning = " · ".join(filter(None, (self._meaning, _otherwise(parameter))))
+        self.meaning.value = markup.escaped(meaning)
+        self.meaning.layout.display = None if meaning or shown else "none"
+
+    def _place(self, value: float) -> None:
+        """Put the slider back to its middle, unless the value comes from it."""
+        if value not in (self._slid_to, self._centre):
+            self._centre = value
+        if value == self._centre:
+            self.slider.value, self._slid_to = 0, math.nan
+
+
+class ParameterTable:
+    """A row for each parameter, and what was refused of what was typed into it."""
+
+    def __init__(self, state: State):
+        self._state = state
+        self.rows: dict[str, ParameterRow] = {}
+        self._rows_for: tuple[Any, ...] = ()
+        self.refusal = Refusal(state, "parameters")
+        self.grid = Box()
+        self.grid.add_class("wb-parameters")
+        self.more = ToggleButton(description="more", tooltip="transforms, bounds, and fixed standard deviations")
+        self.more.add_class("wb-toggle")
+        self.more.observe(state.handler(lambda _: self._turn()), "value")
+        self._heads = [note(), note("η"), note("SD of η")]
+        self.view = VBox([self.grid, self.refusal.view])
+
+    def _turn(self) -> None:
+        model = self._state.start or self._state.model
+        if model is not None:
+            with self._state.quietly():
+                self._render_rows(model)
+
+    def render(self, model: Model | None) -> None:
+        """Show the parameters of a model."""
+        self.refusal.render()
+        if model is None:
+            self.grid.children, self._rows_for = (), ()
+            return
+        units = self._state.data.units if self._state.data is not None else {}
+        rows_for = (model.structure.info, tuple(p.name for p in model.parameters), tuple(sorted(units.items())))
+        if rows_for != self._rows_for:
+            self._rows_for = rows_for
+            own = isinstance(model.structure, Equation | Ode)  # nothing is known of what its parameters mean
+            meanings = {info.name: "" if own else _meaning(info, units) for info in model.structure.info}
+            width = min(max(34, *(6 + 8 * len(p.name) for p in model.parameters)), 94)
+            self.rows = {
+                p.name: ParameterRow(p.name, meanings[p.name], width, self._state, self.refusal)
+                for p in model.parameters
+            }
+            head = [note("initial value"), *self._heads, note("fix")]
+            self.grid.children = [*head, *(widget for line in self.rows.values() for widget in line.widgets)]
+        self._render_rows(model)
+
+    def _render_rows(self, model: Model) -> None:
+        occasions = self._state.data is not None and len(self._state.data.occasions) > 1
+        both = occasions or bool(model.occasion_effects)
+        self._heads[1].value, self._heads[2].value = ("η,κ", "SD") if both else ("η", "SD of η")
+        for parameter in model.parameters:
+            self.rows[parameter.name].render(parameter, occasions, self.more.value)
+
+
+def unknown(box: FloatText, there_is_none: bool) -> None:
+    """Show no number in a box for numbers, which is never empty."""
+    (box.add_class if there_is_none else box.remove_class)("wb-unknown")
+
+
+def _meaning(info: ParameterInfo, units: Mapping[str, str]) -> str:
+    """What a parameter is, with its unit if the data have units."""
+    unit = derived_unit(units, info.dimension)
+    return f"{info.meaning}, {unit}" if unit else info.meaning
+
+
+def _otherwise(parameter: Parameter) -> str:
+    """What a parameter is that no widget shows."""
+    if parameter.column is not None:
+        return f"from column {parameter.column}"
+    if parameter.share is None:
+        return ""
+    other, scale = parameter.share
+    kept = " (kept)" if "share" in parameter.fixed_parts else ""
+    return f"its η is {'a multiple of' if scale is None else f'{scale:.4g} ×'} that of {other}{kept}"
