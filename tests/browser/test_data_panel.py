@@ -9,7 +9,7 @@ pytestmark = pytest.mark.browser
 SHOW = "import workbench as wb\nbench = wb.Workbench(wb.load_example('theophylline'))\nbench"
 SCRIPT, IMAGE = "<script>window.hacked=1</script>", "<img src=x onerror=window.hacked=1>"
 VIEWS = ("plot", "subjects", "rows", "covariates", "columns & units")
-TABS = ("Typical curves", "Individual fits", "Fit", "Runs", "Code", "Data")
+TABS = ("Model", "Covariates", "Typical curves", "Error", "Individual fits", "Fit", "Runs", "Code", "Data")
 FAULTY = "ID,TIME,DV,AMT\n" + "".join(f"{i},0,.,4\n{i},1,3.{i},.\n{i},4,1.{i},.\n" for i in range(1, 5)) + "5,1,2,.\n"
 DROP = """([name, text]) => {
     const transfer = new DataTransfer();

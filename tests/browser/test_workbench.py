@@ -127,7 +127,7 @@ def test_what_is_hostile_is_shown_as_text(notebook, tmp_path):
     page.wait_text("2 subjects")
     page.click("Fit")
     page.wait_text("Run 1")
-    for tab in ("Typical curves", "Individual fits", "Fit", "Runs", "Code", "Data"):
+    for tab in ("Model", "Covariates", "Typical curves", "Error", "Individual fits", "Fit", "Runs", "Code", "Data"):
         page.tab(tab)
         page.page.wait_for_timeout(200)
     assert page.page.evaluate("() => window.hacked ?? null") is None

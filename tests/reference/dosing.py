@@ -13,19 +13,20 @@ from pathlib import Path
 import pandas as pd
 
 import workbench as wb
+from workbench.model.ode import Ode
 
 PREDICTED = "NONMEM_CP"
 
 _VALUES = {"CL": 1.1e-3, "V": 20e-3, "ka": 1.5}  # the prediction is 1000·A/V
 _CENTRAL = [wb.Parameter("lag", column="LAGT"), wb.Parameter("F", column="BIOAV")]
-_ODE = wb.ode(
-    "d/dt gut = -ka*gut; d/dt cen = ka*gut - CL/V*cen",
-    response="cen/V",
-    covariates=("LAGT", "BIOAV", "MODE", "DUR2"),
-    lag={"cen": "LAGT"},
-    bioavailability={"cen": "BIOAV"},
-    duration={"cen": "where(MODE == 2, DUR2, 0)"},
-)
+_LATER = {"lag": {"cen": "LAGT"}, "bioavailability": {"cen": "BIOAV"}}
+
+
+def _ode(**dosing: dict[str, str]) -> Ode:
+    text = "d/dt gut = -ka*gut; d/dt cen = ka*gut - CL/V*cen"
+    columns = [column for table in dosing.values() for column in table.values()]
+    structure: Ode = wb.ode(text, response="cen/V", covariates=columns, **dosing)
+    return structure
 
 
 def _known(structure: wb.model.Structure) -> list[wb.Parameter]:
@@ -41,7 +42,8 @@ INTO_CENTRAL = _model(wb.pk(lag=True, bioavailability=True), *_CENTRAL)
 OVER_A_TIME = _model(
     wb.pk(absorption="zero-order", lag=True, bioavailability=True), wb.Parameter("Tk0", column="DUR2"), *_CENTRAL
 )
-EVERYTHING = _model(_ODE)
+BY_ODE = _model(_ode(**_LATER))
+BY_ODE_OVER_A_TIME = _model(_ode(**_LATER, duration={"cen": "DUR2"}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +57,14 @@ class Scenario:
     records : DataFrame
     closed : Model or None
         Its closed form; None where the library has none.
+    ode : Model
     """
 
     number: int
     title: str
     records: pd.DataFrame
     closed: wb.Model | None
+    ode: wb.Model
 
     def predicted(self, model: wb.Model) -> pd.DataFrame:
         """Predictions at the observations, ours and theirs."""
@@ -80,11 +84,13 @@ def scenarios(reference: Path) -> list[Scenario]:
     found = []
     for number, mine in records.groupby("ID"):
         doses = mine[mine["EVID"].isin((1, 4))]
+        over_a_time = (doses["RATE"] == -2).any()  # a duration that the model states
         routes = set(doses["CMT"])
         closed = None
         if routes == {1}:
             closed = INTO_GUT
         elif routes == {2}:
-            closed = OVER_A_TIME if (doses["RATE"] == -2).any() else INTO_CENTRAL
-        found.append(Scenario(int(str(number)), known["scenarios"][str(number)], mine, closed))
+            closed = OVER_A_TIME if over_a_time else INTO_CENTRAL
+        ode = BY_ODE_OVER_A_TIME if over_a_time else BY_ODE
+        found.append(Scenario(int(str(number)), known["scenarios"][str(number)], mine, closed, ode))
     return found

@@ -280,9 +280,8 @@ FRIBERG = wb.ode(
 
 
 def friberg(at: At) -> wb.Model:
-    """With SLOPE = e^-44 and GAMMA = e^-48 the cells stay at CIRC0 whatever MTT is; 100 h in place of 3e-8 h."""
-    values = {"CIRC0": math.exp(at["lCIRC0"]), "MTT": 100.0}
-    values |= {"SLOPE": math.exp(at["lSLOPE"]), "GAMMA": math.exp(at["lGAMMA"])}
+    """MTT = e^-17 h makes the equations as stiff as can be; the cells stay at CIRC0, as SLOPE = e^-44."""
+    values = {name: math.exp(at[f"l{name}"]) for name in ("CIRC0", "MTT", "SLOPE", "GAMMA")}
     model = log_normal(FRIBERG, values, ("CIRC0",), at["omega"], wb.Proportional(at["prop_sd"]))
     for name in ("MTT", "SLOPE", "GAMMA"):
         model = model.with_parameter(name, fixed=True)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -19,7 +18,10 @@ Index = NDArray[np.int64]
 
 # Nothing is allocated in kernels, so they need not count references; inner ones are compiled into those that call them.
 inner = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-inlined = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+merged = njit(nogil=True, error_model="numpy", _nrt=False, inline="always")
+inlined = njit(
+    nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True
+)
 kernel = njit(nogil=True, error_model="numpy", _nrt=False, cache=True)
 
 # Orders of derivatives and truth, where a kernel is called with a constant: Python's own would each be compiled anew.
@@ -31,8 +33,8 @@ class Program(NamedTuple):
     """A compiled function of inputs z and constants c that applies itself to jets.
 
     It fills v with its outputs, then first derivatives by z (order 1), then second ones (order 2); those which are
-    identically 0 are left out. Second derivatives come in groups, each of one output by one input a and some inputs b; a
-    pair of inputs is in one group only. From these it makes the derivatives of `out`, by the chain rule.
+    identically 0 are left out. Second derivatives come in groups, each of one output by one input a and some inputs
+    b; a pair of inputs is in one group only. From these it makes the derivatives of `out`, by the chain rule.
 
     Attributes
     ----------
@@ -101,7 +103,7 @@ def apply(program, z, stride, c, v, out, D, order):
 
 @inner
 def _apply_with_care(program, z, stride, v, out, D, order):
-    """The chain rule where some derivatives are infinite: what does not change at all moves nothing, however steep that is.
+    """The chain rule where some derivatives are infinite: what does not change moves nothing, however steep that is.
 
     As in the response C^γ/(EC50^γ + C^γ), γ < 1, before the first dose.
     """

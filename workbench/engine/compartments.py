@@ -39,6 +39,7 @@ from workbench.engine.modes import (
     constants,
     system,
 )
+from workbench.engine.parallel import over_subjects
 from workbench.engine.schedule import DOSE, RESET_AND_DOSE, Schedule
 from workbench.engine.timeline import (
     BOLUS,
@@ -69,6 +70,8 @@ _STATES = 4
 _NONE = np.int64(-1)
 
 SHARE_FIRST, SHARE_ZERO, BIOAVAILABILITY, LAG, LAG_ZERO, DURATION = range(6)  # columns of the table of quantities
+
+_SECONDS_A_RECORD = 1.5e-7
 
 _SERIES = np.array([1.0 / math.factorial(n + 1) for n in range(16)])  # (1 - exp(-x))/x = Σ (-x)^n / (n+1)!
 
@@ -177,6 +180,8 @@ def _propagator(S, n, rates, running, dt, fixed, M, D, order):
     for i in range(_STATES):
         if running[i] > 0:
             jets.copy(rates[i], T[i, N - 1])
+        if T[i, i, 0] == 0.0:  # a state that there is not; it shall not seem to keep anything for ever
+            jets.axpy(-1.0, S[K], T[i, i], D, order)
     for i in range(N):
         for j in range(N):
             _times_span(T[i, j], dt, fixed, T[i, j], D, order)
@@ -451,25 +456,6 @@ def _read(x, S, n, out, M, D, order):
         jets.add_product(S[PER_VOLUME], x[CENTRAL], out, D, order)
 
 
-@inner
-def _renew(x, p, shape, S, n, absorbs, converts, keeps, W, M, D, order):
-    """Take the parameters p of a new design row; keep the amounts if `keeps`. False where there are no modes."""
-    if M is None:
-        if keeps:
-            _to_amounts(x, S, n, absorbs, W, D, order)
-        if shape.ka >= 0:
-            jets.copy(p[shape.ka], S[KA])
-        if not system(p, shape.disposition, shape.parameters, n, converts, S, D, order):
-            return False
-        if keeps:
-            _to_modes(x, S, n, absorbs, W, D, order)
-        return not (absorbs and S[KA, 0] == 0.0)
-    if shape.ka >= 0:
-        jets.copy(p[shape.ka], S[KA])
-    constants(p, shape.disposition, shape.parameters, n, S, D, order)
-    return True
-
-
 @kernel
 def _predict(
     subjects, course, routes, entry, row, slot, u, C, offset, transform, lower, upper, shape, work, M,
@@ -510,9 +496,19 @@ def _predict(
                 keeps = current >= 0
                 current = row[item.event]
                 jets.natural(current, u[i], C, offset, transform, lower, upper, order, p)
-                if not _renew(x, p, shape, S, n, absorbs, converts, keeps, W, M, D, order):
-                    done[which] = False
-                    break
+                if M is None and keeps:
+                    _to_amounts(x, S, n, absorbs, W, D, order)
+                if shape.ka >= 0:
+                    jets.copy(p[shape.ka], S[KA])
+                if M is None:
+                    modes = system(p, shape.disposition, shape.parameters, n, converts, S, D, order)
+                    if not modes or (absorbs and S[KA, 0] == 0.0):
+                        done[which] = False
+                        break
+                    if keeps:
+                        _to_modes(x, S, n, absorbs, W, D, order)
+                else:
+                    constants(p, shape.disposition, shape.parameters, n, S, D, order)
             if item.what == RESET:
                 _empty(x, rates, running)
             elif h > 0 and _between(line, now, now_jet, item.time, item.time_jet, dt, D, order):
@@ -555,7 +551,7 @@ class LinearPredictor:
         self.course = course_of(schedule)
         self.routes = routes_of(_routes(structure))
         self.entry, self.entries = entries_of(schedule, layout.row)
-        self.capacity = int(room(self.course, self.routes))
+        self.capacity = room(self.course, self.routes)
         absorption = [name for name in ("Fr", "ka", "Tk0") if name in names]
         dosed = schedule.compartment[np.isin(schedule.kind, (DOSE, RESET_AND_DOSE))]
         self.shape = Shape(
@@ -580,18 +576,22 @@ class LinearPredictor:
             Filled at the slots of these subjects; NaN where there is no number.
         """
         D = u.shape[1]
-        size = 1 + D + D * (D + 1) // 2
-        layout, work = self.layout, self._workspace(size)
-        matrices = None
-        while len(subjects):
-            done = np.empty(len(subjects), dtype=np.bool_)
-            _predict(
-                subjects, self.course, self.routes, self.entry, layout.row, self.slot,
-                u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper,
-                self.shape, work, matrices, order, f, fu, fuu, done,
-            )  # fmt: skip
-            subjects = subjects[~done]
-            matrices = np.empty((3, _STATES + 1, _STATES + 1, size))
+        records = float(np.diff(self.course.start)[subjects].sum())
+
+        def task(part: Index) -> None:
+            work, matrices = self._workspace(D), None
+            while len(part):
+                done = np.empty(len(part), dtype=np.bool_)
+                _predict(
+                    part, self.course, self.routes, self.entry, layout.row, self.slot,
+                    u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper,
+                    self.shape, work, matrices, order, f, fu, fuu, done,
+                )  # fmt: skip
+                part = part[~done]
+                matrices = np.empty((3, _STATES + 1, _STATES + 1, work.W.shape[1]))
+
+        layout = self.layout
+        over_subjects(task, subjects, records * _SECONDS_A_RECORD * (1 + order))
 
     def _workspace(self, D: int) -> Workspace:
         size = 1 + D + D * (D + 1) // 2

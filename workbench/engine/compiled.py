@@ -1,8 +1,9 @@
 """Custom structures as machine code: derivatives by sympy, printed as Python, compiled by numba, kept on disk.
 
-A structure becomes one or more *programs*: functions of jets z and constants c that make jets (see `chain`). Only these are
-compiled anew for a new structure; everything else is shared. The module that holds them is written to `cache_folder()`, named
-by a hash of the structure, and imported from there ever after, by this process and others; sympy is then not needed.
+A structure becomes one or more *programs*: functions of jets z and constants c that make jets (see `chain`). Only these
+are compiled anew for a new structure; everything else is shared. The module that holds them is written to
+`cache_folder()`, named by a hash of the structure, and imported from there ever after, by this process and others;
+sympy is then not needed.
 """
 
 from __future__ import annotations
@@ -17,16 +18,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from workbench.engine.chain import Program
+from workbench.errors import ModelError
 from workbench.model.equation import Equation
 from workbench.model.ode import Ode
-
-if TYPE_CHECKING:
-    from workbench.engine.symbolic import Derivatives
 
 _HEADER = '''"""Written by workbench: {title}, with derivatives. See workbench/engine/compiled.py."""
 import math
@@ -36,7 +35,7 @@ from numba import cfunc, types
 NUMBERS = types.CPointer(types.float64)
 SIGNATURE = types.int64(NUMBERS, types.int64, NUMBERS, NUMBERS, NUMBERS, types.int64, types.int64)
 '''
-_FUNCTION = '''
+_FUNCTION = """
 
 @cfunc(SIGNATURE, cache=True, error_model="numpy")
 def {name}(z, stride, c, v, out, D, order):
@@ -44,7 +43,8 @@ def {name}(z, stride, c, v, out, D, order):
 
 
 {name}_shape = {shape}
-'''
+"""
+_END = "\ncomplete = True\n"
 _lock = threading.Lock()
 
 
@@ -108,12 +108,15 @@ def _load(structure: Equation | Ode) -> ModuleType:
     if path.exists():
         try:
             return _imported(name, path)
-        except Exception:  # cut short or damaged: written anew below
+        except Exception:  # cut short or damaged, in whatever way
             path.unlink(missing_ok=True)
-    source = equation_source(structure) if isinstance(structure, Equation) else ode_source(structure)
+    try:
+        source = equation_source(structure) if isinstance(structure, Equation) else ode_source(structure)
+    except RecursionError:
+        raise ModelError(f"{structure!r:.200}: expressions are put into each other too deeply.") from None
     handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(source)
+        file.write(source + _END)
     if path.exists():  # another process was faster; its file keeps numba's own cache valid
         os.unlink(draft)
     else:
@@ -128,6 +131,7 @@ def _imported(name: str, path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+        assert module.complete
     except BaseException:
         del sys.modules[name]
         raise
@@ -153,7 +157,7 @@ def equation_source(structure: Equation) -> str:
 def ode_source(structure: Ode) -> str:
     """Source of three programs, and where in the derived quantities q the initial values and the dosing stand.
 
-    `derived`: q by z = parameters; c = covariates. All that the others need and that does not change with time or state.
+    `derived`: q by z = parameters; c = covariates. All that the others need and that is constant on a design row.
     `rates`: derivatives of the states in time, by z = states, t, q.
     `response`: by z = states, t, q.
     """

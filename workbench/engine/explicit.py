@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy.integrate import DOP853
 
-from workbench.engine.chain import VALUE, inner
+from workbench.engine.chain import VALUE, inner, merged
 from workbench.engine.flow import (
     DONE,
     ERROR,
@@ -42,7 +42,7 @@ _EDGE = 6.1  # of the region of stability: |h λ|
 _AT_EDGE, _INSIDE = 15, 6  # so many steps at that edge, without so many in a row that are not, are stiffness
 
 
-@inner
+@merged
 def _begin(flow, end, D, order):
     """Slope, and a step to begin with (Hairer, Nørsett & Wanner, II.4) from the states without their derivatives."""
     x, k, z, L = flow.x, flow.k, flow.z, flow.stretch.shape[1]
@@ -58,7 +58,7 @@ def _begin(flow, end, D, order):
             now = max(now, abs(k[attempt, c] - (k[0, c] if attempt else 0.0)) * scale)
         if attempt == 0:
             speed = now
-            h = min(end, 0.01 * size / speed if 1e-5 < size and 1e-5 < speed < 1e200 else 1e-3 * end)
+            h = min(end, 0.01 * size / speed if size > 1e-5 and 1e-5 < speed < 1e200 else 1e-3 * end)
         else:
             speed = max(speed, now / h)
     flow.control[PROPOSAL] = min(end, 100.0 * h, (0.01 / speed) ** 0.125) if 1e-15 < speed < 1e200 else h

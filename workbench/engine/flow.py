@@ -1,9 +1,9 @@
 """What the integrators share: the right-hand side of an ODE on jets, how far to go, and how errors are measured.
 
-The states x are jets, so integrating them gives the predictions with their exact derivatives. A stretch lies between two
-happenings (see `timeline`) and runs over s. Where both of its ends are plain numbers, s is the time since its beginning.
-Where an end depends on the parameters, s goes from 0 to 1, the time is  t = start + s·length  and  dx/ds = length · dx/dt
-with start and length jets. So events at times that depend on the parameters need no jump conditions.
+The states x are jets, so integrating them gives the predictions with their exact derivatives. A stretch lies between
+two happenings (see `timeline`) and runs over s. Where both of its ends are plain numbers, s is the time since its
+beginning. Where an end depends on the parameters, s goes from 0 to 1, and  t = start + s·length,  dx/ds = length·dx/dt
+with start and length jets: events at times that depend on the parameters need no jump conditions.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class Flow(NamedTuple):
         Rates of the infusions into each state, and how many there are.
     peak : float64[N]
         The largest size that each number of x has had.
+    unit : float64[L]
+        How much a coordinate changes the parameters: the largest derivative by it of the logarithm of a parameter.
     mode : int64[4]; control : float64[2]
     tolerance : float64[2]
         Relative and absolute.
@@ -72,6 +74,7 @@ class Flow(NamedTuple):
     inputs: Array
     running: Index
     peak: Array
+    unit: Array
     mode: Index
     control: Array
     tolerance: Array
@@ -104,6 +107,7 @@ def new_flow(
         inputs=np.zeros((n, length)),
         running=np.zeros(n, np.int64),
         peak=np.zeros(N),
+        unit=np.zeros(length),
         mode=np.zeros(4, np.int64),
         control=np.zeros(2),
         tolerance=tolerance,
@@ -163,20 +167,20 @@ def accept(flow):
 def error_norms(flow, D):
     """Sizes of the errors work[0] and work[1] of the states in flow.z as multiples of what is allowed: the largest.
 
-    A derivative of a state is measured by its own size, or where it goes through 0 by that of the state, times the ratio
-    of the largest sizes of both.
+    A derivative of a state by a coordinate is measured by its own size or by that of the state, in units of the
+    coordinate, whichever is larger: what a state hardly depends on need not be known to many digits.
     """
     x, z, peak, L = flow.x, flow.z, flow.peak, flow.stretch.shape[1]
-    first = second = 0.0
+    first = second = largest = 0.0
     for lane in range(min(L, 1 + D)):
-        looser = _LOOSER if lane else 1.0
-        most = 1e-300
+        looser, unit = _LOOSER if lane else 1.0, flow.unit[lane]
+        most = max(1e-200, unit * largest) if lane else 1e-200
         for c in range(lane, x.shape[0], L):
             most = max(most, peak[c], abs(z[c]))
+        if lane == 0:
+            largest = most
         for c in range(lane, x.shape[0], L):
-            size = max(abs(x[c]), abs(z[c]))
-            if lane and peak[c - lane] > 0.0:
-                size = max(size, abs(z[c - lane]) * (peak[c] / peak[c - lane]))
+            size = max(abs(x[c]), abs(z[c]), unit * abs(z[c - lane]))
             allowed = flow.tolerance[0] * size + flow.tolerance[1] * (max(peak[c], size) + _SMALL * most)
             scale = 1.0 / (looser * allowed)
             e, g = abs(flow.work[0, c]) * scale, abs(flow.work[1, c]) * scale

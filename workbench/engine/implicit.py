@@ -34,7 +34,7 @@ from workbench.engine.flow import (
 STAGES = 7
 MOST_STEPS = 20_000  # of a subject
 _GAMMA = 23.0 / 125.0
-_FROM_SECOND = (  # of each stage from the third on: the weights of the second stage, third, …; that of the first is the same
+_FROM_SECOND = (  # of each stage from the third on: weights of the second stage (the first has the same), third, …
     (791020047304 / 3561426431547,),
     (-158159076358 / 11257294102345, -85517644447 / 5003708988389),
     (-1653327111580 / 4048416487981, 1514767744496 / 9099671765375, 14283835447591 / 12247432691556),

@@ -34,8 +34,10 @@ from workbench.engine.residual import record, record_slopes
 FOCEI, FOCE, FO, LAPLACE = 0, 1, 2, 3
 
 SEARCHING, FOUND, FAILED = 0, 1, 2
-_MAX_HALVINGS = 30
+_MAX_HALVINGS = 24
+_MAX_SHIFTS = 40
 _LARGEST_STEP = 5.0  # of ζ, in standard deviations
+_LAST_STEP = 1e-6  # squared distance to the mode above which it is no mode but a kink
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -82,6 +84,21 @@ def _solve(M, n, x):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _convex(hessian, out, n):
+    """Factor the Hessian, or where it is not positive definite the nearest of it + 2 I, + 8 I, + 32 I, … that is."""
+    shift = 0.0
+    for _ in range(_MAX_SHIFTS):
+        for i in range(n):
+            for j in range(i + 1):
+                out[i, j] = hessian[i, j]
+            out[i, i] += shift
+        if _cholesky(out, n):
+            return True
+        shift = 4.0 * shift if shift > 0.0 else 2.0  # the curvature of ζᵀζ is 2
+    return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def search_step(
     subjects, first_observation, y, upper, what, response, f, fu, fuu, R0, mean, Bl, method, kind, sigma,
     zeta, trial, step, best, halvings, steps, state, tolerance, max_steps, u,
@@ -96,8 +113,8 @@ def search_step(
     D, Q = Bl.shape[1], Bl.shape[2]
     gradient, direction = np.zeros(Q), np.zeros(Q)
     lu = np.zeros(D)
-    luu, W = np.zeros((D, D)), np.zeros((D, D))
-    hessian, gauss = np.zeros((Q, Q)), np.zeros((Q, Q))
+    luu = np.zeros((D, D))
+    hessian, shifted = np.zeros((Q, Q)), np.zeros((Q, Q))
     interaction = method in (FOCEI, LAPLACE)
     for which in range(subjects.shape[0]):
         i = subjects[which]
@@ -106,23 +123,20 @@ def search_step(
             value += trial[i, q] * trial[i, q]
         lu[:] = 0.0
         luu[:] = 0.0
-        W[:] = 0.0
         for j in range(first_observation[i], first_observation[i + 1]):
             k = response[j]
-            L, L1, L2, w, _ = record(
+            L, L1, L2, _, _ = record(
                 interaction, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], R0[j]
             )
             value += L
             for d in range(D):
                 lu[d] += L1 * fu[j, d]
                 for e in range(d + 1):
-                    product = fu[j, d] * fu[j, e]
-                    luu[d, e] += L2 * product + L1 * fuu[j, d, e]
-                    W[d, e] += w * product
+                    luu[d, e] += L2 * fu[j, d] * fu[j, e] + L1 * fuu[j, d, e]
         if not math.isfinite(value) or value > best[i] + 1e-10 * (1.0 + abs(best[i])):
             halvings[i] += 1
-            if halvings[i] > _MAX_HALVINGS:
-                state[i] = FAILED
+            if halvings[i] > _MAX_HALVINGS:  # a kink, say where an infusion ends at an observation, has no gradient
+                state[i] = FOUND if math.isfinite(best[i]) else FAILED
                 continue
             if best[i] == np.inf:  # not even the starting point can be computed: move towards η = 0
                 for q in range(Q):
@@ -146,23 +160,15 @@ def search_step(
                     gradient[q] += Bl[i, d, q] * lu[d]
                 direction[q] = -gradient[q]
                 for r in range(q + 1):
-                    second = first = 0.0
+                    second = 0.0
                     for d in range(D):
                         for e in range(d):
-                            pair = Bl[i, d, q] * Bl[i, e, r] + Bl[i, e, q] * Bl[i, d, r]
-                            second += luu[d, e] * pair
-                            first += W[d, e] * pair
-                        pair = Bl[i, d, q] * Bl[i, d, r]
-                        second += luu[d, d] * pair
-                        first += W[d, d] * pair
+                            second += luu[d, e] * (Bl[i, d, q] * Bl[i, e, r] + Bl[i, e, q] * Bl[i, d, r])
+                        second += luu[d, d] * Bl[i, d, q] * Bl[i, d, r]
                     hessian[q, r] = second
-                    gauss[q, r] = 2.0 * first
                 hessian[q, q] += 2.0
-                gauss[q, q] += 2.0
-            if _cholesky(hessian, Q):
-                _solve(hessian, Q, direction)
-            elif _cholesky(gauss, Q):
-                _solve(gauss, Q, direction)
+            if _convex(hessian, shifted, Q):
+                _solve(shifted, Q, direction)
             decrement = size = 0.0
             for q in range(Q):
                 decrement -= gradient[q] * direction[q]
@@ -450,10 +456,14 @@ def objective_and_gradient(
                 for d in range(D):
                     lz += Bl[i, d, q] * lu[i, d]
                 unit[q] = lz
+            step = 0.0
             for q in range(Q):
-                value -= v[q] * unit[q]
                 for p in range(Q):
-                    value -= 0.5 * unit[q] * K[i, q, p] * unit[p]
+                    step += unit[q] * K[i, q, p] * unit[p]
+            if step < _LAST_STEP:
+                value -= 0.5 * step
+                for q in range(Q):
+                    value -= v[q] * unit[q]
         ofv[i] = value + logdet if good else np.nan
 
 

@@ -24,6 +24,7 @@ Everything is a jet. The jets of a row stand in one array, at the places named b
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -45,9 +46,9 @@ SHARE = 28  # + 3 j + m: k1_j w_m / (d_j - λ_m), what a unit of s_m is in P_j
 _SCRATCH = 34
 PLACES = 40
 
-NEARLY_EQUAL = 1e-3  # relative distance of two eigenvalues below which modes are not used
+NEARLY_EQUAL = 1e-2  # relative distance of two eigenvalues below which modes are not used
 _LN2 = math.log(2.0)
-_NONE = np.int64(-1)
+_NONE: Any = np.int64(-1)
 
 
 @inner
@@ -196,47 +197,62 @@ def _of_macro(p, at, parameters, n, S, D, order):
 
 @inner
 def _rates_of_macro(S, n, D, order):
-    """Rate constants of weights and eigenvalues: the d_j are the roots of  Σ w_m Π_{l≠m} (λ_l - s)."""
-    t, v, b, c = S[_SCRATCH], S[_SCRATCH + 1], S[_SCRATCH + 2], S[_SCRATCH + 3]
+    """Rate constants of weights and eigenvalues.
+
+    The d_j are the roots of  Σ w_m Π_{l≠m} (λ_l - d), the larger first. That is solved for their distances σ
+    from λ_0, so that all distances d_j - λ_m are right where eigenvalues nearly coincide.
+    """
+    t, v, one, two = S[_SCRATCH], S[_SCRATCH + 1], S[_SCRATCH + 2], S[_SCRATCH + 3]
     w, decay = S[WEIGHT : WEIGHT + 3], S[DECAY : DECAY + 3]
-    if n == 0:
-        jets.copy(decay[0], S[K])
-    elif n == 1:
-        jets.multiply(w[0], decay[1], S[BACK], D, order)
-        jets.add_product(w[1], decay[0], S[BACK], D, order)
-    else:  # s² - b s + c
-        jets.clear(b)
-        jets.clear(c)
-        for m in range(3):
-            one, two = decay[(m + 1) % 3], decay[(m + 2) % 3]
-            jets.add(one, two, t, D, order)
-            jets.add_product(w[m], t, b, D, order)
-            jets.multiply(one, two, t, D, order)
-            jets.add_product(w[m], t, c, D, order)
-        jets.multiply(b, b, t, D, order)
-        jets.axpy(-4.0, c, t, D, order)
-        jets.root(t, t, D, order)
-        jets.add(b, t, t, D, order)
-        jets.scale(0.5, t, S[BACK], D, order)
-        jets.reciprocal(S[BACK], t, D, order)
-        jets.multiply(c, t, S[BACK + 1], D, order)
+    jets.copy(decay[0], S[K])
     if n == 0:
         return
-    jets.multiply(decay[0], decay[1], S[K], D, order)
-    if n == 2:
-        jets.multiply(S[K], decay[2], S[K], D, order)
+    jets.subtract(decay[1], decay[0], one, D, order)
+    if n == 1:
+        jets.multiply(w[0], one, S[APART], D, order)
+    else:  # σ² - v σ + w_0 one two, where one and two are λ_1 - λ_0 and λ_2 - λ_0
+        jets.subtract(decay[2], decay[0], two, D, order)
+        jets.multiply(w[0], one, t, D, order)
+        jets.add_product(w[2], one, t, D, order)
+        jets.copy(t, v)
+        jets.add_product(w[0], two, v, D, order)
+        jets.add_product(w[1], two, v, D, order)
+        jets.multiply(w[0], one, t, D, order)
+        jets.multiply(t, two, t, D, order)
+        product = S[BACK + 1]
+        jets.copy(t, product)
+        jets.multiply(v, v, t, D, order)
+        jets.axpy(-4.0, product, t, D, order)
+        jets.root(t, t, D, order)
+        first = 0 if v[0] >= 0.0 else 1  # the root that is larger in size comes without a difference
+        jets.scale(0.5 - first, t, t, D, order)
+        jets.axpy(0.5, v, t, D, order)
+        jets.copy(t, S[APART + 3 * first])
+        jets.reciprocal(t, t, D, order)
+        jets.multiply(product, t, S[APART + 3 - 3 * first], D, order)
+    for m in range(1, n + 1):
+        jets.multiply(S[K], decay[m], S[K], D, order)
     for j in range(n):  # k = Π λ / Π d,  k1_j = -p(d_j) / (d_j Π_{i≠j} (d_i - d_j))
+        apart = S[APART + 3 * j]
+        jets.add(decay[0], apart, S[BACK + j], D, order)
         jets.reciprocal(S[BACK + j], t, D, order)
         jets.multiply(S[K], t, S[K], D, order)
-        for m in range(n + 1):
-            apart = S[APART + 3 * j + m]
-            jets.subtract(S[BACK + j], decay[m], apart, D, order)
-            jets.multiply(t, apart, t, D, order)
+        jets.multiply(t, apart, t, D, order)
+        jets.subtract(apart, one, S[APART + 3 * j + 1], D, order)
+        if n == 1:
+            jets.scale(-1.0, w[1], v, D, order)
+            jets.multiply(v, one, S[APART + 1], D, order)
+        else:
+            jets.subtract(apart, two, S[APART + 3 * j + 2], D, order)
+            jets.multiply(t, S[APART + 3 * j + 2], t, D, order)
+        jets.multiply(t, S[APART + 3 * j + 1], t, D, order)
         jets.scale(-1.0 if n == 1 else 1.0, t, S[OUT + j], D, order)
-        if n == 2:
-            jets.subtract(S[BACK + 1 - j], S[BACK + j], v, D, order)
-            jets.reciprocal(v, v, D, order)
-            jets.multiply(S[OUT + j], v, S[OUT + j], D, order)
+    if n == 2:
+        jets.subtract(S[APART + 3], S[APART], t, D, order)
+        jets.reciprocal(t, t, D, order)
+        jets.multiply(S[OUT], t, S[OUT], D, order)
+        jets.multiply(S[OUT + 1], t, S[OUT + 1], D, order)
+        jets.scale(-1.0, S[OUT + 1], S[OUT + 1], D, order)
 
 
 @inner
@@ -257,13 +273,21 @@ def _weights(S, n, D, order):
 
 @inner
 def _peripheral(S, n, D, order):
-    """What links modes and peripheral amounts; False where a mode does not reach the central compartment at all."""
+    """What links modes and peripheral amounts; False where a mode hardly reaches the central compartment.
+
+    With two peripheral compartments alike, one mode is an exchange between them that the central compartment does not
+    see, and amounts are sums of what nearly cancels.
+    """
     t = S[_SCRATCH]
+    total = S[K, 0]
+    for j in range(n):
+        total += S[OUT + j, 0] + S[BACK + j, 0]
     for j in range(n):
         for m in range(n + 1):
-            if S[APART + 3 * j + m, 0] == 0.0:
+            apart = S[APART + 3 * j + m]
+            if apart[0] == 0.0 or abs(apart[0]) * total < NEARLY_EQUAL * S[DECAY + m, 0] * S[OUT + j, 0]:
                 return False
-            jets.reciprocal(S[APART + 3 * j + m], t, D, order)
+            jets.reciprocal(apart, t, D, order)
             jets.multiply(t, S[BACK + j], S[INTO + 3 * j + m], D, order)
             jets.multiply(t, S[WEIGHT + m], t, D, order)
             jets.multiply(t, S[OUT + j], S[SHARE + 3 * j + m], D, order)

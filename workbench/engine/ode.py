@@ -1,7 +1,7 @@
 """Predictions of structures that are differential equations, with exact first and second derivatives.
 
-A subject is taken from happening to happening (see `timeline`) by the integrators (`explicit`, `implicit`), its states with
-their derivatives as jets (see `flow`). Where a solve fails, the predictions of that subject are NaN, and
+A subject is taken from happening to happening (see `timeline`) by the integrators (`explicit`, `implicit`), its states
+with their derivatives as jets (see `flow`). Where a solve fails, the predictions of that subject are NaN, and
 `OdePredictor.failed` says why.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET_AND_DOSE
 from workbench.engine import jets
-from workbench.engine.chain import NO, Program, apply, inner, kernel
+from workbench.engine.chain import NO, Program, apply, inner, kernel, merged
 from workbench.engine.chain import room as space_of
 from workbench.engine.compiled import program, programs
 from workbench.engine.explicit import TABLEAU as EXPLICIT
@@ -124,9 +124,14 @@ def _quantities(r, u, system, rows, p, flow, D, order):
     jets.natural(r, u, rows.C, rows.offset, rows.transform, rows.lower, rows.upper, order, p)
     flat = p.reshape(-1)
     apply(system.derived, flat, L, rows.covariates[r], flow.v, flow.z[N + L :], D, order)
+    for d in range(1, min(L, 1 + D)):
+        flow.unit[d] = 0.0
+        for m in range(p.shape[0]):
+            if p[m, 0] != 0.0:
+                flow.unit[d] = max(flow.unit[d], abs(p[m, d] / p[m, 0]))
 
 
-@inner
+@merged
 def _tabulate(i, u, course, system, rows, flow, table, p, D, order):
     """Put shares, lags and durations of the doses of a subject into the table that `unfold` reads."""
     at, L = flow.x.shape[0] + flow.stretch.shape[1], flow.stretch.shape[1]
@@ -140,7 +145,7 @@ def _tabulate(i, u, course, system, rows, flow, table, p, D, order):
                     table[rows.entry[e], c, lane] = flow.z[at + system.dosing[c] * L + lane]
 
 
-@inner
+@merged
 def _give_up(i, course, rows, order, f, fu, fuu):
     """NaN at all records of a subject."""
     for e in range(course.start[i], course.start[i + 1]):
@@ -181,23 +186,23 @@ def _predict(
             else:
                 code = go(flow, line, 0.0, now, before, item.time, k, NO, stiff, watch, D, order)
             now, before = item.time, k
-            if code != DONE:
-                break
-            if what in (BOLUS, RATE):
+            if code == DONE and what in (BOLUS, RATE):
                 give(flow, line, k, NO, D, order)
                 if not np.isfinite(item.value):
                     code = NOT_FINITE
-            elif what == STEADY:
+            elif code == DONE and what == STEADY:
                 if spare is not None:
                     added = course.event[e].steady_state == 2
                     code = steady(flow, spare, system.initial, line, k, now, added, stiff, watch, D, order)
-            elif what == RECORD and rows.slot[e] >= 0:
+            elif code == DONE and what == RECORD and rows.slot[e] >= 0:
                 jets.copy(flow.x, flow.z[:N])
                 flow.stretch[START, 0] = now
                 set_time(flow, 0.0, D, order)
                 apply(system.response, flow.z, L, flow.v, flow.v, answer, D, order)
                 first = rows.response[e] * L
                 jets.store(answer[first : first + L], rows.slot[e], f, fu, fuu, D, order)
+            if code != DONE:
+                break
         status[i] = code
         if code != DONE:
             _give_up(i, course, rows, order, f, fu, fuu)
@@ -284,7 +289,7 @@ class OdePredictor:
         )
 
     def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
-        """Fill f and its derivatives up to `order` for some subjects at their coordinates u; NaN where a solve fails."""
+        """Fill f and its derivatives up to `order` for some subjects at their coordinates u; NaN if a solve fails."""
         stiff = self._structure.stiff
 
         def solve_by(method: int | None, part: Index) -> None:

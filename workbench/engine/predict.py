@@ -154,7 +154,7 @@ def _as_data(model: Model, f: Array, response: NDArray[np.int64]) -> Array:
     for k, error in enumerate(model.errors):
         if isinstance(error, Exponential) and error.log_data:
             with np.errstate(divide="ignore", invalid="ignore"):
-                f = np.where(response == k, np.log(np.maximum(f, error.floor or 0.0)), f)
+                f = np.where(response == k, np.log(np.where(f > 0, f, error.floor or 0.0)), f)
     return f
 
 

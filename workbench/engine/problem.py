@@ -69,7 +69,7 @@ class Observations:
         SUM_OF_VARIANCES or SUM_OF_DEVIATIONS.
     logarithmic : bool[K]
     floor : float64[K]
-        What a prediction at or below it counts as, before its logarithm is taken.
+        What a prediction of 0 counts as, before its logarithm is taken.
     jacobian : float64[N]
         2 Σ log y of the responses that are log-normal: what makes their likelihood that of y.
     """
@@ -156,9 +156,8 @@ class Problem:
         seen = self.observations
         if not seen.logarithmic.any():
             return f
-        floor = seen.floor[seen.response]
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(seen.logarithmic[seen.response], np.log(np.maximum(f, floor)), f)
+            return np.where(seen.logarithmic[seen.response], np.log(np.where(f > 0, f, seen.floor[seen.response])), f)
 
     def residual_variance(self, point: Point, f: Array) -> Array:
         """Variance of the residual error at predictions f of the observations, both on the scale of the analysis."""

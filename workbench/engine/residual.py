@@ -250,7 +250,7 @@ def record_slopes(what, kind, y, upper, f, sigma, scratch, out):
 def to_logarithm(subjects, first_observation, response, logarithmic, floor, order, f, fu, fuu):
     """Replace f by log f, with derivatives, where the response is analysed as its logarithm.
 
-    Predictions at or below floor[response] count as the floor; with a floor of 0 they are not a number.
+    A prediction of 0 or less counts as floor[response]; where that is 0, too, it is not a number.
     """
     D = fu.shape[1]
     for which in range(subjects.shape[0]):
@@ -259,7 +259,7 @@ def to_logarithm(subjects, first_observation, response, logarithmic, floor, orde
             r = response[j]
             if not logarithmic[r]:
                 continue
-            low = f[j] <= floor[r]
+            low = f[j] <= 0.0
             value = floor[r] if low else f[j]
             x = 0.0 if low else 1.0 / f[j]
             f[j] = math.log(value) if value > 0.0 else np.nan

@@ -1,8 +1,8 @@
 """Steady states of ODEs: what a dose that has been given every interval since ever leaves behind.
 
-Nothing needs to be linear. A periodic state is a fixed point, y = Φ(y) with Φ what one interval makes of the states at its
-beginning; a constant infusion has a state whose slope is 0. Both are found by Newton's method. The
-derivatives by u are then linear in themselves, with the matrix that Newton's method has already.
+Nothing needs to be linear. A periodic state is a fixed point, y = Φ(y) with Φ what one interval makes of the states at
+its beginning; a constant infusion has a state whose slope is 0. Both are found by Newton's method. The derivatives by u
+are then linear in themselves, with the matrix that Newton's method has already.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from workbench.engine import jets
-from workbench.engine.chain import FIRST, NO, YES, inner, values
+from workbench.engine.chain import FIRST, NO, YES, merged, values
 from workbench.engine.flow import DONE, NOT_STEADY, START, STEPS, Array, Flow, Index, set_time, slope
 from workbench.engine.implicit import decompose, jacobian, solve
 from workbench.engine.travel import begin, give, go, see_inputs, stop
@@ -52,7 +52,7 @@ def new_spare(probe: Flow, length: int) -> Spare:
     )
 
 
-@inner
+@merged
 def _cycle(flow, line, k, now, plain, stiff, watch, D, order):
     """Take the states through one dosing interval of the steady state that happening k is."""
     stop(flow)
@@ -71,11 +71,11 @@ def _cycle(flow, line, k, now, plain, stiff, watch, D, order):
     return DONE
 
 
-@inner
+@merged
 def _periodic(flow, spare, line, k, now, stiff, watch, D, order):
     """flow.x = the states before a dose that is given every interval; Φ' comes from the probe.
 
-    First cycles of the probe, until the states are found, then one of the subject's own flow for each order of derivatives.
+    First cycles of the probe, until the states are found, then one of the subject's own flow per order of derivatives.
     """
     N, L, n = flow.x.shape[0], flow.stretch.shape[1], flow.running.shape[0]
     probe, y, gap, matrix, pivot = spare.probe, spare.y, spare.gap, spare.matrix, spare.pivot
@@ -95,24 +95,22 @@ def _periodic(flow, spare, line, k, now, stiff, watch, D, order):
         code = _cycle(probe, line, k, now, YES, stiff, watch, n, FIRST)
         if code != DONE:
             return code
-        worst = 0.0
         for i in range(n):
             gap[i * L] = probe.x[i * M] - y[i * L]
-            allowed = probe.tolerance[0] * abs(y[i * L]) + probe.tolerance[1] * probe.peak[i * M] + 1e-300
-            worst = max(worst, abs(gap[i * L]) / allowed)
             for j in range(n):
                 matrix[i, j] = (1.0 if i == j else 0.0) - probe.x[i * M + 1 + j]
         if not decompose(matrix, pivot):
             return NOT_STEADY
         solve(matrix, pivot, gap, NO, YES)
-        astray = False
+        astray, worst = False, 0.0
         for i in range(n):
-            here = y[i * L]
-            wanted = here + gap[i * L]
+            here, wanted = y[i * L], y[i * L] + gap[i * L]
             astray = astray or not abs(wanted) < 1e200 or (wanted < 0.0 <= here and probe.x[i * M] >= 0.0)
+            allowed = probe.tolerance[0] * abs(wanted) + probe.tolerance[1] * probe.peak[i * M] + 1e-300
+            worst = max(worst, abs(gap[i * L]) / allowed)
         for i in range(n):  # where Newton's method leads to amounts below 0, just one more dose
             y[i * L] = probe.x[i * M] if astray else y[i * L] + gap[i * L]
-        found = worst < 10.0 and not astray
+        found = worst < 100.0 and not astray  # Newton: the next would be of the order of its square
         if found:
             break
     if not found:
@@ -132,7 +130,7 @@ def _periodic(flow, spare, line, k, now, stiff, watch, D, order):
     return DONE
 
 
-@inner
+@merged
 def _balance(flow, line, k, now, D, order):
     """flow.x = the states that constant infusions hold where they are: slope = 0.
 
@@ -184,7 +182,7 @@ def _balance(flow, line, k, now, D, order):
     return DONE
 
 
-@inner
+@merged
 def steady(flow, spare, initial, line, k, now, added, stiff, watch, D, order):
     """Let happening k, a STEADY, act; `added`: to the states there are (SS=2)."""
     n = flow.running.shape[0]

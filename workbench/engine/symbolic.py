@@ -14,7 +14,7 @@ from typing import Any
 import sympy
 
 from workbench.errors import ModelError
-from workbench.model.expressions import COMPARISONS, Apply, Expression, Name, constant
+from workbench.model.tree import COMPARISONS, Apply, Expression, Name, constant
 
 _COMPARE = tuple(COMPARISONS)
 
@@ -75,7 +75,7 @@ class Phi(sympy.Function):  # type: ignore[misc]
 
 
 _FUNCTIONS: dict[str, Any] = {
-    "+": lambda *terms: sympy.Add(*terms),
+    "+": sympy.Add,
     "neg": lambda x: -x,
     "*": lambda x, y: x * y,
     "/": lambda x, y: x / y,
@@ -315,6 +315,8 @@ class Code:
         return self.variable(f"{x} if {x} > 0.0 else 0.0") if base.free_symbols & self.not_negative else x
 
     def _power(self, base: Any, exponent: Any) -> str:
+        if exponent == 0:
+            return "1.0"
         if exponent.is_Integer:
             n = abs(int(exponent))
             x = self.write(base)

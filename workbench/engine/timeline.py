@@ -181,6 +181,27 @@ def entries_of(schedule: Schedule, row: Index) -> tuple[Index, int]:
     return entry, int(entry.max(initial=0)) + 1
 
 
+def room(course: Course, routes: Routes) -> int:
+    """How many happenings a subject has at most."""
+    event = course.event
+    subject = np.repeat(np.arange(len(course.start) - 1), np.diff(course.start))
+    ways = np.diff(routes.first)
+    before = np.concatenate([[0], np.cumsum((routes.route["lag"] >= 0) | (routes.route["duration"] >= 0))])
+    later = np.diff(before[routes.first])  # routes that may enter after the dose
+    known = event["compartment"] < len(ways)
+    cmt = np.where(known, event["compartment"], 0)
+    n = np.where(known, ways[cmt], 0)
+    needed = 2 + np.where(np.isin(event["kind"], (DOSE, RESET_AND_DOSE)), 1 + 2 * n, 0)
+    if (event["steady_state"] > 0).any():  # and what doses of the past still give until the last record
+        latest = np.full(len(course.start) - 1, -np.inf)
+        np.maximum.at(latest, subject, event["time"])
+        interval = np.where(event["interval"] > 0.0, event["interval"], np.inf)
+        cycles = 1 + np.floor((latest[subject] - event["time"]) / interval).astype(np.int64)
+        lasting = np.where((event["rate"] > 0.0) | (event["duration"] > 0.0), n, later[cmt])
+        needed += np.where(event["steady_state"] > 0, 1 + 4 * n + 2 * cycles * lasting, 0)
+    return int(np.bincount(subject, needed).max(initial=0)) + 1
+
+
 def blank(capacity: int, D: int) -> Timeline:
     """Make an empty timeline with room for `capacity` happenings; one per thread."""
     return Timeline(
@@ -253,30 +274,6 @@ def _latest(course, i):
     for e in range(course.start[i], course.start[i + 1]):
         latest = max(latest, course.event[e].time)
     return latest
-
-
-@kernel
-def room(course, routes):
-    """How many happenings a subject has at most."""
-    most = 0
-    for i in range(course.start.shape[0] - 1):
-        needed = 1
-        latest = _latest(course, i)
-        for e in range(course.start[i], course.start[i + 1]):
-            event = course.event[e]
-            first, past = _ways(course, e, routes)
-            needed += 2
-            if event.kind in (DOSE, RESET_AND_DOSE):
-                needed += 1 + 2 * (past - first)
-            if event.steady_state > 0:
-                needed += 1 + 4 * (past - first)
-                cycles = int((latest - event.time) / event.interval) + 1 if event.interval > 0.0 else 1
-                for r in range(first, past):
-                    route = routes.route[r]
-                    if route.lag >= 0 or route.duration >= 0 or event.rate > 0.0 or event.duration > 0.0:
-                        needed += 2 * cycles
-        most = max(most, needed)
-    return most
 
 
 @inner

@@ -1,4 +1,4 @@
-"""From one happening to the next: what the walks of a subject and of a dosing interval share (see `timeline`, `flow`)."""
+"""From one happening to the next: what the walks of a subject and of a dosing interval share (see `timeline`)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def go(flow, line, origin, since, before, until, k, plain, stiff, watch, D, orde
         flow.stretch[START, 0] = origin + since
     code = DONE
     if end > 0.0:
-        if stiff is None:  # decided when compiled: what is not used is not compiled
+        if stiff is None:  # noqa: SIM108  decided when compiled: what is not used is not compiled
             code = explicit(flow, end, watch, D, order)
         else:
             code = implicit(flow, end, watch, D, order)

@@ -1,4 +1,4 @@
-"""Structures that are one expression of time, dose, covariates and parameters: growth curves, Emax, anything explicit."""
+"""Structures that are an expression of time, dose, covariates and parameters: growth curves, Emax, and the like."""
 
 from __future__ import annotations
 
@@ -8,21 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from workbench.errors import ModelError
-from workbench.model.expressions import (
-    FUNCTIONS,
-    MOST_OPERATIONS,
-    Expression,
-    Source,
-    Statement,
-    in_order,
-    latex,
-    operations,
-    reaches,
-    read,
-    read_expression,
-)
+from workbench.model.expressions import MOST_OPERATIONS, Source, Statement, in_order, read, read_expression
 from workbench.model.latex import symbol
 from workbench.model.structure import ParameterInfo, Shown
+from workbench.model.tree import FUNCTIONS, Expression, latex, operations, reaches
 
 RESERVED = ("t", "dose", "tad")
 
@@ -121,9 +110,7 @@ class Equation(Shown):
         return f"wb.equation({', '.join(parts)})"
 
 
-def equation(
-    text: str, covariates: str | Iterable[str] = (), responses: Mapping[str, str] | None = None
-) -> Equation:
+def equation(text: str, covariates: str | Iterable[str] = (), responses: Mapping[str, str] | None = None) -> Equation:
     """State a structural model as an equation.
 
     Parameters
@@ -132,9 +119,9 @@ def equation(
         Statements, one a line or separated by semicolons: `name = expression` for intermediates, in any order, and last
         the response, alone or with a name. Allowed are numbers, names, + - * / ^ (or **), brackets, and the functions
         exp log sqrt abs sin cos tan tanh min max erf expit logit phi; where(condition, a, b) chooses by a
-        comparison. Three names are reserved: `t` is the time of the record, `dose` the amount of the last dose and `tad`
-        the time since it (both 0 before the first). All other names that are neither defined nor covariates are
-        parameters.
+        comparison; pi is the number. Three names are reserved: `t` is the time of the record, `dose` the amount of
+        the last dose and `tad` the time since it (both 0 before the first). All other names that are neither
+        defined nor covariates are parameters.
     covariates : str or sequence of str, optional
         Names in the text that are columns of the data.
     responses : dict of str to str, optional
@@ -193,7 +180,7 @@ def _parse(text: str, covariates: tuple[str, ...], outputs: tuple[tuple[str, str
         found[statement.name] = (source, statement)
     for name, value in outputs:
         results[name] = read_expression(value, f"The response {name}")
-    sizes = {name: 0 for name in found}
+    sizes: dict[str, int] = {}
     definitions = {name: found[name][1].expression for name in in_order(found)}
     for name, expression in definitions.items():
         sizes[name] = operations(expression, sizes)

@@ -9,23 +9,11 @@ from typing import Any
 
 from workbench.errors import ModelError
 from workbench.model.equation import RESERVED, check_new, name_tuple, quoted
-from workbench.model.expressions import (
-    MOST_OPERATIONS,
-    Expression,
-    Source,
-    Statement,
-    constant,
-    evaluate,
-    in_order,
-    latex,
-    operations,
-    reaches,
-    read,
-    read_expression,
-)
+from workbench.model.expressions import MOST_OPERATIONS, Source, Statement, in_order, read, read_expression
 from workbench.model.latex import rate_of_change, symbol
 from workbench.model.parameter import finite
 from workbench.model.structure import ParameterInfo, Shown
+from workbench.model.tree import Expression, constant, evaluate, latex, operations, reaches
 
 MOST_STATES = 100
 Pairs = tuple[tuple[str, str], ...]
@@ -141,8 +129,10 @@ class Ode(Shown):
         lines += [rate_of_change(symbol(state), latex(tree)) for state, tree in parsed.rates.items()]
         lines += [f"{symbol(state)}(0) = {latex(tree)}" for state, tree in parsed.initial.items()]
         for sign, table in (
-            (r"t_{\mathrm{lag}", parsed.lag), ("F_{", parsed.bioavailability), (r"t_{\mathrm{duration}", parsed.duration)
-        ):  # fmt: skip
+            (r"t_{\mathrm{lag}", parsed.lag),
+            ("F_{", parsed.bioavailability),
+            (r"t_{\mathrm{duration}", parsed.duration),
+        ):
             lines += [rf"{sign}\,{symbol(state)}}} = {latex(tree)}" for state, tree in table.items()]
         return lines + [
             f"{symbol(name)} = {latex(tree)}"
@@ -210,11 +200,11 @@ def ode(
         By state, an expression of parameters: doses enter it later by `lag`; the fraction `bioavailability` of them
         enters; doses without a stated rate enter over the time `duration` at a constant rate.
     stiff : bool, optional
-        None: begin with an explicit method (Dormand-Prince 8(5,3)), go over to an implicit one (ESDIRK 5(4)) where it is
-        the stability that keeps the steps short. True, False: one method only.
+        None: an explicit method (Dormand-Prince 8(5,3)), and for subjects for whom it is the stability that keeps its
+        steps short an implicit one (ESDIRK 5(4)). True, False: the implicit, the explicit one only.
     rtol, atol : float
         Error allowed in a step, relative to a state and relative to the largest value that the state has had.
-        First derivatives are held to 10 times, second ones to 100 times that.
+        First derivatives are held to 10 times that; the second ones go along.
     parameters : sequence of str, optional
         The parameters in the order wanted; by default in order of first appearance.
 
@@ -252,21 +242,24 @@ def ode(
     tolerances = finite(rtol, "rtol"), finite(atol, "atol")
     if not (1e-13 <= tolerances[0] <= 0.1 and 1e-16 <= tolerances[1] <= 0.1):
         raise ModelError(f"rtol={rtol!r}, atol={atol!r}: allowed is 1e-13 ≤ rtol ≤ 0.1 and 1e-16 ≤ atol ≤ 0.1.")
-    tables = []
-    for what, table in (("lag", lag), ("bioavailability", bioavailability), ("duration", duration)):
-        if table is not None and not isinstance(table, Mapping):
-            raise ModelError(f"{what}= is a dict of expressions by state such as {{'A': 'p'}}, got {table!r}.")
-        tables.append(tuple((str(state), str(expression)) for state, expression in (table or {}).items()))
     return Ode(
         text.strip() if isinstance(text, str) else text,
         outputs,
         tuple(sorted(into.items())),
         name_tuple(covariates, "covariates"),
-        *tables,
+        _pairs(lag, "lag"),
+        _pairs(bioavailability, "bioavailability"),
+        _pairs(duration, "duration"),
         stiff,
         *tolerances,
         name_tuple(parameters, "parameters"),
     )
+
+
+def _pairs(table: Mapping[str, str] | None, what: str) -> Pairs:
+    if table is not None and not isinstance(table, Mapping):
+        raise ModelError(f"{what}= is a dict of expressions by state such as {{'A': 'p'}}, got {table!r}.")
+    return tuple((str(state), str(expression)) for state, expression in (table or {}).items())
 
 
 def _parse(structure: Ode) -> _Parsed:
@@ -346,7 +339,9 @@ def _parse(structure: Ode) -> _Parsed:
     if sum(operations(tree, sizes) for tree in results) > MOST_OPERATIONS:
         raise ModelError(f"The ODE: it needs more than {MOST_OPERATIONS:,} operations.")
 
-    used = list(dict.fromkeys(part.name for part in reaches([*(s.expression for s in statements), *extra], definitions)))
+    used = list(
+        dict.fromkeys(part.name for part in reaches([*(s.expression for s in statements), *extra], definitions))
+    )
     for part in ("dose", "tad"):
         if part in used:
             raise ModelError(f"The ODE: {part} is for wb.equation(…) only; here doses enter states, see dose=.")

@@ -154,7 +154,7 @@ class Exponential(ResidualError):
     log_data : bool
         The data are logarithms already: the response is log y, and predictions of it are log f.
     floor : float, optional
-        Predictions below it count as this much, in the unit of f: log 0 has no value.
+        What a prediction of 0 counts as, in the unit of f: log 0 has no value.
     """
 
     title = "exponential"

@@ -5,11 +5,25 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 
 def escaped(text: object) -> str:
     """Text that a browser shows as it is."""
     return html.escape(str(text), quote=True)
+
+
+def said(text: object) -> str:
+    """A message as HTML: lines that are set in by four blanks, code with a caret below it, keep their columns."""
+    parts = []
+    for code, group in groupby(str(text).splitlines(), lambda line: line.startswith("    ")):
+        lines = [escaped(line) for line in group]
+        if code:
+            inside = "\n".join(line.removeprefix("    ") for line in lines)
+            parts.append(f"<pre class='wb-fault'>{inside}</pre>")
+        else:
+            parts.append(f"<div>{'<br>'.join(lines)}</div>")
+    return "".join(parts)
 
 
 def number(value: float, digits: int = 4) -> str:

@@ -116,4 +116,4 @@ def _as_data(error: ResidualError, f: Array) -> Array:
     if not (isinstance(error, Exponential) and error.log_data):
         return f
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(np.maximum(f, error.floor or 0.0))
+        return np.log(np.where(f > 0, f, error.floor or 0.0))

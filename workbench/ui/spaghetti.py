@@ -94,7 +94,15 @@ class Spaghetti:
         self._points: list[Scatter] = [self._plane.points() for _ in range(colors)]
         self.view = self._plane.figure([*self._lines, *self._points], height, (12, 14, 46, 58))
 
-    def show(self, data: GroupedData, groups: Groups, logarithmic: bool, after_dose: bool, by: str = "subject") -> None:
+    def show(
+        self,
+        data: GroupedData,
+        groups: Groups,
+        logarithmic: bool,
+        after_dose: bool,
+        by: str = "subject",
+        response: int | None = None,
+    ) -> None:
         """Draw the observations.
 
         Parameters
@@ -106,8 +114,10 @@ class Spaghetti:
             The axes.
         by : {"subject", "response"}
             What the groups are of.
+        response : int, optional
+            Show this one only.
         """
-        pieces = _pieces(data, after_dose)
+        pieces = [piece for piece in _pieces(data, after_dose) if response is None or piece[1] == response]
         codes = [groups.codes[piece[by == "response"]] if len(groups.codes) else 0 for piece in pieces]
         times = np.concatenate([piece[2] for piece in pieces]) if pieces else np.zeros(0)
         values = np.concatenate([piece[3] for piece in pieces]) if pieces else np.zeros(0)

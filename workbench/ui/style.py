@@ -33,12 +33,12 @@ CSS = """
 .wb-actions .widget-dropdown { width: 150px; }
 .wb-actions button { width: 84px; }
 .wb-status { border: 1px solid var(--wb-line); border-left: 4px solid var(--wb-line); border-radius: 3px;
-  padding: 2px 10px; min-height: 38px; background: var(--jp-layout-color1); font-variant-numeric: tabular-nums;
+  padding: 2px 10px; min-height: 43px; background: var(--jp-layout-color1); font-variant-numeric: tabular-nums;
   display: flex; align-items: center; box-sizing: border-box; }
 .wb-status > div { min-width: 0; overflow-wrap: break-word; }
 .wb-status.good { border-left-color: #1b9e77; } .wb-status.busy { border-left-color: var(--wb-observed); }
 .wb-status.bad { border-left-color: #cc3311; } .wb-status.fair { border-left-color: #e6a700; }
-.wb-status pre { margin: 0; font: inherit; white-space: pre-wrap; max-height: 11em; overflow-y: auto; }
+.wb-status > .wb-said { max-height: 11em; overflow-y: auto; white-space: pre-wrap; flex: 1 1 0; }
 
 .wb-columns { display: grid; grid-template-columns: 372px minmax(0, 1fr); gap: 12px;
   margin-top: 6px; align-items: start; }
@@ -65,15 +65,15 @@ CSS = """
 .wb-parameters > .wb-more .widget-checkbox { width: auto; height: 24px; font-size: 12px; }
 .wb-parameters > .wb-note:not(.wb-meaning) { white-space: nowrap; }
 .wb-parameters .widget-text, .wb-parameters .widget-slider, .wb-parameters .widget-checkbox { margin: 0; }
-.wb-parameters .widget-text:not(.wb-first), .wb-parameters .widget-slider, .wb-parameters .widget-checkbox { width: 100%; }
+.wb-parameters > .widget-text:not(.wb-first), .wb-parameters > .widget-slider,
+.wb-parameters > .widget-checkbox { width: 100%; }
 .wb-parameters .widget-label { font-weight: 600; }
 .wb-parameters .widget-checkbox { display: flex; align-items: center; height: 26px; min-height: 0; }
 .wb-parameters .wb-meaning .widget-html-content { line-height: 1.2; min-height: 0; height: auto; }
 .wb input[type=number] { -moz-appearance: textfield; font-variant-numeric: tabular-nums; }
 .wb input[type=number]::-webkit-inner-spin-button { display: none; }
 .wb .wb-unknown input { color: transparent !important; }
-.wb .wb-quiet > .widget-label, .wb .wb-unknown input { color: transparent !important; }
-.wb .wb-quiet > .widget-label-basic > span {
+.wb .wb-quiet > .widget-label, .wb .wb-quiet > .widget-label-basic > span {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .wb .widget-checkbox .widget-label-basic { display: flex; align-items: center; }
 .wb .wb-switch { display: flex; flex-flow: row nowrap; align-items: center; width: auto; gap: 6px; }
@@ -84,10 +84,13 @@ CSS = """
 .wb .wb-switch button.mod-active { background: var(--jp-layout-color3); }
 .wb .wb-toggle { box-shadow: none !important; width: auto; min-width: 0; padding: 0 9px; height: 24px;
   line-height: 22px; }
-.wb .wb-refusal { margin: 4px 0; padding: 4px 8px; border-left: 4px solid var(--wb-bad); font-size: 12px; line-height: 1.35;
-  background: var(--jp-layout-color2); color: var(--wb-ink); font-family: var(--jp-code-font-family);
-  white-space: pre-wrap; overflow-wrap: break-word; }
+.wb .wb-refusal { margin: 4px 0; padding: 3px 8px; border-left: 4px solid var(--wb-bad); font-size: 12px;
+  line-height: 1.35; background: var(--jp-layout-color2); color: var(--wb-ink);
+  overflow-wrap: break-word; min-width: 0; }
+.wb .wb-fault { font-family: var(--jp-code-font-family); font-size: 12px; white-space: pre; margin: 2px 0;
+  color: inherit; overflow-x: auto; max-height: none; line-height: 1.3; }
 .wb-choices { display: grid; grid-template-columns: 228px minmax(0, 1fr); gap: 1px 6px; align-items: center; }
+.wb .wb-choices.wb-one { grid-template-columns: minmax(0, 1fr); }
 .wb-choices > * { margin: 0; min-width: 0; }
 .wb-choices .widget-dropdown, .wb-choices .widget-text { width: 100%; margin: 1px 0; }
 .wb-choices .widget-checkbox { width: auto; height: 26px; }
@@ -158,6 +161,7 @@ CSS = """
 .wb table.wb-table th:first-child, .wb table.wb-table td:first-child { text-align: left; }
 .wb table.wb-table tbody tr:hover { background: var(--jp-layout-color2); }
 .wb-scroll { overflow-x: auto; }
+.wb .wb-two-lines { min-height: 36px; }
 .wb-faults { border-left: 4px solid #cc3311; padding: 4px 10px; background: var(--jp-layout-color2);
   overflow-wrap: anywhere; }
 .wb-faults ul { margin: 4px 0 0; padding-left: 18px; max-height: 180px; overflow-y: auto; }

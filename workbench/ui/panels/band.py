@@ -59,6 +59,7 @@ class BandPanel(Panel):
         self.against.add_class("wb-switch")
         self.against.observe(self.state.handler(lambda _: self._turn()), "value")
         self.about = note()
+        self.about.add_class("wb-two-lines")
         self.plane = Plane()
         self.band: Lines = self.plane.line(INDIVIDUAL, 1.2, opacity=0.9)
         self.band.fill, self.band.fill_colors, self.band.fill_opacities = "between", [INDIVIDUAL] * 2, [0.16] * 2
@@ -84,15 +85,16 @@ class BandPanel(Panel):
         shown = predicted is not None and len(predicted.y) > 0
         self.figure.layout.display = self.legend.layout.display = None if shown else "none"
         if predicted is None or state.data is None or not shown:
-            waiting = state.seeking or state.start is not None and predicted is None
+            waiting = state.seeking or (state.start is not None and predicted is None)
             self.about.value = "The initial values are being computed …" if waiting else "Nothing to show yet."
             return
         x = predicted.individual if individual and predicted.individual is not None else predicted.population
         kind = "Individual" if individual else "Typical"
         inside = self._draw(x, predicted.y, kind)
         part = "" if individual or not self.against.value else "; individual ones are known after a fit"
+        at = escaped(point_in_words(state))
         self.about.value = (
-            f"Observations over {kind.lower()} predictions at <b>{escaped(point_in_words(state))}</b>: {100 * inside:.0f} % of them in the band, "
+            f"Observations over {kind.lower()} predictions at <b>{at}</b>: {100 * inside:.0f} % of them in the band, "
             f"95 % expected{part}"
         )
 

@@ -23,6 +23,7 @@ from workbench.ui.state import State
 
 _ROWS = 60
 _RESPONSE = "\0response"  # no column has such a name
+_ALL = -1
 _DOT = "<svg width='10' height='10'><circle cx='5' cy='5' r='4' style='fill:{}'/></svg>"
 _VIEWS = {
     "plot": "observations over time",
@@ -64,12 +65,14 @@ class Plot:
             tooltips=["time", "time after the last dose"], style={"button_width": "auto"} | style,
         )  # fmt: skip
         self.time.add_class("wb-switch")
+        self.response = Dropdown(description="Response", style=style, layout={"width": "150px"})
         self.scale = scale_switch(state)
         self.figure = Spaghetti()
         self.legend = HTML()
-        for choice in (self.color, self.time):
+        for choice in (self.color, self.response, self.time):
             choice.observe(state.handler(lambda _: self._draw()), "value")
-        self.view = VBox([row(self.color, row(self.time, self.scale), spread=True), self.figure.view, self.legend])
+        switches = row(self.response, self.time, self.scale)
+        self.view = VBox([row(self.color, switches, spread=True), self.figure.view, self.legend])
 
     def render(self, data: GroupedData) -> None:
         """Draw data, which may have errors."""
@@ -82,6 +85,10 @@ class Plot:
             chosen = self.color.value
             self.color.options = options
             self.color.value = chosen if chosen in names else ""
+        several = [("all", _ALL), *((str(label)[:40], k) for k, label in enumerate(data.responses))]
+        if list(self.response.options) != several:
+            self.response.options = several
+        self.response.layout.display = None if len(data.responses) > 1 else "none"
         dosed = bool(data._records.events.is_dose.any())
         self.time.layout.display = None if dosed else "none"
         if not dosed:
@@ -97,7 +104,8 @@ class Plot:
         else:
             groups = groups_by(subject_covariates(data)[name], data.units.get(name, "")) if name else ALL
         by = "response" if name == _RESPONSE else "subject"
-        self.figure.show(data, groups, self._state.logarithmic, self.time.value, by)
+        chosen = None if self.response.value == _ALL else self.response.value
+        self.figure.show(data, groups, self._state.logarithmic, self.time.value, by, chosen)
         count = len(data._records.events.subjects)
         drawn = f"{Overlay.MOST} of {count} subjects drawn" if count > Overlay.MOST else ""
         self.legend.value = f"<div class='wb-legend'>{_legend(groups)}<span>{drawn}</span></div>"

@@ -15,7 +15,7 @@ from workbench.model.equation import Equation
 from workbench.model.latex import aligned
 from workbench.model.ode import Ode
 from workbench.model.pkpd import PKPD
-from workbench.ui.markup import escaped
+from workbench.ui.markup import escaped, said
 from workbench.ui.panels.panel import Refusal, row
 from workbench.ui.state import State
 
@@ -139,10 +139,11 @@ class Editor(Generic[S]):
     def _judge(self) -> None:
         """Say what the text means, or where its fault is."""
         try:
-            structure = self.draft()
+            structure: S = self.draft()
         except ModelError as error:
             self.apply.disabled = True
-            self.verdict.value, self.preview.value = f"<pre class='wb-refusal' role='alert'>{escaped(error)}</pre>", ""
+            self.verdict.value = f"<div class='wb-refusal' role='alert'>{said(error)}</div>"
+            self.preview.value = ""
             return
         model = self._state.model
         applied = model is not None and model.structure == structure
@@ -168,12 +169,15 @@ class Editor(Generic[S]):
 
     def render(self, structure: Structure | None) -> None:
         """Show a structure of this kind when it is a new one; what is being typed stays as long as it is not."""
-        if structure is not None and type(structure) is self.kind and structure != self._shown:
-            self._base = structure  # type: ignore[assignment]
-            self.fill(self.content(structure))  # type: ignore[arg-type]
-        elif structure != self._shown and self.text.value.strip():
-            self._judge()
+        if structure == self._shown:
+            return
         self._shown = structure
+        mine: Any = structure
+        if type(structure) is self.kind:
+            self._base = mine
+            self.fill(self.content(mine))
+        elif self.text.value.strip():
+            self._judge()
 
 
 class EquationEditor(Editor[Equation]):
@@ -225,8 +229,7 @@ class OdeEditor(Editor[Ode]):
                 raise ModelError(f"Doses into: {dose!r}; before each colon stands the number of a compartment (CMT).")
             into = {int(number): names_of(states) for number, states in table.items()}
         tables: dict[str, Any] = {
-            name: pairs_of(value[name], ":", self.labels[name][0]) or None
-            for name in self.seldom
+            name: pairs_of(value[name], ":", self.labels[name][0]) or None for name in self.seldom
         }
         kept = {} if self._base is None else {name: getattr(self._base, name) for name in ("stiff", "rtol", "atol")}
         columns = names_of(value["covariates"])
@@ -237,8 +240,7 @@ class OdeEditor(Editor[Ode]):
     def content(self, structure: Ode) -> Fields:
         """Text and fields that make a structure."""
         tables = {
-            name: "; ".join(f"{state}: {text}" for state, text in getattr(structure, name))
-            for name in self.seldom
+            name: "; ".join(f"{state}: {text}" for state, text in getattr(structure, name)) for name in self.seldom
         }
         outputs = structure.outputs
         return {

@@ -98,7 +98,7 @@ class CovariatesPanel(Panel):
             description="estimate the exponents", indent=False, tooltip="start from 0.75 and 1 instead of keeping them"
         )
         self.allometric = Button(
-            description="Allometric", tooltip="clearances scale with weight^0.75, volumes with weight^1, rates with ^-0.25"
+            description="Allometric", tooltip="clearances go with weight^0.75, volumes with weight^1, rates with ^-0.25"
         )
         self.allometric.add_class("wb-toggle")
         self.allometric.on_click(guard(lambda _: self._scale_by_weight()))
@@ -221,9 +221,7 @@ class CovariatesPanel(Panel):
                 description=name, placeholder="such as log(WT/70)*AGE", continuous_update=False,
                 style={"description_width": "58px"},
             )  # fmt: skip
-            box.observe(
-                self.refusal.guard(lambda change, name=name: self._formula_typed(name, change["new"])), "value"
-            )
+            box.observe(self.refusal.guard(lambda change, name=name: self._formula_typed(name, change["new"])), "value")
             self.boxes[name] = box
         self.formulas.children = list(self.boxes.values())
 

@@ -24,8 +24,8 @@ _MEANING = {
 _BLQ = [
     ("choose …", ""),
     ("M1: left out", "M1"),
-    ("M3: the probability to lie beyond the limit", "M3"),
-    ("M4: M3, given that the value is positive", "M4"),
+    ("M3: beyond the limit", "M3"),
+    ("M4: as M3, and positive", "M4"),
 ]
 
 
@@ -64,14 +64,15 @@ class ErrorPanel(Panel):
             options=[(kind.title, kind) for kind in ERROR_MODELS],
             description="Error model",
             style={"description_width": "82px"},
-            layout={"width": "212px"},
+            layout={"width": "198px"},
         )
         self.formula = note()
         self.parts = {name: Part(name, self) for name in ("a", "b", "c")}
         self.boxes = {name: part.value for name, part in self.parts.items()}
         self.logs = Checkbox(
-            description="data are logarithms", indent=False, tooltip="the response is log y; predictions are log f"
-        )
+            description="data are logarithms", indent=False, layout={"width": "auto"},
+            tooltip="the response is log y; predictions are log f",
+        )  # fmt: skip
         self.floor = Text(
             description="floor", placeholder="none", continuous_update=False, layout={"width": "110px"},
             tooltip="predictions below it count as this much: log 0 has no value",
@@ -80,10 +81,11 @@ class ErrorPanel(Panel):
         self.logarithmic = row(self.logs, self.floor)
         self.blq = Dropdown(
             options=_BLQ, description="Censored", style={"description_width": "82px"},
-            tooltip="what observations beyond the limit of quantification say; M3 and M4 need FOCEI or Laplace",
+            tooltip="what observations beyond the limit of quantification say: M1 leaves them out, M3 takes the "
+            "probability to lie beyond the limit, M4 that given a positive value; M3 and M4 need FOCEI or Laplace",
         )  # fmt: skip
         self.kind.observe(guard(lambda change: self._state_error(change["new"](), complete=False)), "value")
-        self.logs.observe(guard(lambda change: self._set({"log_data": change["new"]})), "value")
+        self.logs.observe(guard(lambda change: self._scale_chosen(change["new"])), "value")
         self.floor.observe(guard(lambda change: self._floor_typed(change["new"])), "value")
         self.blq.observe(guard(lambda change: self._blq_chosen(change["new"])), "value")
         return [
@@ -118,6 +120,12 @@ class ErrorPanel(Panel):
         """Keep a value as it is stated, or let it be estimated."""
         names = self._error.fixed
         self._set({"fixed": (*names, name) if kept else tuple(other for other in names if other != name)})
+
+    def _scale_chosen(self, logarithms: bool) -> None:
+        """Take the data as logarithms, or not; values that were found on the other scale are found anew."""
+        error = self.state.stated_model().errors[self.state.response]
+        if isinstance(error, Exponential):
+            self._state_error(replace(error, log_data=logarithms), complete=False)
 
     def _floor_typed(self, text: str) -> None:
         try:

@@ -23,8 +23,9 @@ class FitControls(Panel):
     """The bar at the top: what is at hand, Fit, Cancel, and one line that says what is going on."""
 
     follows = frozenset(
-        {"data", "draft", "model", "start", "seeking", "method", "live", "run", "progress", "activity", "problem", "ready"}
-    )
+        ["data", "draft", "model", "start", "seeking", "method", "live", "run", "progress", "activity", "problem",
+         "ready"]
+    )  # fmt: skip
 
     def __init__(self, state: State, fit: Callable[[], None], cancel: Callable[[], None]):
         super().__init__(state)
@@ -67,7 +68,7 @@ class FitControls(Panel):
         self.fit.disabled = state.data is None or state.model is None or bool(state.locked)
         self.cancel.disabled = state.activity != "fitting"
         kind, text = self._sentence()
-        self.status.value = f"<div class='wb-status {kind}' role='status'><div>{text}</div></div>"
+        self.status.value = f"<div class='wb-status {kind}' role='status'><div class='wb-said'>{text}</div></div>"
 
     def _sentence(self) -> tuple[str, str]:
         """Kind and HTML of the status line."""
@@ -80,7 +81,7 @@ class FitControls(Panel):
         if state.seeking:
             return "busy", "Computing start values … New equations are compiled first, which takes some seconds."
         if state.problem:
-            return "bad", f"<pre>{markup.escaped(state.problem)}</pre>"
+            return "bad", markup.said(state.problem)
         if state.locked:
             return "bad", f"<b>Locked.</b> {markup.escaped(state.locked)}"
         if state.data is None:

@@ -45,7 +45,8 @@ class IndividualPanel(Panel):
         self.cells: list[Cell] = []
         self.trellis = Box()
         self.trellis.add_class("wb-trellis")
-        return [row(self.legend, row(self.response.view, self.pager, self.scale), spread=True), self.trellis, self.caption]
+        switches = row(self.response.view, self.pager, self.scale)
+        return [row(self.legend, switches, spread=True), self.trellis, self.caption]
 
     def _turn(self, step: int) -> None:
         self.page += step

@@ -85,8 +85,8 @@ def unshown(model: Model) -> list[str]:
     structure = model.structure
     parts = [] if isinstance(structure, PK | PKPD | Equation | Ode) else [f"the structure {structure.title}"]
     parts += [f"{p.name} from column {p.column}" for p in model.parameters if p.column is not None]
-    parts += [f"{p.name} shares the η of {p.share[0]}" for p in model.parameters if p.share is not None]
-    parts += [f"fixed correlations of {'–'.join(b.names)}" for b in model.correlate if b.fixed]
+    parts += [f"the η that {p.name} shares with {p.share[0]}" for p in model.parameters if p.share is not None]
+    parts += [f"the fixed correlations of {'–'.join(b.names)}" for b in model.correlate if b.fixed]
     return parts + [f"the error {error!r}" for error in model.errors if type(error) not in ERROR_MODELS]
 
 
@@ -95,6 +95,6 @@ def _as_code(model: Model | None) -> str:
     parts = unshown(model) if model is not None else []
     if not parts:
         return ""
-    line = f"The panels cannot show all of this model; they keep {', '.join(parts)}."
+    line = f"Not all of this model has controls here. Kept as stated: {', '.join(parts)}."
     code = f"<pre class='wb-code'>{markup.escaped(repr(model))}</pre>"
     return f"<details class='wb-note'><summary>{markup.escaped(line)}</summary>{code}</details>"

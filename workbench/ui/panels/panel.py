@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ipywidgets import HTML, HBox, ToggleButtons, VBox, Widget
 
-from workbench.ui.markup import escaped
+from workbench.ui.markup import said
 from workbench.ui.state import State
 
 
@@ -135,12 +135,12 @@ class Refusal:
     def render(self) -> None:
         """Show the problem, if it is one of this place."""
         problem = self._state.problem if self._state.place == self._place else ""
-        self.view.value = f"<pre class='wb-refusal' role='alert'>{escaped(problem)}</pre>" if problem else ""
+        self.view.value = f"<div class='wb-refusal' role='alert'>{said(problem)}</div>" if problem else ""
         self.view.layout.display = None if problem else "none"
 
 
 def response_title(state: State) -> str:
-    """What the response axis says: the name of the response where the structure has several; "" for that of the data."""
+    """What the response axis says where the structure has several responses; "" for what the data call theirs."""
     return state.responses[state.response] if len(state.responses) > 1 else ""
 
 

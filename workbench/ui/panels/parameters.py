@@ -211,7 +211,7 @@ class ParameterTable:
             self._rows_for = rows_for
             own = isinstance(model.structure, Equation | Ode)  # nothing is known of what its parameters mean
             meanings = {info.name: "" if own else _meaning(info, units) for info in model.structure.info}
-            width = min(max(34, *(6 + 8 * len(p.name) for p in model.parameters)), 94)
+            width = min(max([34, *(6 + 8 * len(p.name) for p in model.parameters)]), 94)
             self.rows = {
                 p.name: ParameterRow(p.name, meanings[p.name], width, self._state, self.refusal)
                 for p in model.parameters

@@ -67,8 +67,8 @@ class PsiMatrix:
         """The blocks, with one name taken out of its own."""
         return list(restricted(self._mine(), {self._level: [other for other in self._names if other != name]}))
 
-    def _toggled(self, first: str, second: str, change: Any) -> None:
-        self._state_blocks(self._joined((first, second)) if change["new"] else self._parted(first))
+    def _toggled(self, pair: tuple[str, str], change: Any) -> None:
+        self._state_blocks(self._joined(pair) if change["new"] else self._parted(pair[0]))
 
     # -- rendering ---------------------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ class PsiMatrix:
                     widgets.append(self._spreads[first])
                     continue
                 cell = ToggleButton()
-                handler = self._state.handler(lambda change, pair=(first, second): self._toggled(*pair, change))
+                handler = self._state.handler(lambda change, pair=(first, second): self._toggled(pair, change))
                 cell.observe(handler, "value")
                 self.cells[first, second] = cell
                 widgets.append(cell)

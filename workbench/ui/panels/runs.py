@@ -60,14 +60,15 @@ class RunsPanel(Panel):
     def _texts(self, run: Run) -> Sequence[str]:
         fit = run.fit
         blocks = ["–".join(block.names) for block in run.model.correlate]
-        random = ", ".join(fit.random_effects) + (f" ({', '.join(blocks)})" if blocks else "")
+        effects = [*fit.random_effects, *(f"κ {name}" for name in fit.occasion_effects)]
+        random = ", ".join(effects) + (f" ({', '.join(blocks)})" if blocks else "")
         return (
             markup.decimals(fit.ofv, 3),
             markup.decimals(self.state.runs.delta_ofv(run), 2),
             markup.decimals(fit.aic, 2),
             markup.decimals(fit.bic, 2),
             str(fit.n_estimated),
-            run.model.error.title,
+            ", ".join(error.title for error in run.model.errors),
             random or "none",
             run.method,
             fit.status.name.replace("_", " "),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from ipywidgets import Box, BoundedIntText, Checkbox, Dropdown, ToggleButtons, VBox, Widget
+from ipywidgets import BoundedIntText, Box, Checkbox, Dropdown, ToggleButtons, VBox, Widget
 
 from workbench.model import PK, Structure, pk, pkpd, usual_model
 from workbench.model.equation import Equation
@@ -102,6 +103,7 @@ class StructureChoice:
         cells = [cell for pair in zip(self.choices.values(), beside, strict=True) for cell in pair]
         self._library = _grid(cells)
         self._effect = _grid(list(self.effects.values()))
+        self._effect.add_class("wb-one")
         self.editors: dict[str, Editor[Any]] = {
             "Equation": EquationEditor(state, self.refusal), "ODE": OdeEditor(state, self.refusal),
         }  # fmt: skip
@@ -113,7 +115,9 @@ class StructureChoice:
     def _kind_chosen(self, kind: str) -> None:
         """A library kind is taken at once; equations when they are applied."""
         model = self._state.stated_model()
-        if kind == "Library":
+        if type(model.structure) is _KINDS[kind][0]:
+            pass  # back from another kind that was only looked at
+        elif kind == "Library":
             self._state.update(model=model.with_structure(self._compartments()))
         elif kind == "PK/PD":
             self._state.update(model=model.with_structure(pkpd(self._compartments())))
@@ -151,9 +155,8 @@ class StructureChoice:
         self.kind.disabled = structure is None
         if structure != self._shown:
             self._shown = structure
-            kind = next((name for name, (made, _) in _KINDS.items() if type(structure) is made), None)
-            if kind is not None:
-                self.kind.value = kind
+            if structure is not None:
+                self.kind.value = next((name for name, (made, _) in _KINDS.items() if type(structure) is made), None)
         for widget in (*self.choices.values(), *self.effects.values(), self.lag, self.lag_of, self.bioavailability):
             widget.disabled = structure is None
         base = structure.pk if isinstance(structure, PKPD) else structure
@@ -183,8 +186,8 @@ class StructureChoice:
 
     def _render_body(self) -> None:
         bodies: dict[str, Sequence[Widget]] = {"Library": (self._library,), "PK/PD": (self._library, self._effect)}
-        chosen = self.kind.value
-        children = tuple(bodies[chosen] if chosen in bodies else (self.editors[chosen].view,))
+        bodies |= {kind: (editor.view,) for kind, editor in self.editors.items()}
+        children = tuple(bodies.get(self.kind.value, ()))
         if self._body.children != children:
             self._body.children = children
 
@@ -201,15 +204,10 @@ def _grid(cells: Sequence[Widget]) -> Box:
 
 def _changed(base: PK, field: str, value: Any, transits: int) -> PK:
     """A compartment model with another choice, and without what only the former one had."""
-    stated = {
-        "compartments": base.compartments, "absorption": base.absorption, "elimination": base.elimination,
-        "parameters": base.parameters, "lag": base.lag, "bioavailability": base.bioavailability,
-        "transits": base.transits,
-    }  # fmt: skip
-    stated[field] = value
-    if stated["absorption"] != "parallel":
-        stated["lag"] = bool(stated["lag"])
-    stated["transits"] = (base.transits or transits) if stated["absorption"] == "transit" else None
-    if field == "transits" and stated["absorption"] == "transit":
-        stated["transits"] = value
-    return pk(**stated)
+    changes: dict[str, Any] = {field: value}
+    absorption = changes.get("absorption", base.absorption)
+    if absorption != "parallel":
+        changes["lag"] = bool(changes.get("lag", base.lag))
+    if field != "transits" or absorption != "transit":
+        changes["transits"] = (base.transits or transits) if absorption == "transit" else None
+    return replace(base, **changes)
