@@ -11,6 +11,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from workbench.engine import parallel
+from workbench.engine.implicit import ERROR, GAMMA, TABLEAU, TIME
 from workbench.engine.jets import IDENTITY, LOG
 from workbench.engine.layout import Layout
 from workbench.engine.ode import OdePredictor
@@ -436,6 +437,23 @@ def test_robertson(stiff):
     agrees_with_itself(ode(ROBERTSON, "B", stiff=True), [*map(float, DECADES)], u, atol=2e-5)
 
 
+def test_the_implicit_method_is_of_its_order():
+    """Conditions of order 1 to 5 that b = last row has to fulfil, 1 to 4 for the embedded weights; γ, L-stability."""
+    A, c = TABLEAU[:7] + GAMMA * np.diag([0, 1, 1, 1, 1, 1, 1]), TABLEAU[TIME]
+    for b, order in ((A[6], 5), (A[6] - TABLEAU[ERROR], 4)):
+        for power in range(order):
+            np.testing.assert_allclose(b @ c**power, 1 / (power + 1), rtol=1e-13)
+        trees = {3: [(A @ c, 6)], 4: [(c * (A @ c), 8), (A @ c**2, 12), (A @ A @ c, 24)]}
+        trees[5] = [
+            (c * c * (A @ c), 10), ((A @ c) ** 2, 20), (c * (A @ c**2), 15), (c * (A @ A @ c), 30), (A @ c**3, 20),
+            (A @ (c * (A @ c)), 40), (A @ A @ c**2, 60), (A @ A @ A @ c, 120),
+        ]  # fmt: skip
+        for weights, inverse in (tree for n in range(3, order + 1) for tree in trees[n]):
+            np.testing.assert_allclose(b @ weights, 1 / inverse, rtol=1e-12)
+    far = 1 + -1e9 * A[6] @ np.linalg.solve(np.eye(7) + 1e9 * A, np.ones(7))
+    assert abs(far) < 1e-6
+
+
 def test_the_explicit_method_alone_fails_where_it_is_stiff():
     schedule = course([*map(float, DECADES)])
     predictor = OdePredictor(ode(ROBERTSON, response="A", stiff=False), schedule, plain(schedule, 4))
@@ -593,6 +611,15 @@ def test_a_response_that_is_steep_where_nothing_is():
     np.testing.assert_allclose(fu[0], [0, 3.0, 0, 0, 0])
     np.testing.assert_allclose(fuu[0], np.diag([0, 3.0, 0, 0, 0]))
     assert np.isfinite(fuu).all()
+
+
+def test_an_input_that_is_switched_off():
+    structure = ode("d/dt A = where(t < 2.2, 5, 0) - k*A; C = A")
+    schedule = course([*map(float, (0.0, *TIMES))])
+    f, fu, _ = predict(OdePredictor(structure, schedule, plain(schedule, 1)), np.log([0.4]), 10)
+    np.testing.assert_allclose(f[1:], 5 * infused(0.4, 2.2, SEEN), rtol=1e-7)
+    first, _ = differences(lambda u: 5 * infused(np.exp(u[0]), 2.2, SEEN), np.log([0.4]))
+    np.testing.assert_allclose(fu[1:], first, rtol=1e-5)
 
 
 def test_many_steps_end():

@@ -174,10 +174,8 @@ def test_what_is_no_text(text):
         wb.ode(text)
 
 
-PIECES = st.sampled_from(
-    [*FUNCTIONS, *"abtEAC012+-*/^(),=<>;#·²' \n"]
-    + ["dose", "lambda", "d", "dt", "dA", "2.5", "1e3", "pi", "**", "==", "d/dt A = ", "A(0) = ", "where("]  # noqa: RUF005
-)
+WORDS = ("dose", "lambda", "d", "dt", "dA", "2.5", "1e3", "pi", "**", "==", "d/dt A = ", "A(0) = ", "where(")
+PIECES = st.sampled_from([*FUNCTIONS, *WORDS, *"abtEAC012+-*/^(),=<>;#·²' \n"])
 ANY = st.one_of(
     st.text(max_size=60), st.lists(PIECES, max_size=25).map("".join), st.lists(PIECES, max_size=25).map(" ".join)
 )

@@ -414,3 +414,17 @@ def test_what_is_hostile_is_text_everywhere(bench, name):
     assert not any(re.search(r"<script|<img", text) for text in seen)
     # a quote must not end an attribute
     assert not any(re.search(r"title='[^']*'[^ >/]", text) for text in seen)
+
+
+def test_one_of_several_responses_is_plotted(bench):
+    frame = wb.load_example("theophylline").to_frame()
+    other = frame[frame["EVID"] == 0].assign(DV=lambda rows: 100 + rows["DV"], DVID=2)
+    both = pd.concat([frame.assign(DVID=1), other]).sort_values(["ID", "TIME", "DVID"], kind="stable")
+    plot = bench.data_panel.plot
+    assert plot.response.layout.display == "none"
+    bench.data = wb.read_data(both.reset_index(drop=True), roles={"response_id": "DVID"})
+    assert plot.response.layout.display is None
+    assert [text for text, _ in plot.response.options] == ["all", "1", "2"]
+    assert len(plot.figure._points[0].y) == 264
+    plot.response.value = 1
+    assert len(plot.figure._points[0].y) == 132 and plot.figure._points[0].y.min() >= 100

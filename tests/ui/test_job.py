@@ -1,10 +1,11 @@
-"""The job beside the interface, and how far the browser is."""
+"""The jobs beside the interface, and how far the browser is."""
 
 from __future__ import annotations
 
 import threading
 import time
 
+from workbench.ui.background import Background
 from workbench.ui.job import FrontEnd, Job
 
 
@@ -66,3 +67,19 @@ def test_a_slow_browser_is_waited_for():
     assert time.perf_counter() - begun > 0.08
     front.keep_pace()  # one behind is allowed
     assert time.perf_counter() - begun < 0.5
+
+
+def test_of_what_one_name_asked_for_only_the_latest_is_done(caplog):
+    background, gate, done = Background(), threading.Event(), []
+    assert background.wait(1) and background.idle
+    background.ask("slow", lambda: done.append(gate.wait(5)))
+    for k in range(5):
+        background.ask("curves", lambda k=k: done.append(k))
+    background.ask("broken", lambda: 1 / 0)
+    assert not background.wait(0.05) and not background.idle
+    gate.set()
+    assert background.wait(5)
+    assert done == [True, 4]
+    assert "ZeroDivisionError" in caplog.text
+    background.ask("curves", lambda: done.append(5))
+    assert background.wait(5) and done[-1] == 5

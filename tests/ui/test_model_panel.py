@@ -59,7 +59,7 @@ def test_every_choice_of_the_library_is_a_structure(bench):
     panel.structure.bioavailability.value = True
     panel.choices["parameters"].value = "macro"
     assert bench.model.structure == wb.pk(3, "zero-order", parameters="macro", bioavailability=True)
-    assert panel.rows["F"].transform.value == "logit"
+    assert bench.model["F"].transform == "logit"
     panel.choices["absorption"].value = ""
     assert bench.model.structure == wb.pk(3, parameters="macro", bioavailability=True)
     assert problem(bench) == ""
@@ -123,7 +123,7 @@ def test_an_equation_is_checked_as_one_types_and_taken_by_apply(shown):
     choice = bench.model_panel.structure
     before = bench.model
     choice.kind.value = "Equation"
-    editor = choice.editors["Equation"]
+    editor = choice.editor("Equation")
     assert editor.text.value == LOGISTIC and "Asym, xmid, scal" in editor.verdict.value
     editor.text.value = "Asym/(1 + exp(-(t - xmid)/scal)"
     assert "never closed" in editor.verdict.value and "     ^" in editor.verdict.value
@@ -144,7 +144,7 @@ def test_the_library_is_what_an_ode_begins_with(bench):
     choice = bench.model_panel.structure
     choice.choices["compartments"].value = 2
     choice.kind.value = "ODE"
-    editor = choice.editors["ODE"]
+    editor = choice.editor("ODE")
     assert editor.draft() == wb.pk(2, "first-order").as_ode()
     assert bench.model.structure == wb.pk(2, "first-order")
     choice.kind.value = "Library"
@@ -170,7 +170,7 @@ def test_the_library_is_what_an_ode_begins_with(bench):
 )
 def test_an_ode_that_is_shown_comes_back_as_it_was(structure):
     choice = panel_of(structure).structure
-    editor = choice.editors["ODE"]
+    editor = choice.editor("ODE")
     assert choice.kind.value == "ODE"
     assert editor.draft() == structure
     assert editor.apply.disabled
@@ -184,11 +184,12 @@ def test_an_ode_that_is_shown_comes_back_as_it_was(structure):
     ],
 )
 def test_an_equation_that_is_shown_comes_back_as_it_was(structure):
-    assert panel_of(structure).structure.editors["Equation"].draft() == structure
+    assert panel_of(structure).structure.editor("Equation").draft() == structure
 
 
 def test_templates_are_good(bench):
-    for editor in bench.model_panel.structure.editors.values():
+    for kind in ("Equation", "ODE"):
+        editor = bench.model_panel.structure.editor(kind)
         for name in editor.templates:
             editor.template.value = name
             assert "Good to apply" in editor.verdict.value, name
@@ -196,7 +197,7 @@ def test_templates_are_good(bench):
 
 
 def test_fields_of_the_editor_say_what_is_wrong(bench):
-    editor = bench.model_panel.structure.editors["ODE"]
+    editor = bench.model_panel.structure.editor("ODE")
     editor.template.value = "one compartment, oral"
     editor.fields["dose"].value = "one: depot"
     assert "number of a compartment" in editor.verdict.value
@@ -214,7 +215,7 @@ def test_fields_of_the_editor_say_what_is_wrong(bench):
 
 
 def test_a_column_that_is_taken_for_a_parameter_is_remarked(bench):
-    editor = bench.model_panel.structure.editors["Equation"]
+    editor = bench.model_panel.structure.editor("Equation")
     editor.text.value = "a*WT*t"
     assert "To use column WT" in editor.verdict.value
     editor.fields["covariates"].value = "WT"
@@ -222,7 +223,7 @@ def test_a_column_that_is_taken_for_a_parameter_is_remarked(bench):
 
 
 def test_what_is_typed_is_escaped(bench):
-    editor = bench.model_panel.structure.editors["Equation"]
+    editor = bench.model_panel.structure.editor("Equation")
     editor.text.value = "<img src=x onerror=alert(1)>"
     assert "<img" not in editor.verdict.value and "&lt;img" in editor.verdict.value
 
@@ -245,7 +246,7 @@ def slow(monkeypatch):
 
 
 def test_callbacks_do_not_wait_for_start_values(bench, slow):
-    editor = bench.model_panel.structure.editors["ODE"]
+    editor = bench.model_panel.structure.editor("ODE")
     begun = time.perf_counter()
     editor.template.value = "one compartment, oral"
     editor.apply.click()
@@ -260,7 +261,7 @@ def test_callbacks_do_not_wait_for_start_values(bench, slow):
 
 
 def test_start_values_of_a_model_that_has_changed_are_forgotten(bench, slow):
-    editor = bench.model_panel.structure.editors["ODE"]
+    editor = bench.model_panel.structure.editor("ODE")
     editor.template.value = "one compartment, oral"
     editor.apply.click()
     bench.model_panel.structure.kind.value = "Library"
@@ -272,7 +273,7 @@ def test_start_values_of_a_model_that_has_changed_are_forgotten(bench, slow):
 
 
 def test_a_structure_that_fails_is_explained(bench):
-    editor = bench.model_panel.structure.editors["Equation"]
+    editor = bench.model_panel.structure.editor("Equation")
     editor.text.value = "log(-abs(a) - t)"
     editor.apply.click()
     assert bench.wait(120)
@@ -284,7 +285,7 @@ def test_auto_refit_waits_for_the_start_values(bench, slow):
     bench.controls.live.value = True
     slow.set()
     assert bench.wait(60)
-    editor = bench.model_panel.structure.editors["ODE"]
+    editor = bench.model_panel.structure.editor("ODE")
     editor.text.value, editor.fields["response"].value = ORAL, "C"
     editor.apply.click()
     assert bench.wait(120)
@@ -311,11 +312,10 @@ def test_curves_of_an_ode_are_drawn_and_follow(bench):
 
 
 def test_a_row_states_transform_bounds_and_what_is_fixed(bench):
-    row = bench.model_panel.rows["CL"]
-    assert row.more.layout.display == "none"
+    assert bench.model_panel.rows["CL"].more is None
     bench.model_panel.table.more.value = True
-    assert row.more.layout.display is None
-    low, high = row.bounds
+    row = bench.model_panel.rows["CL"]
+    low, high = row.more.bounds
     low.value = "0.01"
     assert bench.model["CL"].bounds == (0.01, None)
     high.value = "0.5"
@@ -325,7 +325,7 @@ def test_a_row_states_transform_bounds_and_what_is_fixed(bench):
     assert bench.model["CL"].fixed == ("value", "iiv")
     row.fixed.value = False
     assert bench.model["CL"].fixed == ("iiv",)
-    row.transform.value = "logit"
+    row.more.transform.value = "logit"
     assert bench.model["CL"].transform == "logit" and bench.model["CL"].bounds == (0.0, 1.0)
     assert (low.value, high.value) == ("0", "1")
     row.slider.value = 350
@@ -338,19 +338,20 @@ def test_a_row_states_transform_bounds_and_what_is_fixed(bench):
     [
         (lambda row: setattr(row.value, "value", -1.0), "must be positive"),
         (lambda row: setattr(row.spread, "value", 0.0), "must be positive"),
-        (lambda row: setattr(row.bounds[0], "value", "abc"), "is no number"),
-        (lambda row: setattr(row.bounds[0], "value", "5"), "strictly between"),
-        (lambda row: setattr(row.bounds[1], "value", "nan"), "finite number"),
+        (lambda row: setattr(row.more.bounds[0], "value", "abc"), "is no number"),
+        (lambda row: setattr(row.more.bounds[0], "value", "5"), "strictly between"),
+        (lambda row: setattr(row.more.bounds[1], "value", "nan"), "finite number"),
     ],
 )
 def test_bad_input_is_explained_under_the_table_and_put_back(bench, edit, words):
+    bench.model_panel.table.more.value = True
     model, row = bench.model, bench.model_panel.rows["CL"]
-    shown = row.value.value, row.spread.value, *(box.value for box in row.bounds)
+    shown = row.value.value, row.spread.value, *(box.value for box in row.more.bounds)
     edit(row)
     said = bench.model_panel.table.refusal.view
     assert words in said.value and said.layout.display is None
     assert bench.model is model
-    assert (row.value.value, row.spread.value, *(box.value for box in row.bounds)) == shown
+    assert (row.value.value, row.spread.value, *(box.value for box in row.more.bounds)) == shown
     row.value.value = 0.05
     assert said.layout.display == "none"
 
@@ -362,11 +363,10 @@ def with_occasions():
 
 
 def test_occasions_have_a_random_effect_where_the_data_have_any(shown, bench):
-    assert bench.model_panel.rows["CL"].occasion.there.layout.display == "none"
+    assert bench.model_panel.rows["CL"].occasion is None
     assert bench.model_panel.psi_of_occasions.view.layout.display == "none"
     other = shown(with_occasions())
     rows = other.model_panel.rows
-    assert rows["CL"].occasion.there.layout.display is None
     rows["CL"].occasion.there.value = True
     rows["V"].occasion.there.value = True
     assert other.model.occasion_effects == ("CL", "V")

@@ -33,7 +33,7 @@ from workbench.engine.flow import (
 STAGES = 13  # the last is the first of the next step
 MOST_STEPS = 5_000  # of a subject
 TABLEAU = np.zeros((STAGES + 3, STAGES))  # weights of the stages, those of the result last; errors; times
-_THIRD, _FIFTH, _TIME, _ALL = np.array([STAGES, STAGES + 1, STAGES + 2, STAGES])
+_THIRD, _FIFTH, _TIME = np.arange(STAGES, STAGES + 3)
 TABLEAU[:12, :12], TABLEAU[12, :12] = DOP853.A, DOP853.B
 TABLEAU[_THIRD], TABLEAU[_FIFTH], TABLEAU[_TIME] = DOP853.E3, DOP853.E5, np.append(DOP853.C, 1.0)
 _SAFETY, _LEAST, _MOST = 0.9, 1.0 / 6.0, 6.0
@@ -98,22 +98,18 @@ def explicit(flow, end, watch, D, order):
         if not h > 1e-13 * max(s, 1e-3 * end):
             return STEP_TOO_SMALL
         flow.mode[STEPS] += 1
+        bend = change = 0.0  # between the last stage and the result, both at s + h
         for stage in range(1, STAGES):
             if stage == STAGES - 1:
                 for c in range(0, N, L):
                     flow.work[0, c] = stage_of[c]
-            for c in range(N):
-                stage_of[c] = x[c]
-            weigh(flow, stage, stage, h, stage_of)
+            weigh(flow, stage, h, x, stage_of)
             slope(flow, s + flow.tableau[_TIME, stage] * h, k[stage], D, order)
-        bend = change = 0.0  # between the last stage and the result, both at s + h
         for c in range(0, N, L):
             bend += (k[STAGES - 1, c] - k[STAGES - 2, c]) ** 2
             change += (stage_of[c] - flow.work[0, c]) ** 2
-        for c in range(N):
-            flow.work[0, c] = flow.work[1, c] = 0.0
-        weigh(flow, _THIRD, _ALL, h, flow.work[0])
-        weigh(flow, _FIFTH, _ALL, h, flow.work[1])
+        for row in range(_THIRD, _FIFTH + 1):
+            weigh(flow, row, h, flow.zero, flow.work[row - _THIRD])
         third, fifth = error_norms(flow, D)
         error = fifth * fifth / math.sqrt(fifth * fifth + 0.01 * third * third) if fifth > 0.0 else 0.0
         if not error < 1e100:

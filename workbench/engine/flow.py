@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine import jets
-from workbench.engine.chain import Program, apply, inlined, inner
+from workbench.engine.chain import Program, apply, inlined, inner, merged
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -62,6 +62,8 @@ class Flow(NamedTuple):
         Relative and absolute.
     tableau : float64[..., stages]
         Coefficients of the method.
+    zero : float64[N]
+        0 throughout.
     work : float64[2, N]; v : float64[...]; matrix : float64[n, n]; pivot : int64[n]
     """
 
@@ -79,6 +81,7 @@ class Flow(NamedTuple):
     control: Array
     tolerance: Array
     tableau: Array
+    zero: Array
     work: Array
     v: Array
     matrix: Array
@@ -112,6 +115,7 @@ def new_flow(
         control=np.zeros(2),
         tolerance=tolerance,
         tableau=tableau,
+        zero=np.zeros(N),
         work=np.zeros((2, N)),
         v=v,
         matrix=np.empty((n, n)),
@@ -148,14 +152,14 @@ def slope(flow, s, out, D, order):
             jets.multiply(state, flow.stretch[LENGTH], state, D, order)
 
 
-@inner
+@merged
 def note_peaks(flow):
     """Remember how large the states and their derivatives have been."""
     for c in range(flow.x.shape[0]):
         flow.peak[c] = max(flow.peak[c], abs(flow.x[c]))
 
 
-@inner
+@merged
 def accept(flow):
     """Go to the states in flow.z."""
     for c in range(flow.x.shape[0]):
@@ -163,7 +167,7 @@ def accept(flow):
     note_peaks(flow)
 
 
-@inner
+@merged
 def error_norms(flow, D):
     """Sizes of the errors work[0] and work[1] of the states in flow.z as multiples of what is allowed: the largest.
 
@@ -191,16 +195,18 @@ def error_norms(flow, D):
 
 
 @inner
-def weigh(flow, row, count, h, out):
-    """out += h Σ weight[j] k[j] with the first weights of a row of the tableau."""
-    for j in range(count):
+def weigh(flow, row, h, base, out):
+    """out = base + h Σ weight[j] k[j] with the weights of a row of the tableau."""
+    for c in range(out.shape[0]):
+        out[c] = base[c]
+    for j in range(flow.k.shape[0]):
         w = h * flow.tableau[row, j]
         if w != 0.0:
             for c in range(out.shape[0]):
                 out[c] += w * flow.k[j, c]
 
 
-@inner
+@merged
 def step_of(proposal, left):
     """The step to take where `left` is left: never a tiny last one."""
     if proposal >= 0.99 * left:

@@ -33,7 +33,6 @@ from workbench.engine.flow import (
 
 STAGES = 7
 MOST_STEPS = 20_000  # of a subject
-_GAMMA = 23.0 / 125.0
 _FROM_SECOND = (  # of each stage from the third on: weights of the second stage (the first has the same), third, …
     (791020047304 / 3561426431547,),
     (-158159076358 / 11257294102345, -85517644447 / 5003708988389),
@@ -48,13 +47,23 @@ _EMBEDDED = (
     3192122436311 / 6174152374399, 6156034052041 / 14430468657929, -1011318518279 / 9693750372484,
     1914490192573 / 13754262428401,
 )  # fmt: skip
-_ERROR, _TIME, _ALL = np.array([STAGES, STAGES + 1, STAGES])
-TABLEAU = np.zeros((STAGES + 2, STAGES))  # weights of the stages, the last being the result; error; times
-TABLEAU[1, :2] = _GAMMA
-for _stage_, _row in enumerate(_FROM_SECOND, 2):
-    TABLEAU[_stage_, 0], TABLEAU[_stage_, 1:_stage_], TABLEAU[_stage_, _stage_] = _row[0], _row, _GAMMA
-TABLEAU[_ERROR] = TABLEAU[STAGES - 1] - _EMBEDDED
-TABLEAU[_TIME] = TABLEAU[:STAGES].sum(axis=1)
+GAMMA = 23.0 / 125.0
+ERROR, TIME = np.arange(STAGES, STAGES + 2)
+
+
+def _tableau() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Weights of the earlier stages in each (without γ of its own), the last being the result; error; times."""
+    tableau = np.zeros((STAGES + 2, STAGES))
+    tableau[1, 0] = GAMMA
+    for stage, weights in enumerate(_FROM_SECOND, 2):
+        tableau[stage, 0], tableau[stage, 1:stage] = weights[0], weights
+    tableau[ERROR] = tableau[STAGES - 1] - _EMBEDDED
+    tableau[ERROR, -1] += GAMMA
+    tableau[TIME, 1:] = tableau[1:STAGES].sum(axis=1) + GAMMA
+    return tableau
+
+
+TABLEAU = _tableau()
 _SAFETY, _LEAST, _MOST = 0.85, 0.2, 5.0
 _BETA = 0.08
 _MOST_ITERATIONS = 10
@@ -130,7 +139,7 @@ def _stage(flow, s, h, k, D, order):
     """Solve  x = base + hγ·slope(x)  in flow.z, with base in work[0], and k = slope; False if that fails."""
     n, N, L = flow.running.shape[0], flow.x.shape[0], flow.stretch.shape[1]
     z, base, residual = flow.z[:N], flow.work[0], flow.work[1]
-    step = h * _GAMMA
+    step = h * GAMMA
     speed = step * (flow.stretch[LENGTH, 0] if flow.mode[MOVING] else 1.0)
     set_time(flow, s, D, order)
     change = last = np.inf
@@ -189,19 +198,16 @@ def implicit(flow, end, watch, D, order):
         solved = True
         for stage in range(1, STAGES):
             base = flow.work[0]
-            for c in range(N):
-                base[c] = x[c]
-            weigh(flow, stage, stage, h, base)
+            weigh(flow, stage, h, x, base)
             for c in range(0, N, L):
-                z[c] = base[c] + h * _GAMMA * k[stage - 1, c]
-            solved = _stage(flow, s + flow.tableau[_TIME, stage] * h, h, k[stage], D, order)
+                z[c] = base[c] + h * GAMMA * k[stage - 1, c]
+            solved = _stage(flow, s + flow.tableau[TIME, stage] * h, h, k[stage], D, order)
             if not solved:
                 break
         size = np.inf
         if solved:
-            for c in range(N):
-                flow.work[0, c] = flow.work[1, c] = 0.0
-            weigh(flow, _ERROR, _ALL, h, flow.work[0])
+            weigh(flow, ERROR, h, flow.zero, flow.work[0])
+            weigh(flow, ERROR, h, flow.zero, flow.work[1])
             size, _ = error_norms(flow, D)
         if not size < 1e100:
             proposal = 0.2 * h

@@ -29,6 +29,7 @@ import math
 import numpy as np
 from numba import njit
 
+from workbench.engine.jets import inner
 from workbench.engine.residual import record, record_slopes
 
 FOCEI, FOCE, FO, LAPLACE = 0, 1, 2, 3
@@ -53,7 +54,7 @@ def coordinates(subjects, mean, Bl, zeta, u):
             u[i, d] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _cholesky(M, n):
     """Factor the symmetric M in place into its lower triangle; False if it is not positive definite."""
     for i in range(n):
@@ -70,7 +71,7 @@ def _cholesky(M, n):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _solve(M, n, x):
     """Solve in place with the factor that `_cholesky` left."""
     for i in range(n):
@@ -83,7 +84,7 @@ def _solve(M, n, x):
         x[i] /= M[i, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _convex(hessian, out, n):
     """Factor the Hessian, or where it is not positive definite the nearest of it + 2 I, + 8 I, + 32 I, … that is."""
     shift = 0.0

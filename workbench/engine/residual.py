@@ -18,6 +18,8 @@ import math
 import numpy as np
 from numba import njit
 
+from workbench.engine.jets import inner
+
 SUM_OF_VARIANCES, SUM_OF_DEVIATIONS = 0, 1
 MEASURED, CENSORED, MEASURED_POSITIVE, CENSORED_POSITIVE = range(4)
 
@@ -26,7 +28,7 @@ _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 _STEP = 1e-3  # of differences; fourth order, so their error is about 1e-12
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def variance(kind, f, a, b, c):
     """Residual variance R with its first and second derivative by f."""
     if kind == SUM_OF_VARIANCES:
@@ -44,7 +46,7 @@ def variance(kind, f, a, b, c):
     return s * s, 2.0 * s * s1, 2.0 * (s1 * s1 + s * s2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def variance_slopes(kind, f, a, b, c, out):
     """Fill out[k] with the derivatives of (R, R', R'') by the k-th of (a, b, c), float64[3, 3]."""
     if kind == SUM_OF_VARIANCES:
@@ -97,7 +99,7 @@ def variances(kind, response, f, sigma, R, R_f, R_s):
             R_s[j, k] = out[k, 0]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def log_cdf(x):
     """log Φ(x) and its derivative φ(x)/Φ(x), far into the tail as well."""
     if x > -5.0:
@@ -112,7 +114,7 @@ def log_cdf(x):
     return -0.5 * x * x - _LOG_ROOT_2PI - math.log(mills), mills
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _between(lower, upper):
     """log [Φ(upper) - Φ(lower)], and φ(upper), φ(lower) divided by that difference."""
     if upper == np.inf:
@@ -134,7 +136,7 @@ def _between(lower, upper):
     return (value, at_low, at_high) if mirrored else (value, at_high, at_low)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _limited(kind, lower, upper, f, a, b, c):
     """-2 log of the probability to lie between two limits, with its first and second derivative by f."""
     R, R1, R2 = variance(kind, f, a, b, c)
@@ -155,7 +157,7 @@ def _limited(kind, lower, upper, f, a, b, c):
     return -2.0 * value, -2.0 * p1, -2.0 * (p2 - p1 * p1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _measured(kind, y, f, a, b, c):
     """L, L', L'', w and w' of a measured observation, R at f; w = 1/R + ½ (R'/R)²."""
     R, R1, R2 = variance(kind, f, a, b, c)
@@ -167,7 +169,7 @@ def _measured(kind, y, f, a, b, c):
     return e2 + math.log(R), first, second, x + 0.5 * x1 * x1, -x * x1 + x1 * (x2 - x1 * x1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _tail(what, kind, y, upper, f, a, b, c):
     """L, L', L'' and w of an observation of another kind than MEASURED; the curvature w of a tail is ½ L''."""
     L = L1 = L2 = w = 0.0
@@ -182,7 +184,7 @@ def _tail(what, kind, y, upper, f, a, b, c):
     return L, L1, L2, w
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def record(interaction, what, kind, y, upper, f, a, b, c, R0):
     """L, L', L'' by f, w and w' of an observation.
 
@@ -209,7 +211,7 @@ def record(interaction, what, kind, y, upper, f, a, b, c, R0):
     return e * e * x + math.log(R0), -2.0 * e * x, 2.0 * x, x, 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def record_slopes(what, kind, y, upper, f, sigma, scratch, out):
     """Fill out[k] with the derivatives of (L, L', L'', w) by the k-th of (a, b, c), R at f; float64[3, 4]."""
     a, b, c = sigma[0], sigma[1], sigma[2]

@@ -5,6 +5,7 @@ its beginning; a constant infusion has a state whose slope is 0. Both are found 
 are then linear in themselves, with the matrix that Newton's method has already.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from workbench.engine.flow import DONE, NOT_STEADY, START, STEPS, Array, Flow, I
 from workbench.engine.implicit import decompose, jacobian, solve
 from workbench.engine.travel import begin, give, go, see_inputs, stop
 
+_NONE = np.int64(-1)
 _MOST_CYCLES = 50
 _MOST_STEPS = 100
 
@@ -57,17 +59,15 @@ def _cycle(flow, line, k, now, plain, stiff, watch, D, order):
     """Take the states through one dosing interval of the steady state that happening k is."""
     stop(flow)
     interval, count = line.pool[k].value, line.pool[k].count
-    since, before = 0.0, NO - YES
-    for j in range(k + 1, k + 2 + count):
-        last = j == k + 1 + count
-        until = interval if last else line.pool[j].time
-        code = go(
-            flow, line, now - interval, since, before, until, NO - YES if last else j, plain, stiff, watch, D, order
-        )
-        if code != DONE or last:
+    since, before = 0.0, _NONE
+    for step in range(count + 1):
+        j = k + 1 + step if step < count else _NONE
+        until = line.pool[j].time if step < count else interval
+        code = go(flow, line, now - interval, since, before, until, j, plain, stiff, watch, D, order)
+        if code != DONE or step == count:
             return code
-        since, before = until, j
         give(flow, line, j, plain, D, order)
+        since, before = until, j
     return DONE
 
 

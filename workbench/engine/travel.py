@@ -1,9 +1,10 @@
 """From one happening to the next: what the walks of a subject and of a dosing interval share (see `timeline`)."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
 from workbench.engine import jets
-from workbench.engine.chain import inner
+from workbench.engine.chain import inner, merged
 from workbench.engine.explicit import explicit
 from workbench.engine.flow import DONE, FEEDING, FRESH, LENGTH, MOVING, START
 from workbench.engine.implicit import implicit
@@ -69,7 +70,7 @@ def give(flow, line, k, plain, D, order):
     see_inputs(flow)
 
 
-@inner
+@merged
 def see_inputs(flow):
     flow.mode[FEEDING] = 0
     for i in range(flow.running.shape[0]):
@@ -77,7 +78,7 @@ def see_inputs(flow):
             flow.mode[FEEDING] = 1
 
 
-@inner
+@merged
 def begin(flow, initial):
     """Initial values, which may be parameters; no inputs."""
     N, L = flow.x.shape[0], flow.stretch.shape[1]
@@ -89,7 +90,7 @@ def begin(flow, initial):
     stop(flow)
 
 
-@inner
+@merged
 def stop(flow):
     """No inputs."""
     for i in range(flow.running.shape[0]):

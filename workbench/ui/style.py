@@ -57,7 +57,7 @@ CSS = """
 .wb-parameters { display: grid; grid-template-columns: max-content minmax(40px, 1fr) 20px 62px 20px; gap: 1px 7px;
   align-items: center; }
 .wb-parameters > .wb-first { grid-column: 1; }
-.wb-parameters > .wb-meaning { grid-column: 1 / 3; margin: 1px 0 5px 38px; min-width: 0; }
+.wb-parameters > .wb-meaning { grid-column: 1 / 3; margin: 1px 0 5px 38px; min-width: 0; align-self: start; }
 .wb-parameters > .wb-meaning.wb-wide { grid-column: 1 / -1; }
 .wb-parameters > .wb-more { grid-column: 1 / -1; margin: 0 0 6px 36px; gap: 5px; align-items: center; }
 .wb-parameters > .wb-more .widget-dropdown { width: 74px; }
@@ -124,6 +124,8 @@ CSS = """
 .wb .wb-effects { display: grid; gap: 6px 8px; align-items: start; overflow-x: auto; padding-bottom: 4px; }
 .wb-effects > * { margin: 0; min-width: 0; }
 .wb-effects .widget-html-content { line-height: 26px; font-weight: 600; }
+.wb-effects > .wb-effect-side { position: sticky; left: 0; z-index: 1; background: var(--wb-paper);
+  padding-right: 4px; }
 .wb-effect .widget-dropdown, .wb-effect .widget-text { width: 100%; margin: 0; }
 .wb-effect .widget-text { flex: 0 0 62px; width: 62px; }
 .wb-effect .widget-html-content { font-weight: 400; font-size: 11.5px; white-space: nowrap; }

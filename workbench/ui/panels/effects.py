@@ -18,6 +18,7 @@ from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.shapes import Acting, read_effects, shapes_for, with_other_terms, with_reference, with_shape
 
 _MOST_COLUMNS = 12
+_MOST_SEEN = 4  # of these, where the panel is narrow
 _MOST_LEVELS = 12
 _CATEGORIES = ("categorical", "fraction")
 _WEIGHTS = ("WT", "BW", "WEIGHT", "BWT", "WTKG", "MASS")
@@ -199,7 +200,8 @@ class CovariatesPanel(Panel):
         shown = [*first, *(name for name in names if name not in first)][:_MOST_COLUMNS]
         hidden = len(data.covariate_names) - len(shown)
         odd = [name for name in data.covariate_names if not name.isidentifier()]
-        remarks = [f"{hidden} more covariates can be named in the formulas."] if hidden > len(odd) else []
+        remarks = [f"Move the grid sideways for all {len(shown)} covariates."] if len(shown) > _MOST_SEEN else []
+        remarks += [f"{hidden} more covariates can be named in the formulas."] if hidden > len(odd) else []
         remarks += [f"To use {', '.join(odd[:5])}, rename the column to one word."] if odd else []
         remarks += ["These data have no covariates."] if not data.covariate_names else []
         self.more.value = markup.escaped(" ".join(remarks))
@@ -212,6 +214,7 @@ class CovariatesPanel(Panel):
         widgets: list[Widget] = list(head) if columns else []
         for name in names if columns else ():
             widgets.append(HTML(f"<b>{markup.escaped(name)}</b>"))
+            widgets[-1].add_class("wb-effect-side")
             widgets += [self.cells[name, column].view for column in columns]
         self.grid.layout.grid_template_columns = f"max-content repeat({max(len(columns), 1)}, minmax(104px, 132px))"
         self.grid.children = widgets

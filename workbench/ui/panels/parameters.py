@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ipywidgets import HTML, Box, Checkbox, Dropdown, FloatText, HBox, IntSlider, Text, ToggleButton, VBox, Widget
+from ipywidgets import Box, Checkbox, Dropdown, FloatText, HBox, IntSlider, Text, ToggleButton, VBox, Widget
 
 from workbench.data import derived_unit
 from workbench.errors import ModelError
@@ -20,23 +20,28 @@ from workbench.ui.state import State
 
 _DECADES = 0.7  # a slider reaches from a fifth to five times the value in its middle
 _REACH = 350  # steps to either side; whole steps, so that the browser reports what it was told and nothing else
-_DEVIATIONS = (("iiv", "η", "between subjects"), ("iov", "κ", "between occasions"))
+_DEVIATIONS = {"iiv": ("η", "between subjects"), "iov": ("κ", "between occasions")}
 
 
 class Deviation:
     """Whether a parameter differs between subjects, or between occasions, and by how much."""
 
-    def __init__(self, name: str, part: str, effect: str, between: str, row: ParameterRow):
+    def __init__(self, row: ParameterRow, part: str, more: bool):
         self.part = part
-        about = f"{effect} of {name}"
-        self.there = Checkbox(indent=False, description=f"random effect {about}", tooltip=f"{name} differs {between}")
+        effect, between = _DEVIATIONS[part]
+        about = f"{effect} of {row.name}"
+        self.there = Checkbox(
+            indent=False, description=f"random effect {about}", tooltip=f"{row.name} differs {between}"
+        )
         self.spread = FloatText(description=f"SD of {about}", tooltip=f"standard deviation of {about}")
-        self.fixed = Checkbox(indent=False, description=f"fix {effect}", tooltip=f"keep the SD of {about}")
         for widget in (self.there, self.spread):
             widget.add_class("wb-quiet")
         self.there.observe(row.guard(lambda c: row.edit({part: True if c["new"] else None}, complete=False)), "value")
         self.spread.observe(row.guard(lambda c: row.edit({part: c["new"]})), "value")
-        self.fixed.observe(row.guard(lambda c: row.fix(part, c["new"])), "value")
+        self.fixed: Checkbox | None = None
+        if more:
+            self.fixed = Checkbox(indent=False, description=f"fix {effect}", tooltip=f"keep the SD of {about}")
+            self.fixed.observe(row.guard(lambda c: row.fix(part, c["new"])), "value")
 
     def render(self, parameter: Parameter) -> None:
         """Show it."""
@@ -44,18 +49,32 @@ class Deviation:
         known = deviation is not None and deviation is not True
         self.there.value = deviation is not None
         self.there.disabled = parameter.column is not None
-        self.spread.disabled = self.fixed.disabled = not known
+        self.spread.disabled = not known
         unknown(self.spread, not known)
         self.spread.layout.visibility = "visible" if deviation is not None else "hidden"
         if known:
             self.spread.value = markup.rounded(float(deviation), 4)
-        self.fixed.value = self.part in parameter.fixed_parts
+        if self.fixed is not None:
+            self.fixed.value, self.fixed.disabled = self.part in parameter.fixed_parts, not known
 
 
 class ParameterRow:
-    """The widgets of one parameter; those of `more` on a line of their own."""
+    """The widgets of one parameter.
 
-    def __init__(self, name: str, meaning: str, width: int, state: State, refusal: Refusal):
+    Parameters
+    ----------
+    name, meaning : str
+    width : int
+        Of the name, in pixels.
+    state : State
+    refusal : Refusal
+    occasions, more : bool
+        Show differences between occasions; transform, bounds and what of the random effects is fixed.
+    """
+
+    def __init__(
+        self, name: str, meaning: str, width: int, state: State, refusal: Refusal, *, occasions: bool, more: bool
+    ) -> None:
         self.name = name
         self._state, self.guard = state, refusal.guard
         self.value = FloatText(
@@ -72,34 +91,25 @@ class ParameterRow:
         self.fixed = Checkbox(indent=False, description=f"fix {name}", tooltip=f"keep {name} at its value")
         for widget in (self.slider, self.fixed):
             widget.add_class("wb-quiet")
-        self.subject, self.occasion = (Deviation(name, *about, self) for about in _DEVIATIONS)
+        self.subject = Deviation(self, "iiv", more)
+        self.occasion = Deviation(self, "iov", more) if occasions else None
         self.random, self.spread = self.subject.there, self.subject.spread
         self._meaning = meaning
         self.meaning = note(markup.escaped(meaning))
         self.meaning.add_class("wb-meaning")
-        self.transform = Dropdown(options=TRANSFORMS, description=f"transform of {name}")
-        self.bounds = tuple(
-            Text(description=f"{end} bound of {name}", placeholder=short, continuous_update=False)
-            for end, short in (("lower", "min"), ("upper", "max"))
-        )
-        for widget in (self.transform, *self.bounds):
-            widget.add_class("wb-quiet")
-        self.more = HBox([self.transform, *self.bounds, self.subject.fixed, self.occasion.fixed])
-        self.more.add_class("wb-more")
-        filler = HTML()
         self.widgets: list[Widget] = [
-            self.value, self.slider, self.random, self.spread, self.fixed, self.meaning,
-            self.occasion.there, self.occasion.spread, filler, self.more,
+            self.value, self.slider, self.random, self.spread, self.fixed, self.meaning
         ]  # fmt: skip
-        self._between_occasions: list[Widget] = [self.occasion.there, self.occasion.spread, filler, self.occasion.fixed]
+        if self.occasion is not None:
+            self.widgets += [self.occasion.there, self.occasion.spread]
+        else:
+            self.meaning.add_class("wb-wide")
+        self.more = More(self) if more else None
+        if self.more is not None:
+            self.widgets.append(self.more.view)
         self.value.observe(self.guard(lambda change: self.edit({"value": change["new"]})), "value")
         self.slider.observe(self.guard(lambda change: self._slid(change["new"])), "value")
         self.fixed.observe(self.guard(lambda change: self.fix("value", change["new"])), "value")
-        self.transform.observe(
-            self.guard(lambda change: self.edit({"transform": change["new"]}, complete=False)), "value"
-        )
-        for box in self.bounds:
-            box.observe(self.guard(lambda _: self._bounds_typed()), "value")
 
     # -- edits -------------------------------------------------------------------------------------------------
 
@@ -112,16 +122,6 @@ class ParameterRow:
         """Keep a part of the parameter as it is stated, or let it be estimated."""
         parts = self._state.complete_model()[self.name].fixed_parts
         self.edit({"fixed": (*parts, part) if kept else tuple(p for p in parts if p != part)})
-
-    def _bounds_typed(self) -> None:
-        ends = []
-        for box in self.bounds:
-            text = box.value.strip()
-            try:
-                ends.append(float(text) if text else None)
-            except ValueError:
-                raise ModelError(f"{box.description}: {text!r} is no number; leave it empty for an open end.") from None
-        self.edit({"bounds": None if ends == [None, None] else tuple(ends)})
 
     def _slid(self, position: int) -> None:
         if math.isnan(self._centre) or self._parameter is None:
@@ -143,7 +143,7 @@ class ParameterRow:
 
     # -- rendering ---------------------------------------------------------------------------------------------
 
-    def render(self, parameter: Parameter, occasions: bool, more: bool) -> None:
+    def render(self, parameter: Parameter) -> None:
         """Show a parameter."""
         value, self._parameter = parameter.value, parameter
         for widget in (self.value, self.slider, self.fixed):
@@ -152,22 +152,13 @@ class ParameterRow:
         if value is not None:
             self.value.value = markup.rounded(value, 4)
             self._place(value)
-        self.subject.render(parameter)
-        self.occasion.render(parameter)
         self.fixed.value = "value" in parameter.fixed_parts
-        self.transform.value = parameter.transform
-        self.transform.disabled = parameter.column is not None
-        for box, end in zip(self.bounds, parameter.bounds or (None, None), strict=True):
-            box.value = "" if end is None else f"{end:g}"
-            box.disabled = parameter.column is not None
-        shown = occasions or parameter.iov is not None
-        for widget in self._between_occasions:
-            widget.layout.display = None if shown else "none"
-        (self.meaning.remove_class if shown else self.meaning.add_class)("wb-wide")
-        self.more.layout.display = None if more else "none"
+        for part in (self.subject, self.occasion, self.more):
+            if part is not None:
+                part.render(parameter)
         meaning = " · ".join(filter(None, (self._meaning, _otherwise(parameter))))
         self.meaning.value = markup.escaped(meaning)
-        self.meaning.layout.display = None if meaning or shown else "none"
+        self.meaning.layout.display = None if meaning or self.occasion is not None else "none"
 
     def _place(self, value: float) -> None:
         """Put the slider back to its middle, unless the value comes from it."""
@@ -175,6 +166,44 @@ class ParameterRow:
             self._centre = value
         if value == self._centre:
             self.slider.value, self._slid_to = 0, math.nan
+
+
+class More:
+    """What is seldom changed of a parameter: its transform, its bounds, and whether its random effects are fixed."""
+
+    def __init__(self, row: ParameterRow):
+        self._row = row
+        self.transform = Dropdown(options=TRANSFORMS, description=f"transform of {row.name}")
+        self.bounds = tuple(
+            Text(description=f"{end} bound of {row.name}", placeholder=short, continuous_update=False)
+            for end, short in (("lower", "min"), ("upper", "max"))
+        )
+        for widget in (self.transform, *self.bounds):
+            widget.add_class("wb-quiet")
+        fixed = [part.fixed for part in (row.subject, row.occasion) if part is not None]
+        self.view = HBox([self.transform, *self.bounds, *fixed])
+        self.view.add_class("wb-more")
+        self.transform.observe(row.guard(lambda c: row.edit({"transform": c["new"]}, complete=False)), "value")
+        for box in self.bounds:
+            box.observe(row.guard(lambda _: self._bounds_typed()), "value")
+
+    def _bounds_typed(self) -> None:
+        ends = []
+        for box in self.bounds:
+            text = box.value.strip()
+            try:
+                ends.append(float(text) if text else None)
+            except ValueError:
+                raise ModelError(f"{box.description}: {text!r} is no number; leave it empty for an open end.") from None
+        self._row.edit({"bounds": None if ends == [None, None] else tuple(ends)})
+
+    def render(self, parameter: Parameter) -> None:
+        """Show it."""
+        self.transform.value = parameter.transform
+        self.transform.disabled = parameter.column is not None
+        for box, end in zip(self.bounds, parameter.bounds or (None, None), strict=True):
+            box.value = "" if end is None else f"{end:g}"
+            box.disabled = parameter.column is not None
 
 
 class ParameterTable:
@@ -190,14 +219,11 @@ class ParameterTable:
         self.more = ToggleButton(description="more", tooltip="transforms, bounds, and fixed standard deviations")
         self.more.add_class("wb-toggle")
         self.more.observe(state.handler(lambda _: self._turn()), "value")
-        self._heads = [note(), note("η"), note("SD of η")]
         self.view = VBox([self.grid, self.refusal.view])
 
     def _turn(self) -> None:
-        model = self._state.start or self._state.model
-        if model is not None:
-            with self._state.quietly():
-                self._render_rows(model)
+        with self._state.quietly():
+            self.render(self._state.start or self._state.model)
 
     def render(self, model: Model | None) -> None:
         """Show the parameters of a model."""
@@ -205,27 +231,27 @@ class ParameterTable:
         if model is None:
             self.grid.children, self._rows_for = (), ()
             return
-        units = self._state.data.units if self._state.data is not None else {}
-        rows_for = (model.structure.info, tuple(p.name for p in model.parameters), tuple(sorted(units.items())))
+        data = self._state.data
+        units = data.units if data is not None else {}
+        occasions = (data is not None and len(data.occasions) > 1) or bool(model.occasion_effects)
+        names = tuple(p.name for p in model.parameters)
+        rows_for = (model.structure.info, names, tuple(sorted(units.items())), occasions, self.more.value)
         if rows_for != self._rows_for:
             self._rows_for = rows_for
             own = isinstance(model.structure, Equation | Ode)  # nothing is known of what its parameters mean
             meanings = {info.name: "" if own else _meaning(info, units) for info in model.structure.info}
-            width = min(max([34, *(6 + 8 * len(p.name) for p in model.parameters)]), 94)
+            width = min(max([34, *(6 + 8 * len(name) for name in names)]), 94)
             self.rows = {
-                p.name: ParameterRow(p.name, meanings[p.name], width, self._state, self.refusal)
-                for p in model.parameters
+                name: ParameterRow(
+                    name, meanings[name], width, self._state, self.refusal, occasions=occasions, more=self.more.value
+                )
+                for name in names
             }
-            head = [note("initial value"), *self._heads, note("fix")]
+            effects = ("η,κ", "SD") if occasions else ("η", "SD of η")
+            head = [note(text) for text in ("initial value", "", *effects, "fix")]
             self.grid.children = [*head, *(widget for line in self.rows.values() for widget in line.widgets)]
-        self._render_rows(model)
-
-    def _render_rows(self, model: Model) -> None:
-        occasions = self._state.data is not None and len(self._state.data.occasions) > 1
-        both = occasions or bool(model.occasion_effects)
-        self._heads[1].value, self._heads[2].value = ("η,κ", "SD") if both else ("η", "SD of η")
         for parameter in model.parameters:
-            self.rows[parameter.name].render(parameter, occasions, self.more.value)
+            self.rows[parameter.name].render(parameter)
 
 
 def unknown(box: FloatText, there_is_none: bool) -> None:

@@ -104,11 +104,18 @@ class StructureChoice:
         self._library = _grid(cells)
         self._effect = _grid(list(self.effects.values()))
         self._effect.add_class("wb-one")
-        self.editors: dict[str, Editor[Any]] = {
-            "Equation": EquationEditor(state, self.refusal), "ODE": OdeEditor(state, self.refusal),
-        }  # fmt: skip
+        self._editors: dict[str, Editor[Any]] = {}
         self._body = VBox()
         self.view = VBox([self._body, self.refusal.view])
+
+    def editor(self, kind: str) -> Editor[Any]:
+        """The editor of a kind of equations, made when it is first wanted."""
+        if kind not in self._editors:
+            made = EquationEditor if kind == "Equation" else OdeEditor
+            self._editors[kind] = made(self._state, self.refusal)
+            with self._state.quietly():
+                self._editors[kind].render(self._shown)
+        return self._editors[kind]
 
     # -- edits -------------------------------------------------------------------------------------------------
 
@@ -122,7 +129,7 @@ class StructureChoice:
         elif kind == "PK/PD":
             self._state.update(model=model.with_structure(pkpd(self._compartments())))
         else:
-            self.editors[kind].begin_from(model.structure)
+            self.editor(kind).begin_from(model.structure)
         with self._state.quietly():
             self._render_body()
 
@@ -166,7 +173,7 @@ class StructureChoice:
         for name, choice in self.effects.items():
             if isinstance(structure, PKPD):
                 choice.value = getattr(structure, name)
-        for editor in self.editors.values():
+        for editor in self._editors.values():
             editor.render(structure)
         self._render_body()
 
@@ -186,8 +193,8 @@ class StructureChoice:
 
     def _render_body(self) -> None:
         bodies: dict[str, Sequence[Widget]] = {"Library": (self._library,), "PK/PD": (self._library, self._effect)}
-        bodies |= {kind: (editor.view,) for kind, editor in self.editors.items()}
-        children = tuple(bodies.get(self.kind.value, ()))
+        kind = self.kind.value
+        children = (self.editor(kind).view,) if kind in ("Equation", "ODE") else tuple(bodies.get(kind, ()))
         if self._body.children != children:
             self._body.children = children
 
