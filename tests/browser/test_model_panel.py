@@ -80,9 +80,8 @@ def test_structure_and_psi_are_clicked(notebook):
     page.click("diagonal")
     page.page.wait_for_function("() => !document.querySelector('.wb-psi button.mod-active')")
     page.page.locator(".wb-psi button").first.click()
-    page.page.wait_for_timeout(300)
+    page.page.wait_for_function("() => document.querySelectorAll('.wb-psi button.mod-active').length === 2")
     assert page.python("[block.names for block in bench.model.correlate]") == "[('Fr', 'ka')]"
-    assert page.page.locator(".wb-psi button.mod-active").count() == 2  # symmetric
     page.choose("Compartments", "3")
     page.choose("Parameters", "half-life: t_half")
     page.page.locator(".wb-side .wb-refusal", has_text="half-lives are offered").wait_for()

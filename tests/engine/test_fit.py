@@ -212,7 +212,7 @@ def test_proportional_error_where_the_prediction_is_zero(theophylline):
 
 
 def test_data_that_the_structure_cannot_take_are_refused():
-    with pytest.raises(wb.ModelError, match="no dose, and without one .* predicts 0 everywhere"):
+    with pytest.raises(wb.ModelError, match=r"no dose, and without one .* predicts 0 everywhere"):
         wb.fit(wb.Model(wb.pk()), wb.load_example("orange_trees"))
 
 

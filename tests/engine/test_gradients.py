@@ -80,7 +80,9 @@ STATED = {
     "identity": model(wb.Parameter("V", 0.45, iiv=0.06, transform="identity")),
     "logit": model(wb.Parameter("V", 0.45, iiv=0.3, transform="logit", bounds=(0.1, 0.9))),
     "probit": model(wb.Parameter("CL", 0.04, iiv=0.2, transform="probit", bounds=(0.0, 0.2))),
-    "bounded": model(wb.Parameter("CL", 0.04, iiv=0.3, bounds=(0.01, 0.1)), wb.Parameter("V", 0.45, bounds=(0.1, None))),
+    "bounded": model(
+        wb.Parameter("CL", 0.04, iiv=0.3, bounds=(0.01, 0.1)), wb.Parameter("V", 0.45, bounds=(0.1, None))
+    ),
     "fixed value": model(wb.Parameter("CL", 0.04, iiv=0.3, fixed=True)),
     "fixed iiv": model(wb.Parameter("CL", 0.04, iiv=0.3, fixed=("iiv",))),
     "no iiv": model(wb.Parameter("ka", 1.5)),
@@ -96,7 +98,9 @@ STATED = {
         wb.Parameter("V", 0.45, share=("CL", 0.7)), correlate=[wb.Block("ka", "CL", correlations=[0.4])]
     ),
     "power covariate": model(wb.Parameter("CL", 0.04, iiv=0.3, covariates=[wb.Effect("log(WT/70)", (0.6,))])),
-    "fractional": model(wb.Parameter("CL", 0.04, iiv=0.3, covariates=[wb.Effect("(WT - 70)", (0.01,), fractional=True)])),
+    "fractional": model(
+        wb.Parameter("CL", 0.04, iiv=0.3, covariates=[wb.Effect("(WT - 70)", (0.01,), fractional=True)])
+    ),
     "fractional on logit": model(
         wb.Parameter(
             "V", 0.45, iiv=0.3, transform="logit",

@@ -14,13 +14,11 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from workbench.engine.jets import inner
+
 Index = NDArray[np.int64]
 
-# Nothing is allocated in kernels, so they need not count references (_nrt).
-kernel = njit(nogil=True, error_model="numpy", _nrt=False, cache=True)
-# Called by kernels only, and compiled along with them.
-inner = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-# The same, for what is called in the innermost loop: passing a `Flow` would cost more than what is done with it.
+# As `jets.inner`, for what is called in the innermost loop: passing a `Flow` would cost more than what is done with it.
 inlined = njit(
     nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True
 )

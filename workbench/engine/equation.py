@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET, RESET_AND_DOSE
 from workbench.engine import jets
-from workbench.engine.chain import apply, kernel, room
+from workbench.engine.chain import apply, room
 from workbench.engine.compiled import program, programs
+from workbench.engine.jets import kernel
 from workbench.engine.layout import Layout
 from workbench.engine.parallel import over_subjects
 from workbench.engine.schedule import Schedule

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy.integrate import DOP853
 
-from workbench.engine.chain import VALUE, inner, merged
+from workbench.engine.chain import VALUE, merged
 from workbench.engine.flow import (
     DONE,
     ERROR,
@@ -29,6 +29,7 @@ from workbench.engine.flow import (
     step_of,
     weigh,
 )
+from workbench.engine.jets import inner
 
 STAGES = 13  # the last is the first of the next step
 MOST_STEPS = 5_000  # of a subject

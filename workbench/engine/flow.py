@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine import jets
-from workbench.engine.chain import Program, apply, inlined, inner, merged
+from workbench.engine.chain import Program, apply, inlined, merged
+from workbench.engine.jets import inner
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.engine.chain import FIRST, NO, YES, inner, values
+from workbench.engine.chain import FIRST, NO, YES, values
 from workbench.engine.flow import (
     DONE,
     FEEDING,
@@ -30,6 +30,7 @@ from workbench.engine.flow import (
     step_of,
     weigh,
 )
+from workbench.engine.jets import inner
 
 STAGES = 7
 MOST_STEPS = 20_000  # of a subject

@@ -36,7 +36,7 @@ FOCEI, FOCE, FO, LAPLACE = 0, 1, 2, 3
 
 SEARCHING, FOUND, FAILED = 0, 1, 2
 _MAX_HALVINGS = 24
-_MAX_SHIFTS = 40
+_PATIENCE = 20  # steps after which those that are cautious grow
 _LARGEST_STEP = 5.0  # of ζ, in standard deviations
 _LAST_STEP = 1e-6  # squared distance to the mode above which it is no mode but a kink
 
@@ -84,38 +84,23 @@ def _solve(M, n, x):
         x[i] /= M[i, i]
 
 
-@inner
-def _convex(hessian, out, n):
-    """Factor the Hessian, or where it is not positive definite the nearest of it + 2 I, + 8 I, + 32 I, … that is."""
-    shift = 0.0
-    for _ in range(_MAX_SHIFTS):
-        for i in range(n):
-            for j in range(i + 1):
-                out[i, j] = hessian[i, j]
-            out[i, i] += shift
-        if _cholesky(out, n):
-            return True
-        shift = 4.0 * shift if shift > 0.0 else 2.0  # the curvature of ζᵀζ is 2
-    return False
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def search_step(
     subjects, first_observation, y, upper, what, response, f, fu, fuu, R0, mean, Bl, method, kind, sigma,
-    zeta, trial, step, best, halvings, steps, state, tolerance, max_steps, u,
+    zeta, trial, step, stretch, best, halvings, steps, state, tolerance, max_steps, u,
 ):  # fmt: skip
     """One step of the search for each subject's mode, after f was predicted at the trial points.
 
     Accepts the trial and takes the Newton step from it, or halves the step that led to it. A subject is FOUND
     where the Newton decrement, the distance to the mode in its own standard errors squared, is below `tolerance`;
     its f, fu, fuu are then those at the mode. FAILED: no finite or no lower value was found.
-    Changes zeta, trial, step, best, halvings, steps, state and u in place; returns the subjects still SEARCHING.
+    Changes zeta and what follows it in place; returns the subjects still SEARCHING.
     """
     D, Q = Bl.shape[1], Bl.shape[2]
     gradient, direction = np.zeros(Q), np.zeros(Q)
     lu = np.zeros(D)
-    luu = np.zeros((D, D))
-    hessian, shifted = np.zeros((Q, Q)), np.zeros((Q, Q))
+    luu, W = np.zeros((D, D)), np.zeros((D, D))
+    hessian, gauss = np.zeros((Q, Q)), np.zeros((Q, Q))
     interaction = method in (FOCEI, LAPLACE)
     for which in range(subjects.shape[0]):
         i = subjects[which]
@@ -124,16 +109,19 @@ def search_step(
             value += trial[i, q] * trial[i, q]
         lu[:] = 0.0
         luu[:] = 0.0
+        W[:] = 0.0
         for j in range(first_observation[i], first_observation[i + 1]):
             k = response[j]
-            L, L1, L2, _, _ = record(
+            L, L1, L2, w, _ = record(
                 interaction, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], R0[j]
             )
             value += L
             for d in range(D):
                 lu[d] += L1 * fu[j, d]
                 for e in range(d + 1):
-                    luu[d, e] += L2 * fu[j, d] * fu[j, e] + L1 * fuu[j, d, e]
+                    product = fu[j, d] * fu[j, e]
+                    luu[d, e] += L2 * product + L1 * fuu[j, d, e]
+                    W[d, e] += w * product
         if not math.isfinite(value) or value > best[i] + 1e-10 * (1.0 + abs(best[i])):
             halvings[i] += 1
             if halvings[i] > _MAX_HALVINGS:  # a kink, say where an infusion ends at an observation, has no gradient
@@ -146,6 +134,7 @@ def search_step(
                     state[i] = FAILED
                     continue
             else:
+                stretch[i] = 1.0
                 for q in range(Q):
                     step[i, q] *= 0.5
                     trial[i, q] = zeta[i, q] + step[i, q]
@@ -161,15 +150,25 @@ def search_step(
                     gradient[q] += Bl[i, d, q] * lu[d]
                 direction[q] = -gradient[q]
                 for r in range(q + 1):
-                    second = 0.0
+                    second = first = 0.0
                     for d in range(D):
                         for e in range(d):
-                            second += luu[d, e] * (Bl[i, d, q] * Bl[i, e, r] + Bl[i, e, q] * Bl[i, d, r])
-                        second += luu[d, d] * Bl[i, d, q] * Bl[i, d, r]
+                            pair = Bl[i, d, q] * Bl[i, e, r] + Bl[i, e, q] * Bl[i, d, r]
+                            second += luu[d, e] * pair
+                            first += W[d, e] * pair
+                        pair = Bl[i, d, q] * Bl[i, d, r]
+                        second += luu[d, d] * pair
+                        first += W[d, d] * pair
                     hessian[q, r] = second
+                    gauss[q, r] = 2.0 * first
                 hessian[q, q] += 2.0
-            if _convex(hessian, shifted, Q):
-                _solve(shifted, Q, direction)
+                gauss[q, q] += 2.0
+            longest = 1.0
+            if _cholesky(hessian, Q):
+                _solve(hessian, Q, direction)
+            elif _cholesky(gauss, Q):  # cautious: it stays in the basin where it is, but can be slow on the way there
+                _solve(gauss, Q, direction)
+                longest = stretch[i]
             decrement = size = 0.0
             for q in range(Q):
                 decrement -= gradient[q] * direction[q]
@@ -180,7 +179,9 @@ def search_step(
             if steps[i] >= max_steps:
                 state[i] = FAILED
                 continue
-            shorten = min(1.0, _LARGEST_STEP / size)
+            shorten = min(longest, stretch[i] * _LARGEST_STEP / size)
+            if steps[i] > _PATIENCE:
+                stretch[i] = min(1.5 * stretch[i], 1e3)
             for q in range(Q):
                 step[i, q] = shorten * direction[q]
                 trial[i, q] = zeta[i, q] + step[i, q]

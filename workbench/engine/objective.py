@@ -24,7 +24,7 @@ _INTERACTION = (lik.FOCEI, lik.LAPLACE)
 _STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
 _TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
 _SAME_MODE = 1e-6
-_MAX_STEPS = 100
+_MAX_STEPS = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ class Objective:
             found = True
         else:
             trial = self._start(point, mean) if start is None else start.copy()
-            step = np.zeros((N, Q))
+            step, stretch = np.zeros((N, Q)), np.ones(N)
             halvings, steps, state = (np.zeros(N, dtype=np.int64) for _ in range(3))
             lik.coordinates(self._all, mean, Bl, trial, u)
             searching = self._all
@@ -157,7 +157,7 @@ class Objective:
                 problem.predict(searching, u, 2, f, fu, fuu)
                 searching = lik.search_step(
                     searching, *self._seen, f, fu, fuu, self._R0, mean, Bl, method, seen.kind, point.sigma,
-                    zeta, trial, step, depth, halvings, steps, state, self.tolerance, _MAX_STEPS, u,
+                    zeta, trial, step, stretch, depth, halvings, steps, state, self.tolerance, _MAX_STEPS, u,
                 )  # fmt: skip
                 rounds += 1
             found = bool((state == lik.FOUND).all())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET_AND_DOSE
 from workbench.engine import jets
-from workbench.engine.chain import NO, Program, apply, inner, kernel, merged
+from workbench.engine.chain import NO, Program, apply, merged
 from workbench.engine.chain import room as space_of
 from workbench.engine.compiled import program, programs
 from workbench.engine.explicit import TABLEAU as EXPLICIT
@@ -31,6 +31,7 @@ from workbench.engine.flow import (
     set_time,
 )
 from workbench.engine.implicit import TABLEAU as IMPLICIT
+from workbench.engine.jets import inner, kernel
 from workbench.engine.layout import Layout
 from workbench.engine.parallel import over_subjects
 from workbench.engine.schedule import Schedule

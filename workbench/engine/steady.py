@@ -5,7 +5,6 @@ its beginning; a constant infusion has a state whose slope is 0. Both are found 
 are then linear in themselves, with the matrix that Newton's method has already.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
 from typing import NamedTuple

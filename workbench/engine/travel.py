@@ -1,13 +1,13 @@
 """From one happening to the next: what the walks of a subject and of a dosing interval share (see `timeline`)."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
 from workbench.engine import jets
-from workbench.engine.chain import inner, merged
+from workbench.engine.chain import merged
 from workbench.engine.explicit import explicit
 from workbench.engine.flow import DONE, FEEDING, FRESH, LENGTH, MOVING, START
 from workbench.engine.implicit import implicit
+from workbench.engine.jets import inner
 from workbench.engine.timeline import BOLUS, moment, quantity, switch
 
 

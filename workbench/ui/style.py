@@ -124,8 +124,8 @@ CSS = """
 .wb .wb-effects { display: grid; gap: 6px 8px; align-items: start; overflow-x: auto; padding-bottom: 4px; }
 .wb-effects > * { margin: 0; min-width: 0; }
 .wb-effects .widget-html-content { line-height: 26px; font-weight: 600; }
-.wb-effects > .wb-effect-side { position: sticky; left: 0; z-index: 1; background: var(--wb-paper);
-  padding-right: 4px; }
+.wb .wb-effects > .wb-effect-side { position: sticky; left: 0; z-index: 1; background: var(--wb-paper);
+  align-self: stretch; height: auto; box-shadow: 5px 0 0 var(--wb-paper); }
 .wb-effect .widget-dropdown, .wb-effect .widget-text { width: 100%; margin: 0; }
 .wb-effect .widget-text { flex: 0 0 62px; width: 62px; }
 .wb-effect .widget-html-content { font-weight: 400; font-size: 11.5px; white-space: nowrap; }

@@ -210,7 +210,9 @@ class CovariatesPanel(Panel):
 
     def _build(self, names: Sequence[str], columns: Sequence[str]) -> None:
         self.cells = {(name, column): EffectCell(name, column, self) for name in names for column in columns}
-        head = [HTML(), *(HTML(f"<div class='wb-cut' title='{t}'>{t}</div>") for t in map(markup.escaped, columns))]
+        corner = HTML()
+        corner.add_class("wb-effect-side")
+        head = [corner, *(HTML(f"<div class='wb-cut' title='{t}'>{t}</div>") for t in map(markup.escaped, columns))]
         widgets: list[Widget] = list(head) if columns else []
         for name in names if columns else ():
             widgets.append(HTML(f"<b>{markup.escaped(name)}</b>"))

@@ -156,10 +156,10 @@ class ErrorPanel(Panel):
         for name, part in self.parts.items():
             part.view.layout.display = None if name in values else "none"
             value = values.get(name)
-            part.value.disabled = part.fixed.disabled = value is None
-            unknown(part.value, value is None)
             part.value.value = 0.0 if value is None else markup.rounded(value, 4)
             part.fixed.value = name in error.fixed
+            part.value.disabled = part.fixed.disabled = value is None
+            unknown(part.value, value is None)
             part.unit.value = markup.escaped(unit) if name == "a" else ""
         self.logarithmic.layout.display = None if isinstance(error, Exponential) else "none"
         if isinstance(error, Exponential):

@@ -49,11 +49,11 @@ class Deviation:
         known = deviation is not None and deviation is not True
         self.there.value = deviation is not None
         self.there.disabled = parameter.column is not None
+        if known:
+            self.spread.value = markup.rounded(float(deviation), 4)
         self.spread.disabled = not known
         unknown(self.spread, not known)
         self.spread.layout.visibility = "visible" if deviation is not None else "hidden"
-        if known:
-            self.spread.value = markup.rounded(float(deviation), 4)
         if self.fixed is not None:
             self.fixed.value, self.fixed.disabled = self.part in parameter.fixed_parts, not known
 
@@ -146,12 +146,12 @@ class ParameterRow:
     def render(self, parameter: Parameter) -> None:
         """Show a parameter."""
         value, self._parameter = parameter.value, parameter
-        for widget in (self.value, self.slider, self.fixed):
-            widget.disabled = value is None
-        unknown(self.value, value is None)
         if value is not None:
             self.value.value = markup.rounded(value, 4)
             self._place(value)
+        unknown(self.value, value is None)
+        for widget in (self.value, self.slider, self.fixed):  # last, so that nobody types what is overwritten
+            widget.disabled = value is None
         self.fixed.value = "value" in parameter.fixed_parts
         for part in (self.subject, self.occasion, self.more):
             if part is not None:
@@ -240,7 +240,7 @@ class ParameterTable:
             self._rows_for = rows_for
             own = isinstance(model.structure, Equation | Ode)  # nothing is known of what its parameters mean
             meanings = {info.name: "" if own else _meaning(info, units) for info in model.structure.info}
-            width = min(max([34, *(6 + 8 * len(name) for name in names)]), 94)
+            width = min(max([34, *(10 + 9 * len(name) for name in names)]), 94)
             self.rows = {
                 name: ParameterRow(
                     name, meanings[name], width, self._state, self.refusal, occasions=occasions, more=self.more.value
