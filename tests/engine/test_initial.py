@@ -26,7 +26,7 @@ def test_parameterisations_end_at_the_same_place(parameters):
 
 
 def test_an_equation_of_ones_own_from_nothing():
-    """Orange trees: R's nlme, ML, has log-likelihood -131.572 (Pinheiro & Bates 2000, section 8.2, model fm1Oran.nlme)."""
+    """Orange trees: the log-likelihood of R's nlme by ML is -131.572 (Pinheiro & Bates 2000, section 8.2)."""
     model = wb.Model(
         wb.equation("Asym/(1 + exp(-(t - xmid)/scal))"),
         [wb.Parameter("Asym", iiv=True, transform="identity"), wb.Parameter("xmid"), wb.Parameter("scal")],

@@ -251,10 +251,9 @@ def errors(structure, events, offsets, u, v):
     got = got[0], got[1] @ v, np.einsum("jde,d,e->j", got[2], v, v)
     expected = along(structure, events, offsets, u, v)
     peripheral = max(event.compartment for event in events) > 1 + (structure.absorption is not None)
-    least = 1e-16 * expected[0].max()  # the digits of `along` end
-    if peripheral:
-        least += 1e-4 * sum(event.amount + event.rate for event in events)
-    scale = np.abs(expected) + np.abs(expected[0]) + least + 1e-290
+    least = 1e-4 if peripheral else 1e-30  # there the digits of `along` end
+    least *= sum(event.amount + event.rate for event in events)
+    scale = np.abs(expected) + np.abs(expected[0]) + least
     return [float(worst) for worst in np.max(np.abs(np.array(got) - expected) / scale, axis=1)]
 
 
