@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import workbench as wb
 from workbench.data.events import DOSE, OTHER, RESET, RESET_AND_DOSE
-from workbench.engine import jets
+from workbench.engine import compartments, jets
 from workbench.engine.compartments import BIOAVAILABILITY, CENTRAL, DEPOT, DURATION, LAG, LinearPredictor
 from workbench.engine.layout import Layout
 from workbench.engine.schedule import Schedule, schedule_of
@@ -378,3 +378,165 @@ def test_tiny_and_huge_rates(data):
     v = np.random.default_rng(len(events)).normal(size=len(u))
     f, first, second = errors(structure, events, [np.zeros(len(u))], u, v)
     assert f < 1e-8 and first < 1e-6 and second < 1e-5
+
+
+# -- other ---------------------------------------------------------------------------------------------------------
+
+ORAL2 = pk(2, "first-order", lag=True, bioavailability=True)
+AT = np.log([1.3, 3.0, 20.0, 2.0, 30.0, 0.4, 2.0])  # ka, CL, V1, Q, V2, lag; the last is the logit of F
+REGIMEN = [
+    Event(0.0, DOSE, 100.0, steady_state=1, interval=8.0, predicted=False),
+    Event(1.0),
+    Event(8.0, DOSE, 100.0, rate=50.0, compartment=2),
+    Event(9.5),
+    Event(12.0, DOSE, 30.0, compartment=3),
+    Event(14.0, RESET_AND_DOSE, 50.0, duration=3.0, steady_state=1, interval=2.0, compartment=2),
+    Event(15.0),
+]
+
+
+def several(n, structure=ORAL2, events=REGIMEN, at=AT, rows=1):
+    """A predictor of n subjects and coordinates that differ."""
+    rng = np.random.default_rng(n)
+    subjects = [[replace(event, row=int(rng.integers(rows))) for event in events] for _ in range(n)]
+    return problem(structure, subjects, rng.normal(0, 0.1, (rows, len(at)))), at + rng.normal(0, 0.3, (n, len(at)))
+
+
+def test_lower_orders_give_the_same():
+    predictor, u = several(5, rows=2)
+    f, fu, fuu = predicted(predictor, u)
+    assert np.isfinite(fuu).all() and (fuu == fuu.swapaxes(1, 2)).all()
+    one, zero = predicted(predictor, u, 1), predicted(predictor, u, 0)
+    np.testing.assert_allclose(one[0], f, rtol=1e-14)
+    np.testing.assert_allclose(one[1], fu, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(zero[0], f, rtol=1e-14)
+    assert np.isnan(one[2]).all() and np.isnan(zero[1]).all()
+
+
+def test_subjects_have_nothing_to_do_with_each_other():
+    predictor, u = several(400, rows=3)  # enough for several threads
+    f, fu, fuu = predicted(predictor, u)
+    alone = np.full_like(f, np.nan), np.full_like(fu, np.nan), np.full_like(fuu, np.nan)
+    some = np.random.default_rng(1).permutation(400)[:50]
+    predictor.predict(some, u, 2, *alone)
+    slots = np.isin(np.repeat(np.arange(400), len(REGIMEN) - 1), some)
+    for everyone, few in zip((f, fu, fuu), alone, strict=True):
+        assert (few[slots] == everyone[slots]).all() and np.isnan(few[~slots]).all()
+
+
+@pytest.mark.parametrize("parameters", ["clearance", "macro"])
+def test_amounts_and_modes_agree(parameters):
+    at = AT if parameters == "clearance" else np.log([1.3, 0.03, 0.4, 0.02, 0.05, 0.4, 2.0])
+    predictor, u = several(3, replace(ORAL2, parameters=parameters), at=at, rows=2)
+    by_modes = predicted(predictor, u)
+    by_amounts = [np.full_like(values, np.nan) for values in by_modes]
+    layout, size, done = predictor.layout, 1 + 7 + 28, np.empty(3, dtype=bool)
+    compartments._predict(
+        np.arange(3), predictor.course, predictor.routes, predictor.entry, layout.row, predictor.slot,
+        u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper, predictor.shape,
+        predictor._workspace(7), np.empty((3, 5, 5, size)), 2, *by_amounts, done,
+    )  # fmt: skip
+    assert done.all()
+    for modes, amounts in zip(by_modes, by_amounts, strict=True):
+        np.testing.assert_allclose(modes, amounts, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "structure, u",
+    [
+        (pk(1, "first-order"), np.log([0.1, 2.0, 20.0])),  # ka = CL/V
+        (pk(1, "first-order", parameters="rate"), np.log([0.1, 0.1, 20.0])),
+        (pk(2, parameters="macro"), np.log([0.02, 0.3, 0.01, 0.3])),  # alpha = beta
+        (pk(2, "first-order", parameters="rate"), np.log([0.3, 0.3, 20.0, 1e-9, 0.3])),
+        (pk(3, parameters="rate"), np.log([0.3, 20.0, 0.1, 0.2, 0.4, 0.2])),  # two peripheral compartments alike
+        (pk(3), np.log([2.0, 20.0, 3.0, 30.0, 3.0, 30.0])),
+    ],
+)
+def test_rates_that_coincide_exactly(structure, u):
+    events = [Event(0.0, DOSE, 100.0), Event(2.0), Event(3.0, DOSE, 50.0, rate=20.0), Event(4.5), Event(30.0)]
+    events += [Event(31.0, DOSE, 10.0, steady_state=2, interval=6.0), Event(33.0)]
+    v = np.random.default_rng(3).normal(size=len(u))
+    f, first, second = errors(structure, events, [np.zeros(len(u))], u, v)
+    assert f < 1e-12 and first < 1e-10 and second < 1e-8
+
+
+def test_no_clearance_and_no_exchange():
+    """Rates of 0, on the natural scale."""
+    events = [Event(0.0, DOSE, 100.0), Event(2.0), Event(3.0, DOSE, 50.0, rate=25.0, compartment=2), Event(10.0)]
+    predictor = problem(pk(2, "first-order"), [events], [np.zeros(5)])
+    predictor.layout.transform[:] = jets.IDENTITY
+    f, fu, fuu = predicted(predictor, np.array([[1.0, 0.0, 10.0, 0.0, 30.0]]))
+    np.testing.assert_allclose(f, [0, 10 * (1 - np.exp(-2)), 10 * (1 - np.exp(-3)), 15 - 10 * np.exp(-10)], rtol=1e-12)
+    assert np.isfinite(fu).all() and np.isfinite(fuu).all()
+    assert fu[3, 1] < 0 and fu[3, 3] < 0  # clearance and exchange would lower it
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event(0.0, DOSE, 100.0, compartment=5),  # there is none
+        Event(0.0, DOSE, 100.0, rate=-1.0),  # a rate that is no parameter
+        Event(0.0, DOSE, 100.0, rate=-2.0, compartment=2),
+    ],
+)
+def test_what_cannot_be_computed_is_nan(event):
+    predictor = problem(ORAL2, [[event, Event(1.0)], REGIMEN], [np.zeros(7)])
+    f, fu, _ = predicted(predictor, np.array([AT, AT]))
+    assert np.isnan(f[:2]).all() and np.isfinite(f[2:]).all() and np.isfinite(fu[2:]).all()
+
+
+def test_negative_lag_is_nan():
+    predictor, u = several(2)
+    predictor.layout.transform[5] = jets.IDENTITY
+    u[:, 5] = [-0.1, 0.4]
+    f = predicted(predictor, u)[0].reshape(2, -1)
+    assert np.isnan(f[0, 0]) and np.isfinite(f[1]).all()
+
+
+def test_the_duration_of_a_dose_with_rate_minus_two_is_the_parameter():
+    as_bolus, as_stated = (
+        problem(pk(1, "zero-order"), [[Event(0.0, DOSE, 10.0, rate=r), Event(1.0), Event(9.0)]], [np.zeros(3)])
+        for r in (0.0, -2.0)
+    )
+    u = np.log([[4.0, 1.0, 10.0]])
+    for a, b in zip(predicted(as_bolus, u), predicted(as_stated, u), strict=True):
+        assert (a == b).all()
+
+
+def test_dosing_as_in_nonmem(reference):
+    """26 scenarios; F, lag and (where RATE is -2) duration concern doses into the central compartment only."""
+    data = wb.read_data(reference / "data" / "nmtests_dosing_1001.csv", roles={"response": "NONMEM_CP"})
+    events = data.events
+    frame = data.frame.iloc[events.row]
+    schedule = schedule_of(events, np.ones(len(frame), bool), np.zeros(len(frame), np.int64))
+    structure = pk(1, "parallel", lag=True, bioavailability=True)
+    known = {
+        "Fr": 0.5,
+        "ka": 1.5,
+        "CL": 1.1,
+        "V": 20.0,
+        "Tk0": frame["DUR2"],
+        "lag": frame["LAGT"],
+        "F": frame["BIOAV"],
+    }
+    N, P = len(events.subjects), len(known)
+    layout = Layout(
+        A=np.zeros((N, 1, 0)),
+        B=np.zeros((N, 1, 0)),
+        C=np.zeros((len(frame), P, 1)),
+        offset=np.column_stack([np.broadcast_to(known[name], len(frame)) for name in structure.names]).astype(float),
+        row=schedule.record,
+        transform=np.full(P, jets.IDENTITY),
+        lower=np.zeros(P),
+        upper=np.ones(P),
+        covariates=np.zeros((len(frame), 0)),
+    )
+    f = np.full(len(frame), np.nan)
+    modelled = frame["MODE"].to_numpy()[events.start[:-1]] == 2
+    assert modelled.any() and N == 26
+    for subjects, duration in ((modelled, DURATION), (~modelled, -1)):
+        predictor = LinearPredictor(structure, schedule, layout)
+        predictor.routes = routes_of([[Route(DEPOT)], [Route(CENTRAL, -1, BIOAVAILABILITY, LAG, duration)]])
+        predictor.capacity = room(predictor.course, predictor.routes)
+        predictor.predict(np.flatnonzero(subjects), np.zeros((N, 1)), 0, f, np.empty((0, 1)), np.empty((0, 1, 1)))
+    np.testing.assert_allclose(1000 * f, frame["NONMEM_CP"], rtol=5.1e-5)

@@ -58,7 +58,7 @@ def test_equations_hold_every_parameter(structures):
             assert not re.search(r"_(\\mathrm)?(\{[^{}]*\}|\w)_", equation), "two indices on one symbol"
             assert "+ -" not in equation and "= +" not in equation and r"\, " not in equation
         base = structure.pk if isinstance(structure, PKPD) else structure
-        assert sum("\\frac{dA_" in line for line in equations) >= base.compartments
+        assert sum("\\frac{d\\,A_" in line for line in equations) >= base.compartments
         for name, value in relations(base).items():
             assert f"{symbol(name)} = {latex(read_expression(value, 'It')[1])}" in equations
         assert structure._repr_latex_().count(r"\\[") == len(equations) - 1

@@ -280,7 +280,7 @@ def test_differential_equations():
     assert structure.dosing == ((0,), (1,))
     assert structure.needs_dose
     assert structure.diagram() is None
-    assert r"\frac{dD}{dt} = -k_a\,D" in structure.equations()
+    assert r"\frac{d\,D}{dt} = -k_a\,D" in structure.equations()
     assert wb.ode("d/dt(A) = kin - kout*A; A(0) = kin/kout", "A").needs_dose is False
     assert wb.ode("d/dt A = kin - kout*A", "A").needs_dose is False
     assert wb.ode("d/dt A = -k*A", "A/V").responses == ("response",)

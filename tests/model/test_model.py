@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
+from workbench.model import usual_model
 
 ORAL = wb.pk(absorption="first-order")
 
@@ -431,3 +432,16 @@ def test_unknown_covariate_names_those_that_exist():
 def test_values_not_stated_are_named():
     with pytest.raises(wb.ModelError, match=r"No value is stated for ka, CL, V, iiv of ka.* a of the error"):
         wb.objective(wb.Model(ORAL), wb.load_example("theophylline"))
+
+
+@pytest.mark.parametrize(
+    ("example", "structure"),
+    [
+        ("theophylline", wb.pk(absorption="first-order")),
+        ("phenobarbital", wb.pk()),
+        ("orange_trees", wb.equation("Asym/(1 + exp(-(t - xmid)/scal))")),
+        ("indomethacin", wb.equation("A*exp(-k*t)")),
+    ],
+)
+def test_usual_model_fits_the_kind_of_data(example, structure):
+    assert usual_model(wb.load_example(example)).structure == structure

@@ -53,4 +53,4 @@ def aligned(equations: list[str]) -> str:
 
 def rate_of_change(quantity: str, terms: str) -> str:
     """A differential equation."""
-    return rf"\frac{{d{quantity}}}{{dt}} = {terms}"
+    return rf"\frac{{d\,{quantity}}}{{dt}} = {terms}"

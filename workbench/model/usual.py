@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from workbench.data import GroupedData
+from workbench.model.equation import equation
 from workbench.model.model import Model
+from workbench.model.pkpd import pkpd
 from workbench.model.structure import pk
+
+_GROWTH = "Asym/(1 + exp(-(t - xmid)/scal))"
+_DECLINE = "A*exp(-k*t)"
 
 
 def rising_subjects(data: GroupedData) -> tuple[int, int]:
@@ -26,6 +33,25 @@ def rising_subjects(data: GroupedData) -> tuple[int, int]:
 
 
 def usual_model(data: GroupedData) -> Model:
-    """One compartment, absorbed if the response of most subjects rises after the first dose; all values found."""
+    """What such data are usually begun with; all values are found from them.
+
+    One compartment, absorbed if the response of most subjects rises after the first dose, with an effect on top where
+    there are two responses. Without doses, logistic growth or exponential decline.
+    """
+    events = data.events
+    if not (events.amount > 0).any() and not (events.rate > 0).any():
+        return Model(equation(_GROWTH if _rises(data) else _DECLINE))
     rising, counted = rising_subjects(data)
-    return Model(pk(compartments=1, absorption="first-order" if 2 * rising > counted else None))
+    kinetics = pk(compartments=1, absorption="first-order" if 2 * rising > counted else None)
+    return Model(pkpd(kinetics) if len(data.responses) == 2 else kinetics)
+
+
+def _rises(data: GroupedData) -> bool:
+    """Whether the response is higher at late times than at early ones, in most subjects."""
+    events = data.events
+    votes = 0
+    for first, end in pairwise(events.start):
+        y = events.dv[first:end][events.observed[first:end]]
+        half = len(y) // 2
+        votes += int(y[half:].sum() * half > y[:half].sum() * (len(y) - half)) * 2 - 1 if half else 0
+    return votes > 0
