@@ -35,7 +35,7 @@ class Status(Enum):
     """How a fit ended; the value is a sentence for the user."""
 
     converged = "The fit converged: the gradient is zero to the accuracy asked for."
-    boundary = "The fit converged at the edge of what is possible: a variance went to 0, or a correlation to ±1."
+    boundary = "The fit converged at an edge: a variance at 0, a correlation at ±1, or a value at its bound."
     stopped = "The fit was stopped; these are the best values found until then."
     max_iterations = "The fit used up its iterations before it converged; start it again from these values."
     stalled = "The fit could not get further although the gradient is not zero; try other initial values."

@@ -384,3 +384,21 @@ def test_simulation_has_the_moments_of_the_model(theophylline):
     spread = (simulated["DV"] - simulated["IPRED"]) / np.hypot(0.5, 0.1 * simulated["IPRED"])
     assert spread.std() == pytest.approx(1.0, abs=0.01)
     pd.testing.assert_frame_equal(simulated.head(132), wb.simulate(model, theophylline, seed=1))
+
+
+def test_a_value_that_goes_to_its_bound_is_named(theophylline):
+    """The estimate without a bound is 1.48; the fit stays usable at the bound."""
+    model = wb.Model(ORAL, [wb.Parameter("ka", 1.0, bounds=(0.5, 1.1), iiv=0.3), wb.Parameter("CL", 0.04, iiv=0.3),
+                            wb.Parameter("V", 0.45, iiv=0.2)], error=wb.Combined2(0.2, 0.1))  # fmt: skip
+    fit = wb.fit(model, theophylline)
+    assert fit.status is Status.boundary
+    assert "ka went to its bound 1.1" in fit.message
+    assert np.isnan(fit.estimate("ka").se)
+    assert np.isfinite(fit.estimate("CL").se)
+    assert wb.fit(fit.model, theophylline).ofv == pytest.approx(fit.ofv, abs=1e-2)
+
+
+def test_predictions_that_are_no_numbers_are_announced(theophylline):
+    pole = wb.Model(wb.equation("a/(t - 0.25)"), [wb.Parameter("a", 1.0)], error=wb.Constant(1.0))
+    with pytest.warns(UserWarning, match=r"5 predictions are not numbers, of subjects 1, "):
+        wb.predict(pole, theophylline)

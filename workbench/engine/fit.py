@@ -130,6 +130,8 @@ def fit(
     remarks = [edge.sentence for edge in edges(problem, best)]
     if status.ok and remarks:
         status = Status.boundary
+    elif status.ok and errors.downhill is not None:
+        status = Status.stalled
     elif status.ok and errors.flat:
         remarks.append(f"The data do not determine {errors.flat}.")
     runaway = _runaway(problem, best)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +45,7 @@ def predict(model: Model, data: GroupedData) -> pd.DataFrame:
     events = data.events
     columns = {"ID": _owners(data), "TIME": events.time}
     f = problem.predictions(problem.scale.point(problem.x))
+    _warn_of_failures(problem, f, data)
     response = problem.schedule.response[problem.schedule.slot >= 0]
     columns["PRED"] = _as_data(model, f, response)
     if len(model.structure.responses) > 1:
@@ -85,6 +87,7 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
     for replicate in range(1, replicates + 1):
         eta = rng.standard_normal((problem.n_subjects, problem.n_random)) @ point.L.T
         f = problem.predictions(point, eta)
+        _warn_of_failures(problem, f, data)
         analysed = problem.analysed(f)
         dv = analysed + np.sqrt(problem.residual_variance(point, analysed)) * rng.standard_normal(len(f))
         dv = np.where(natural, np.exp(np.where(natural, dv, 0.0)), dv)
@@ -142,6 +145,23 @@ def curves(model: Model, data: GroupedData, points: int = 80, response: int = 0)
         If model and data do not fit together.
     """
     return Curves(compile(_of_all(model, data), data, likelihood=False), points, response)
+
+
+def _warn_of_failures(problem: Problem, f: Array, data: GroupedData) -> None:
+    """Say which subjects have predictions that are not numbers, and why if that is known."""
+    bad = ~np.isfinite(f)
+    if not bad.any():
+        return
+    slot = problem.schedule.slot
+    subjects = np.unique(problem.schedule.subject[slot >= 0][bad])
+    reasons = getattr(problem.predictor, "failed", {})
+    words = [f"{data.events.subjects[i]}{f' ({reasons[i]})' if i in reasons else ''}" for i in subjects.tolist()[:8]]
+    more = ", …" if len(subjects) > 8 else ""
+    warnings.warn(
+        f"{int(bad.sum())} predictions are not numbers, of subject{'s' if len(subjects) > 1 else ''} "
+        f"{', '.join(words)}{more}.",
+        stacklevel=3,
+    )
 
 
 def _of_all(model: Model, data: GroupedData) -> Model:

@@ -24,6 +24,7 @@ Kind = Literal["log", "identity", "logit", "probit", "coefficient", "iiv", "iov"
 
 _NORMAL = NormalDist()
 _SIGMA = "abc"
+_EDGE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,11 @@ class Point:
     theta: Array
     L: Array
     sigma: Array
+
+
+def _inside(share: float) -> float:
+    """A share of the way between two bounds that leaves a little to either."""
+    return min(max(share, _EDGE), 1.0 - _EDGE)
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Name:
         if self.kind == "log":
             return math.log(value)
         if self.kind in ("logit", "probit"):
-            share = (value - self.bounds[0]) / (self.bounds[1] - self.bounds[0])
+            share = _inside((value - self.bounds[0]) / (self.bounds[1] - self.bounds[0]))
             return math.log(share / (1.0 - share)) if self.kind == "logit" else _NORMAL.inv_cdf(share)
         return value
 
@@ -207,17 +213,17 @@ class Scale:
         """θ[m] at x, and the derivative, where it has bounds."""
         low, high = self.theta_lower[m], self.theta_upper[m]
         if np.isfinite(low) and np.isfinite(high):
-            share = 0.5 * (1.0 + math.tanh(0.5 * x))
+            share = _inside(0.5 * (1.0 + math.tanh(0.5 * x)))
             return low + (high - low) * share, (high - low) * share * (1.0 - share)
-        step = math.exp(min(x, 700.0))
+        step = math.exp(min(max(x, -700.0), 700.0))
         return (low + step, step) if np.isfinite(low) else (high - step, -step)
 
     def _unbounded(self, value: float, m: int) -> float:
         low, high = self.theta_lower[m], self.theta_upper[m]
         if np.isfinite(low) and np.isfinite(high):
-            share = (value - low) / (high - low)
+            share = _inside((value - low) / (high - low))
             return math.log(share / (1.0 - share))
-        return math.log(value - low) if np.isfinite(low) else math.log(high - value)
+        return math.log(max(value - low if np.isfinite(low) else high - value, 1e-300))
 
     def point(self, x: Array) -> Point:
         """The point at x."""
@@ -438,12 +444,13 @@ def with_estimates(model: Model, values: dict[str, float]) -> Model:
 
 def _statable(parameter: Parameter, value: float) -> float:
     """The nearest value that the parameter can state: positive, or inside its bounds."""
-    low, high = parameter.bounds if parameter.bounds is not None else (None, None)
+    low, high = parameter.limits
     if parameter.transform == "log":
         value = _positive(value)
+    width = high - low if math.isfinite(high - low) else max(abs(value), 1e-8)
     for bound, sign in ((low, 1.0), (high, -1.0)):
-        if bound is not None and sign * (value - bound) <= 0:
-            value = bound + sign * max(abs(bound), 1e-8) * 1e-12
+        if math.isfinite(bound) and bound != 0 and sign * (value - bound) < 1e-9 * width:
+            value = bound + sign * 1e-9 * width
     return value
 
 

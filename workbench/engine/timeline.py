@@ -127,17 +127,17 @@ class Routes(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    """See the module. `waiting` is what is pending, the latest first; `timing` one dose by route; `at` counters."""
+    """See the module. `waiting` is what is pending, the latest first; `timing` one dose by route."""
 
     order: Index
     pool: NDArray[np.void]
     jets: Array
     waiting: Index
     timing: NDArray[np.void]
-    at: Index
+    counters: Index
 
 
-_ITEMS, _JETS, _WAITING, _DONE = range(4)  # in Timeline.at
+_ITEMS, _JETS, _WAITING, _DONE = range(4)  # in Timeline.counters
 
 
 def course_of(schedule: Schedule) -> Course:
@@ -253,7 +253,7 @@ def switch(line, k, rates, running, D, order):
 def uses(line, state):
     """Whether anything enters a state, in the timeline just unfolded."""
     found = False
-    for k in range(line.at[_ITEMS]):
+    for k in range(line.counters[_ITEMS]):
         found = found or line.pool[k].state == state
     return found
 
@@ -279,8 +279,8 @@ def _latest(course, i):
 @inner
 def _add(line, what, time, value):
     """Put a happening into the pool; it concerns no state and depends on nothing unless that is set."""
-    k = line.at[_ITEMS]
-    line.at[_ITEMS] = k + 1
+    k = line.counters[_ITEMS]
+    line.counters[_ITEMS] = k + 1
     item = line.pool[k]
     item.what, item.time, item.value = what, time, value
     item.event, item.state, item.count, item.time_jet, item.value_jet = -1, -1, 0, -1, -1
@@ -302,15 +302,15 @@ def _input(line, what, state, count, time, time_jet, value, value_jet):
 def _emit(line, k, e):
     """Happening k is the next, ruled by event e."""
     line.pool[k].event = e
-    line.order[line.at[_DONE]] = k
-    line.at[_DONE] += 1
+    line.order[line.counters[_DONE]] = k
+    line.counters[_DONE] += 1
 
 
 @inner
 def _await(line, k):
     """Keep happening k until its time has come; after those at the same time."""
-    w = line.at[_WAITING]
-    line.at[_WAITING] = w + 1
+    w = line.counters[_WAITING]
+    line.counters[_WAITING] = w + 1
     while w > 0 and line.pool[line.waiting[w - 1]].time <= line.pool[k].time:
         line.waiting[w] = line.waiting[w - 1]
         w -= 1
@@ -320,19 +320,19 @@ def _await(line, k):
 @inner
 def _release(line, time, e):
     """Emit all that is due."""
-    while line.at[_WAITING] > 0:
-        k = line.waiting[line.at[_WAITING] - 1]
+    while line.counters[_WAITING] > 0:
+        k = line.waiting[line.counters[_WAITING] - 1]
         if line.pool[k].time > time:
             break
-        line.at[_WAITING] -= 1
+        line.counters[_WAITING] -= 1
         _emit(line, k, e)
 
 
 @inner
 def _new_jet(line):
     """Place of a new jet, which is 0."""
-    j = line.at[_JETS]
-    line.at[_JETS] = j + 1
+    j = line.counters[_JETS]
+    line.counters[_JETS] = j + 1
     jets.clear(line.jets[j])
     return j
 
@@ -452,8 +452,8 @@ def _cycle(line, e, course, n, D, order):
             ended = max(0.0, dose.until - math.floor(dose.until / interval) * interval)
             _end(line, dose, ended, D, order)
         _input(line, what, dose.state, _MORE, entered, dose.lag_jet, dose.value, dose.value_jet)
-    line.pool[steady].count = line.at[_ITEMS] - steady - 1
-    _sort_pool(line, steady + 1, line.at[_ITEMS])
+    line.pool[steady].count = line.counters[_ITEMS] - steady - 1
+    _sort_pool(line, steady + 1, line.counters[_ITEMS])
 
 
 @inner
@@ -470,7 +470,7 @@ def _past(line, e, course, n, latest, D, order):
             _await(line, _input(line, what, dose.state, _MORE, entered, dose.lag_jet, dose.value, dose.value_jet))
         if dose.infusion:
             if _running(line, dose, interval, now, D, order):
-                _await(line, line.at[_ITEMS] - 1)
+                _await(line, line.counters[_ITEMS] - 1)
             for back in range(math.floor(dose.until / interval), 0, -1):
                 ended = now + max(0.0, dose.until - back * interval)
                 if ended > latest:
@@ -491,7 +491,7 @@ def _dose(line, e, course, routes, table, latest, D, order):
         _timing(line, e, course, routes.route[r], table, line.timing[r - first], D, order)
     if course.event[e].steady_state > 0:
         if course.event[e].steady_state == 1:
-            line.at[_WAITING] = 0
+            line.counters[_WAITING] = 0
         _cycle(line, e, course, past - first, D, order)
         if course.event[e].interval > 0.0:
             _past(line, e, course, past - first, latest, D, order)
@@ -529,12 +529,12 @@ def unfold(i, course, routes, entry, quantities, D, order, line):
     int
         How many happenings there are: line.order[:n].
     """
-    line.at[:] = 0
+    line.counters[:] = 0
     latest = _latest(course, i)
     for e in range(course.start[i], course.start[i + 1]):
         kind = course.event[e].kind
         if kind in (EVENT_RESET, RESET_AND_DOSE):
-            line.at[_WAITING] = 0
+            line.counters[_WAITING] = 0
             _emit(line, _add(line, RESET, course.event[e].time, 0.0), e)
         else:
             _release(line, course.event[e].time, e)
@@ -542,4 +542,4 @@ def unfold(i, course, routes, entry, quantities, D, order, line):
             _dose(line, e, course, routes, quantities[entry[e]], latest, D, order)
             _release(line, course.event[e].time, e)
         _emit(line, _add(line, RECORD, course.event[e].time, 0.0), e)
-    return line.at[_DONE]
+    return line.counters[_DONE]

@@ -23,6 +23,7 @@ _VANISHED = 1e-3  # a standard deviation of η below this, on the log scale, is 
 _SINGULAR = 0.02  # share of it that the other effects leave free; 0.02 is a correlation of 0.9998
 _NOTHING = 1e-3  # share of the residual error below which a component adds nothing
 _LOG_CURVATURE = 1e-3  # of the objective by a logarithm: less is a standard error of factors of e^40
+_AT_BOUND = 1e-3  # of the width between two bounds
 _FLAT = 1e-5  # eigenvalue of the Hessian with unit diagonal below which a direction is flat
 
 
@@ -98,7 +99,23 @@ def edges(problem: Problem, at: Evaluation) -> tuple[Edge, ...]:
     begin = int(scale.theta_free.sum())
     between = _psi_edges(problem, at, scale.subject, at.point.L[:n, :n], begin)
     within = _psi_edges(problem, at, scale.occasion, at.point.L[n : n + k, n : n + k], begin + scale.subject.size)
-    return (*_vanished_error(problem, at), *between, *within)
+    return (*_at_bounds(scale, at), *_vanished_error(problem, at), *between, *within)
+
+
+def _at_bounds(scale: Scale, at: Evaluation) -> list[Edge]:
+    """Typical values that went to one of their bounds."""
+    found = []
+    for k, m in enumerate(np.flatnonzero(scale.theta_free)):
+        name, z = scale.theta_names[m], float(at.point.theta[m])
+        low, high = float(scale.theta_lower[m]), float(scale.theta_upper[m])
+        between = name.kind in ("logit", "probit")
+        value, limits = name.natural(z)[0], name.bounds if between else (name.natural(low)[0], name.natural(high)[0])
+        width = limits[1] - limits[0] if np.isfinite(limits[1] - limits[0]) else abs(value)
+        for bound, is_one in zip(limits, (between or np.isfinite(low), between or np.isfinite(high)), strict=True):
+            if is_one and abs(value - bound) < _AT_BOUND * width:
+                sentence = f"{name.label} went to its bound {bound:g}."
+                found.append(Edge((k,), (name.label,), sentence))
+    return found
 
 
 def _psi_edges(problem: Problem, at: Evaluation, psi: Psi, L: Array, begin: int) -> list[Edge]:

@@ -378,6 +378,15 @@ class _Check:
                 "data.filter('DVID == …'), or take a structure with more.",
                 "responses",
             )
+        own = [str(label) for label in self.data.responses]
+        if 1 < len(own) <= len(names) and not set(own) <= set(names) and any(map(str.isalpha, own)):
+            pairs = ", ".join(f"{label} as {name}" for label, name in zip(own, names, strict=False))
+            yield Finding(
+                "warning",
+                f"{self.data.name} names its responses otherwise than {self.model.structure!r}; they are taken in "
+                f"order: {pairs}. Rename them if that is wrong.",
+                "responses",
+            )
         for k, name in enumerate(names):
             if seen.any() and len(names) > 1 and not (seen & (self.response == k)).any():
                 yield Finding(
