@@ -55,3 +55,14 @@ def test_every_value_is_found(structure):
     f = wb.predict(model, data).loc[data.frame["MDV"] == 0, "PRED"].to_numpy()
     y = data.events.dv[data.events.observed]
     assert np.corrcoef(f, y)[0, 1] > 0.85
+
+
+def test_a_duration_of_nothing_is_a_bolus():
+    data = wb.load_example("theophylline")
+    frame = data.to_frame()
+    frame["D1"] = 0.0
+    data = wb.read_data(frame, roles={**data.roles, "covariates": ["WT", "D1"]})
+    values = [wb.Parameter("CL", 0.04), wb.Parameter("V", 0.5)]
+    at_once = wb.Model(wb.pk(), values, wb.Constant(1.0))
+    over = wb.Model(wb.pk(absorption="zero-order"), [wb.Parameter("Tk0", column="D1"), *values], wb.Constant(1.0))
+    np.testing.assert_allclose(wb.predict(over, data)["PRED"], wb.predict(at_once, data)["PRED"], rtol=1e-12)

@@ -433,7 +433,7 @@ def test_amounts_and_modes_agree(parameters):
     layout, size, done = predictor.layout, 1 + 7 + 28, np.empty(3, dtype=bool)
     compartments._predict(
         np.arange(3), predictor.course, predictor.routes, predictor.entry, layout.row, predictor.slot,
-        u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper, predictor.shape,
+        u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper, predictor.shape, predictor.macro,
         predictor._workspace(7), np.empty((3, 5, 5, size)), 2, *by_amounts, done,
     )  # fmt: skip
     assert done.all()

@@ -458,13 +458,13 @@ def _read(x, S, n, out, M, D, order):
 
 @kernel
 def _predict(
-    subjects, course, routes, entry, row, slot, u, C, offset, transform, lower, upper, shape, work, M,
+    subjects, course, routes, entry, row, slot, u, C, offset, transform, lower, upper, shape, macro, work, M,
     order, f, fu, fuu, done,
 ):  # fmt: skip
     """Fill f, fu and fuu for some subjects; arguments as in `Schedule`, `Layout` and `timeline`.
 
-    M is float64[3, states + 1, states + 1, size(D)], for matrices, or None. done bool[k] is filled: False where there
-    are no modes, and nothing else.
+    macro is True or None, see `modes.system`. M is float64[3, states + 1, states + 1, size(D)], for matrices, or None.
+    done bool[k] is filled: False where there are no modes.
     """
     D, n = u.shape[1], shape.n
     line, p, S, W, dt = work.line, work.p, work.S, work.W, work.dt
@@ -501,14 +501,14 @@ def _predict(
                 if shape.ka >= 0:
                     jets.copy(p[shape.ka], S[KA])
                 if M is None:
-                    modes = system(p, shape.disposition, shape.parameters, n, converts, S, D, order)
+                    modes = system(p, shape.disposition, shape.parameters, n, macro, converts, S, D, order)
                     if not modes or (absorbs and S[KA, 0] == 0.0):
                         done[which] = False
                         break
                     if keeps:
                         _to_modes(x, S, n, absorbs, W, D, order)
                 else:
-                    constants(p, shape.disposition, shape.parameters, n, S, D, order)
+                    constants(p, shape.disposition, shape.parameters, n, macro, S, D, order)
             if item.what == RESET:
                 _empty(x, rates, running)
             elif h > 0 and _between(line, now, now_jet, item.time, item.time_jet, dt, D, order):
@@ -553,6 +553,7 @@ class LinearPredictor:
         self.entry, self.entries = entries_of(schedule, layout.row)
         self.capacity = room(self.course, self.routes)
         absorption = [name for name in ("Fr", "ka", "Tk0") if name in names]
+        self.macro = True if structure.compartments > 1 and structure.parameters in ("macro", "half-life") else None
         dosed = schedule.compartment[np.isin(schedule.kind, (DOSE, RESET_AND_DOSE))]
         self.shape = Shape(
             n=structure.compartments - 1,
@@ -585,7 +586,7 @@ class LinearPredictor:
                 _predict(
                     part, self.course, self.routes, self.entry, layout.row, self.slot,
                     u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper,
-                    self.shape, work, matrices, order, f, fu, fuu, done,
+                    self.shape, self.macro, work, matrices, order, f, fu, fuu, done,
                 )  # fmt: skip
                 part = part[~done]
                 matrices = np.empty((3, _STATES + 1, _STATES + 1, work.W.shape[1]))

@@ -61,11 +61,14 @@ def _micro(p, at, parameters, n, S, D, order):
             jets.copy(p[at + 2 + 2 * j], S[OUT + j])
             jets.copy(p[at + 3 + 2 * j], S[BACK + j])
         return
+    if parameters == MACRO:  # of one compartment: A, alpha
+        jets.copy(p[at], S[PER_VOLUME])
+        jets.copy(p[at + 1], S[K])
+        return
     if parameters == HALF_LIFE:  # of one compartment: V, t_half
         jets.reciprocal(p[at], S[PER_VOLUME], D, order)
         jets.reciprocal(p[at + 1], S[K], D, order)
-        for q in range(S.shape[1]):
-            S[K, q] *= _LN2
+        jets.scale(_LN2, S[K], S[K], D, order)
         return
     jets.reciprocal(p[at + 1], S[PER_VOLUME], D, order)
     jets.multiply(p[at], S[PER_VOLUME], S[K], D, order)
@@ -205,8 +208,6 @@ def _rates_of_macro(S, n, D, order):
     t, v, one, two = S[_SCRATCH], S[_SCRATCH + 1], S[_SCRATCH + 2], S[_SCRATCH + 3]
     w, decay = S[WEIGHT : WEIGHT + 3], S[DECAY : DECAY + 3]
     jets.copy(decay[0], S[K])
-    if n == 0:
-        return
     jets.subtract(decay[1], decay[0], one, D, order)
     if n == 1:
         jets.multiply(w[0], one, S[APART], D, order)
@@ -306,17 +307,17 @@ def _are_apart(S, n):
 
 
 @inner
-def constants(p, at, parameters, n, S, D, order):
+def constants(p, at, parameters, n, macro, S, D, order):
     """Volume and rate constants, PER_VOLUME to BACK; arguments as those of `system`."""
-    if parameters == MACRO or (parameters == HALF_LIFE and n > 0):
+    if macro is None:
+        _micro(p, at, parameters, n, S, D, order)
+    else:
         _of_macro(p, at, parameters, n, S, D, order)
         _rates_of_macro(S, n, D, order)
-    else:
-        _micro(p, at, parameters, n, S, D, order)
 
 
 @inner
-def system(p, at, parameters, n, with_amounts, S, D, order):
+def system(p, at, parameters, n, macro, with_amounts, S, D, order):
     """Find out all about a design row.
 
     Parameters
@@ -327,6 +328,9 @@ def system(p, at, parameters, n, with_amounts, S, D, order):
         CLEARANCE, RATE, MACRO or HALF_LIFE.
     n : int
         Peripheral compartments.
+    macro : True or None
+        True where weights and eigenvalues are parameters, which is n > 0 and MACRO or HALF_LIFE. (None and not False:
+        what does not apply is not even compiled.)
     with_amounts : bool
         Amounts are wanted, too (PER_VOLUME to BACK, INTO, SHARE), because modes are to be converted.
     S : float64[PLACES, size(D)]
@@ -337,21 +341,22 @@ def system(p, at, parameters, n, with_amounts, S, D, order):
     bool
         Whether the modes can be used.
     """
-    if parameters == MACRO or (parameters == HALF_LIFE and n > 0):
-        _of_macro(p, at, parameters, n, S, D, order)
-        if not with_amounts:
+    if macro is None:
+        _micro(p, at, parameters, n, S, D, order)
+        _decay_values(S, n)
+        if not _are_apart(S, n):
+            return False
+        if n == 0:
+            jets.copy(S[K], S[DECAY])
+            jets.constant(1.0, S[WEIGHT])
+            jets.copy(S[PER_VOLUME], S[READ])
             return True
-        _rates_of_macro(S, n, D, order)
-        return _are_apart(S, n) and _peripheral(S, n, D, order)
-    _micro(p, at, parameters, n, S, D, order)
-    _decay_values(S, n)
-    if not _are_apart(S, n):
-        return False
-    if n == 0:
-        jets.copy(S[K], S[DECAY])
-        jets.constant(1.0, S[WEIGHT])
-        jets.copy(S[PER_VOLUME], S[READ])
-        return True
-    _decays(S, n, D, order)
-    _weights(S, n, D, order)
+        _decays(S, n, D, order)
+        _weights(S, n, D, order)
+    else:
+        _of_macro(p, at, parameters, n, S, D, order)
+        if with_amounts:
+            _rates_of_macro(S, n, D, order)
+            if not _are_apart(S, n):
+                return False
     return not with_amounts or _peripheral(S, n, D, order)

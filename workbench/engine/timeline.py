@@ -387,9 +387,12 @@ def _timing(line, e, course, way, table, out, D, order):
             value, value_jet = _scaled(line, value, value_jet, 1.0 / length, D, order)
         elif way.duration >= 0 and rate != -1.0:
             length, length_jet = _column(line, table, way.duration)
-            inverse = _new_jet(line)
-            jets.reciprocal(line.jets[length_jet], line.jets[inverse], D, order)
-            value, value_jet = _product(line, value, value_jet, inverse, D, order)
+            if length == 0.0:  # all of it at once
+                infusion, length_jet = False, _NONE
+            else:
+                inverse = _new_jet(line)
+                jets.reciprocal(line.jets[length_jet], line.jets[inverse], D, order)
+                value, value_jet = _product(line, value, value_jet, inverse, D, order)
         else:
             infusion = False
             if rate < 0.0:  # a rate or a duration that should be a parameter, and is none

@@ -293,7 +293,7 @@ class _Medians(ast.NodeTransformer):
         median = float(np.median(np.asarray(values, dtype=float)))
         if not math.isfinite(median):
             raise ModelError(f"Covariate term {self.term!r}: {name} has no finite median.")
-        return ast.parse(spelled_number(median), mode="eval").body
+        return ast.parse(spelled_number(float(f"{median:.12g}")), mode="eval").body
 
 
 # -- building ------------------------------------------------------------------------------------------------------
