@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from scipy.linalg import expm
 
 import workbench as wb
 from workbench.data.events import DOSE, OTHER, RESET, RESET_AND_DOSE
@@ -469,6 +470,18 @@ def test_no_clearance_and_no_exchange():
     np.testing.assert_allclose(f, [0, 10 * (1 - np.exp(-2)), 10 * (1 - np.exp(-3)), 15 - 10 * np.exp(-10)], rtol=1e-12)
     assert np.isfinite(fu).all() and np.isfinite(fuu).all()
     assert fu[3, 1] < 0 and fu[3, 3] < 0  # clearance and exchange would lower it
+
+
+def test_what_is_cut_off_stays_where_it_is():
+    """Without exchange a dose into the peripheral compartment is never seen, until there is exchange again."""
+    events = [Event(0.0, DOSE, 100.0, compartment=2), Event(0.0, DOSE, 10.0), Event(10.0), Event(12.0, row=1)]
+    predictor = problem(pk(2), [events], [np.zeros(4), np.array([0.0, 0.0, 5.0, 0.0])])
+    predictor.layout.transform[:] = jets.IDENTITY
+    u = np.array([[1.0, 10.0, 0.0, 20.0]])
+    f = predicted(predictor, u)[0]
+    np.testing.assert_allclose(f[1:3], [1.0, np.exp(-1)], rtol=1e-12)
+    K = np.array([[-0.6, 0.25], [0.5, -0.25]])
+    np.testing.assert_allclose(f[3], (expm(2 * K) @ [10 * np.exp(-1), 100.0])[0] / 10, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -25,19 +25,19 @@ from workbench.engine import jets
 from workbench.engine.jets import inner, kernel
 from workbench.engine.layout import Layout
 from workbench.engine.modes import (
-    BACK,
+    CENTRAL,
     DECAY,
+    DEPOT,
     INTO,
     KA,
-    OUT,
     PER_VOLUME,
     PLACES,
     READ,
-    SHARE,
-    WEIGHT,
-    K,
+    STATES,
     constants,
     system,
+    to_amounts,
+    to_modes,
 )
 from workbench.engine.parallel import over_subjects
 from workbench.engine.schedule import DOSE, RESET_AND_DOSE, Schedule
@@ -59,14 +59,12 @@ from workbench.engine.timeline import (
     uses,
 )  # fmt: skip
 from workbench.engine.timeline import RATE as RATE_CHANGE
-from workbench.engine.uniformisation import exponential, product
+from workbench.engine.uniformisation import advance_amounts, balance_amounts, repeat_amounts
 from workbench.model.structure import PK
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-CENTRAL, DEPOT = 0, 3  # states; 1 and 2 are peripheral. In modes, states 0..2 hold s_m and state 3 the flow b
-_STATES = 4
 _NONE = np.int64(-1)
 
 SHARE_FIRST, SHARE_ZERO, BIOAVAILABILITY, LAG, LAG_ZERO, DURATION = range(6)  # columns of the table of quantities
@@ -108,15 +106,6 @@ def exchange(a, b, exp_a, exp_b):
 
 
 @inner
-def _times_span(a, dt, fixed, out, D, order):
-    """out = a · dt; `fixed`: dt depends on nothing."""
-    if fixed:
-        jets.scale(dt[0], a, out, D, order)
-    else:
-        jets.multiply(a, dt, out, D, order)
-
-
-@inner
 def _advance_modes(x, S, n, absorbs, rates, running, dt, fixed, W, D, order):
     """Let time dt pass for the modes."""
     flow, y, t, v = x[DEPOT], W[0], W[1], W[2]
@@ -125,11 +114,11 @@ def _advance_modes(x, S, n, absorbs, rates, running, dt, fixed, W, D, order):
     if absorbs:
         if running[DEPOT] > 0:
             jets.axpy(-1.0, rates[DEPOT], flow, D, order)
-        _times_span(S[KA], dt, fixed, y, D, order)
+        jets.times(S[KA], dt, fixed, y, D, order)
         exp_y = math.exp(-y[0])
-        _times_span(flow, dt, fixed, W[3], D, order)
+        jets.times(flow, dt, fixed, W[3], D, order)
     for m in range(n + 1):
-        _times_span(S[DECAY + m], dt, fixed, t, D, order)
+        jets.times(S[DECAY + m], dt, fixed, t, D, order)
         decay = math.exp(-t[0])
         jets.compose(t, decay, -decay, decay, v, D, order)
         jets.multiply(x[m], v, x[m], D, order)
@@ -141,7 +130,7 @@ def _advance_modes(x, S, n, absorbs, rates, running, dt, fixed, W, D, order):
             g, _, first, _, _, second = exchange(0.0, t[0], 1.0, decay)
             jets.compose(t, g, first, second, v, D, order)
             _input(rates, running, S, n, m, t, D, order)
-            _times_span(v, dt, fixed, v, D, order)
+            jets.times(v, dt, fixed, v, D, order)
             jets.add_product(t, v, x[m], D, order)
     if absorbs:
         jets.compose(y, exp_y, -exp_y, exp_y, v, D, order)
@@ -162,45 +151,6 @@ def _input(rates, running, S, n, m, out, D, order):
 
 
 @inner
-def _propagator(S, n, rates, running, dt, fixed, M, D, order):
-    """M[1] = what time dt does to the amounts, with what the input rates add in the last column."""
-    N = _STATES + 1
-    T = M[0]
-    for i in range(N):
-        for j in range(N):
-            jets.clear(T[i, j])
-    jets.axpy(-1.0, S[K], T[CENTRAL, CENTRAL], D, order)
-    for j in range(n):
-        jets.axpy(-1.0, S[OUT + j], T[CENTRAL, CENTRAL], D, order)
-        jets.copy(S[OUT + j], T[1 + j, CENTRAL])
-        jets.copy(S[BACK + j], T[CENTRAL, 1 + j])
-        jets.axpy(-1.0, S[BACK + j], T[1 + j, 1 + j], D, order)
-    jets.copy(S[KA], T[CENTRAL, DEPOT])
-    jets.axpy(-1.0, S[KA], T[DEPOT, DEPOT], D, order)
-    for i in range(_STATES):
-        if running[i] > 0:
-            jets.copy(rates[i], T[i, N - 1])
-        if T[i, i, 0] == 0.0:  # a state that there is not; it shall not seem to keep anything for ever
-            jets.axpy(-1.0, S[K], T[i, i], D, order)
-    for i in range(N):
-        for j in range(N):
-            _times_span(T[i, j], dt, fixed, T[i, j], D, order)
-    exponential(T, M[1], M[2], D, order)
-
-
-@inner
-def _advance_amounts(x, S, n, rates, running, dt, fixed, W, M, D, order):
-    """Let time dt pass for the amounts. M float64[3, 5, 5, size] is for matrices."""
-    _propagator(S, n, rates, running, dt, fixed, M, D, order)
-    for i in range(_STATES):
-        jets.copy(M[1, i, _STATES], W[i])
-        for j in range(_STATES):
-            jets.add_product(M[1, i, j], x[j], W[i], D, order)
-    for i in range(_STATES):
-        jets.copy(W[i], x[i])
-
-
-@inner
 def _enter(x, S, n, state, amount, M, D, order):
     """A bolus enters a state."""
     if M is None:
@@ -214,33 +164,6 @@ def _enter(x, S, n, state, amount, M, D, order):
                 jets.add_product(S[INTO + 3 * (state - 1) + m], amount, x[m], D, order)
     else:
         jets.axpy(1.0, amount, x[state], D, order)
-
-
-@inner
-def _to_amounts(x, S, n, absorbs, W, D, order):
-    """Modes become amounts."""
-    for i in range(n + 1):
-        jets.clear(W[i])
-        for m in range(n + 1):
-            jets.add_product(S[WEIGHT + m] if i == 0 else S[SHARE + 3 * (i - 1) + m], x[m], W[i], D, order)
-    for i in range(n + 1):
-        jets.copy(W[i], x[i])
-    if absorbs:
-        jets.reciprocal(S[KA], W[0], D, order)
-        jets.multiply(W[0], x[DEPOT], x[DEPOT], D, order)
-
-
-@inner
-def _to_modes(x, S, n, absorbs, W, D, order):
-    """Amounts become modes."""
-    for m in range(n + 1):
-        jets.copy(x[CENTRAL], W[m])
-        for j in range(n):
-            jets.add_product(S[INTO + 3 * j + m], x[1 + j], W[m], D, order)
-    for m in range(n + 1):
-        jets.copy(W[m], x[m])
-    if absorbs:
-        jets.multiply(S[KA], x[DEPOT], x[DEPOT], D, order)
 
 
 @inner
@@ -269,40 +192,18 @@ def _repeat_modes(x, S, n, absorbs, interval, W, D, order):
 
 
 @inner
-def _repeat_amounts(x, S, n, rates, running, interval, dt, W, M, D, order):
-    """The same for amounts:  Σ P^k x = Π (1 + P^(2^k)) x, as all terms are non-negative."""
-    dt[0] = interval
-    _propagator(S, n, rates, running, dt, interval > 0.0, M, D, order)
-    for _ in range(64):
-        largest = 0.0
-        for i in range(_STATES):
-            jets.copy(x[i], W[i])
-            for j in range(_STATES):
-                jets.add_product(M[1, i, j], x[j], W[i], D, order)
-                largest = max(largest, M[1, i, j, 0])
-        for i in range(_STATES):
-            jets.copy(W[i], x[i])
-        if not largest > 1e-30:
-            return
-        product(M[1], M[1], M[2], D, order)
-        for i in range(_STATES):
-            for j in range(_STATES):
-                jets.copy(M[2, i, j], M[1, i, j])
-
-
-@inner
 def _advance(x, S, n, absorbs, rates, running, dt, fixed, W, M, D, order):
     """Let time dt pass; `fixed`: it depends on nothing."""
     if M is None:
         _advance_modes(x, S, n, absorbs, rates, running, dt, fixed, W, D, order)
     else:
-        _advance_amounts(x, S, n, rates, running, dt, fixed, W, M, D, order)
+        advance_amounts(x, S, n, absorbs, rates, running, dt, fixed, W, M, D, order)
 
 
 @inner
 def _empty(x, rates, running):
     """Nothing anywhere, and nothing flows."""
-    for i in range(_STATES):
+    for i in range(STATES):
         jets.clear(x[i])
         jets.clear(rates[i])
         running[i] = 0
@@ -329,14 +230,14 @@ def _steady(x, line, k, S, n, absorbs, cycle_rates, cycle_running, dt, W, M, D, 
         if M is None:
             _balance_modes(x, S, n, absorbs, cycle_rates, cycle_running, W, D, order)
         else:
-            _balance_amounts(x, S, n, absorbs, cycle_rates, W, D, order)
+            balance_amounts(x, S, n, absorbs, cycle_rates, W, D, order)
         return
     if _between(line, now, now_jet, interval, _NONE, dt, D, order):
         _advance(x, S, n, absorbs, cycle_rates, cycle_running, dt, now_jet < 0, W, M, D, order)
     if M is None:
         _repeat_modes(x, S, n, absorbs, interval, W, D, order)
     else:
-        _repeat_amounts(x, S, n, cycle_rates, cycle_running, interval, dt, W, M, D, order)
+        repeat_amounts(x, S, n, absorbs, cycle_rates, cycle_running, interval, dt, W, M, D, order)
 
 
 @inner
@@ -349,24 +250,6 @@ def _balance_modes(x, S, n, absorbs, rates, running, W, D, order):
         jets.multiply(x[m], t, x[m], D, order)
     if absorbs:
         jets.copy(rates[DEPOT], x[DEPOT])
-
-
-@inner
-def _balance_amounts(x, S, n, absorbs, rates, W, D, order):
-    """The same for amounts: what enters is eliminated, and each peripheral compartment is in balance."""
-    t, central = W[0], x[CENTRAL]
-    for i in range(_STATES):
-        jets.axpy(1.0, rates[i], central, D, order)
-    jets.reciprocal(S[K], t, D, order)
-    jets.multiply(central, t, central, D, order)
-    for j in range(n):
-        jets.multiply(S[OUT + j], central, x[1 + j], D, order)
-        jets.axpy(1.0, rates[1 + j], x[1 + j], D, order)
-        jets.reciprocal(S[BACK + j], t, D, order)
-        jets.multiply(x[1 + j], t, x[1 + j], D, order)
-    if absorbs:
-        jets.reciprocal(S[KA], t, D, order)
-        jets.multiply(rates[DEPOT], t, x[DEPOT], D, order)
 
 
 @inner
@@ -497,7 +380,7 @@ def _predict(
                 current = row[item.event]
                 jets.natural(current, u[i], C, offset, transform, lower, upper, order, p)
                 if M is None and keeps:
-                    _to_amounts(x, S, n, absorbs, W, D, order)
+                    to_amounts(x, S, n, absorbs, W, D, order)
                 if shape.ka >= 0:
                     jets.copy(p[shape.ka], S[KA])
                 if M is None:
@@ -506,7 +389,7 @@ def _predict(
                         done[which] = False
                         break
                     if keeps:
-                        _to_modes(x, S, n, absorbs, W, D, order)
+                        to_modes(x, S, n, absorbs, W, D, order)
                 else:
                     constants(p, shape.disposition, shape.parameters, n, macro, S, D, order)
             if item.what == RESET:
@@ -525,7 +408,7 @@ def _predict(
                 _steady(work.steady, line, k, S, n, absorbs, work.cycle_rates, work.cycle_running, dt, W, M, D, order)
                 if course.event[item.event].steady_state == 1:
                     _empty(x, rates, running)
-                for s in range(_STATES):
+                for s in range(STATES):
                     jets.axpy(1.0, work.steady[s], x[s], D, order)
             elif item.what == RECORD and slot[item.event] >= 0:
                 _read(x, S, n, W[0], M, D, order)
@@ -589,15 +472,15 @@ class LinearPredictor:
                     self.shape, self.macro, work, matrices, order, f, fu, fuu, done,
                 )  # fmt: skip
                 part = part[~done]
-                matrices = np.empty((3, _STATES + 1, _STATES + 1, work.W.shape[1]))
+                matrices = np.empty((3, STATES + 1, STATES + 1, work.W.shape[1]))
 
         layout = self.layout
         over_subjects(task, subjects, records * _SECONDS_A_RECORD * (1 + order))
 
     def _workspace(self, D: int) -> Workspace:
         size = 1 + D + D * (D + 1) // 2
-        states = np.zeros((4, _STATES, size))
-        running = np.zeros((2, _STATES), dtype=np.int64)
+        states = np.zeros((4, STATES, size))
+        running = np.zeros((2, STATES), dtype=np.int64)
         return Workspace(
             line=blank(self.capacity, D),
             quantities=np.empty((self.entries, DURATION + 1, size)),

@@ -100,6 +100,15 @@ def multiply(a, b, out, D, order):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def times(a, t, fixed, out, D, order):
+    """out = a · t; `fixed`: t depends on nothing, and only its value is read. out may be a."""
+    if fixed:
+        scale(t[0], a, out, D, order)
+    else:
+        multiply(a, t, out, D, order)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def add_product(a, b, out, D, order):
     """out += a · b; out is neither a nor b."""
     x, y = a[0], b[0]

@@ -46,6 +46,9 @@ SHARE = 28  # + 3 j + m: k1_j w_m / (d_j - λ_m), what a unit of s_m is in P_j
 _SCRATCH = 34
 PLACES = 40
 
+CENTRAL, DEPOT = 0, 3  # states; 1 and 2 are peripheral. In modes, states 0..2 hold s_m and state 3 ka · depot
+STATES = 4
+
 NEARLY_EQUAL = 1e-2  # relative distance of two eigenvalues below which modes are not used
 _LN2 = math.log(2.0)
 _NONE: Any = np.int64(-1)
@@ -360,3 +363,30 @@ def system(p, at, parameters, n, macro, with_amounts, S, D, order):
             if not _are_apart(S, n):
                 return False
     return not with_amounts or _peripheral(S, n, D, order)
+
+
+@inner
+def to_amounts(x, S, n, absorbs, W, D, order):
+    """Modes become amounts."""
+    for i in range(n + 1):
+        jets.clear(W[i])
+        for m in range(n + 1):
+            jets.add_product(S[WEIGHT + m] if i == 0 else S[SHARE + 3 * (i - 1) + m], x[m], W[i], D, order)
+    for i in range(n + 1):
+        jets.copy(W[i], x[i])
+    if absorbs:
+        jets.reciprocal(S[KA], W[0], D, order)
+        jets.multiply(W[0], x[DEPOT], x[DEPOT], D, order)
+
+
+@inner
+def to_modes(x, S, n, absorbs, W, D, order):
+    """Amounts become modes."""
+    for m in range(n + 1):
+        jets.copy(x[CENTRAL], W[m])
+        for j in range(n):
+            jets.add_product(S[INTO + 3 * j + m], x[1 + j], W[m], D, order)
+    for m in range(n + 1):
+        jets.copy(W[m], x[m])
+    if absorbs:
+        jets.multiply(S[KA], x[DEPOT], x[DEPOT], D, order)
