@@ -78,10 +78,11 @@ class ParameterRow:
         self.name = name
         self._state, self.guard = state, refusal.guard
         self.value = FloatText(
-            description=name, style={"description_width": f"{width}px"}, layout={"width": f"{width + 82}px"},
+            description=name,
             tooltip=f"typical value of {name}" + (f": {meaning}" if meaning else ""),
         )  # fmt: skip
         self.value.add_class("wb-first")
+        self.resize(width)
         self._parameter: Parameter | None = None
         self._centre = self._slid_to = math.nan
         self.slider = IntSlider(
@@ -110,6 +111,10 @@ class ParameterRow:
         self.value.observe(self.guard(lambda change: self.edit({"value": change["new"]})), "value")
         self.slider.observe(self.guard(lambda change: self._slid(change["new"])), "value")
         self.fixed.observe(self.guard(lambda change: self.fix("value", change["new"])), "value")
+
+    def resize(self, width: int) -> None:
+        """Give the name this width, in pixels."""
+        self.value.style.description_width, self.value.layout.width = f"{width}px", f"{width + 82}px"
 
     # -- edits -------------------------------------------------------------------------------------------------
 
@@ -213,6 +218,7 @@ class ParameterTable:
         self._state = state
         self.rows: dict[str, ParameterRow] = {}
         self._rows_for: tuple[Any, ...] = ()
+        self._made: dict[tuple[Any, ...], ParameterRow] = {}
         self.refusal = Refusal(state, "parameters")
         self.grid = Box()
         self.grid.add_class("wb-parameters")
@@ -241,17 +247,22 @@ class ParameterTable:
             own = isinstance(model.structure, Equation | Ode)  # nothing is known of what its parameters mean
             meanings = {info.name: "" if own else _meaning(info, units) for info in model.structure.info}
             width = min(max([34, *(10 + 9 * len(name) for name in names)]), 94)
-            self.rows = {
-                name: ParameterRow(
-                    name, meanings[name], width, self._state, self.refusal, occasions=occasions, more=self.more.value
-                )
-                for name in names
-            }
+            self.rows = {name: self._row(name, meanings[name], width, occasions) for name in names}
             effects = ("η,κ", "SD") if occasions else ("η", "SD of η")
             head = [note(text) for text in ("initial value", "", *effects, "fix")]
             self.grid.children = [*head, *(widget for line in self.rows.values() for widget in line.widgets)]
         for parameter in model.parameters:
             self.rows[parameter.name].render(parameter)
+
+    def _row(self, name: str, meaning: str, width: int, occasions: bool) -> ParameterRow:
+        """A row, the one that was there before if there was one: making its widgets is what takes the time."""
+        key = name, meaning, occasions, self.more.value
+        if key not in self._made:
+            self._made[key] = ParameterRow(
+                name, meaning, width, self._state, self.refusal, occasions=occasions, more=self.more.value
+            )
+        self._made[key].resize(width)
+        return self._made[key]
 
 
 def unknown(box: FloatText, there_is_none: bool) -> None:

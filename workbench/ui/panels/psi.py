@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from ipywidgets import HTML, Box, Button, ToggleButton, VBox, Widget
+from ipywidgets import HTML, Box, Button, Layout, ToggleButton, VBox, Widget
 
 from workbench.model import Block, Model
 from workbench.model.block import Level, restricted
@@ -36,6 +36,10 @@ class PsiMatrix:
         self._names: tuple[str, ...] = ()
         self.cells: dict[tuple[str, str], ToggleButton] = {}
         self._spreads: dict[str, HTML] = {}
+        # A matrix has up to 170 widgets. They share what they look like and are kept for the next structure: what is
+        # made anew goes to the browser message by message, and a queue on the way drops what is beyond 1,000.
+        self._made: dict[tuple[str, ...], Widget] = {}
+        self._layout = Layout()
         self._head = row(note(title), row(self.full, self.diagonal), spread=True)
         self.view = VBox([self._head, self.grid, self.about])
 
@@ -109,22 +113,31 @@ class PsiMatrix:
             )
 
     def _build(self, names: tuple[str, ...]) -> None:
-        self._names, self.cells, self._spreads = names, {}, {}
-        widgets: list[Widget] = [HTML(), *(HTML(f"<div class='wb-psi-head'>{markup.escaped(n)}</div>") for n in names)]
-        for first in names:
-            widgets.append(HTML(f"<div class='wb-psi-side'>{markup.escaped(first)}</div>"))
-            for second in names:
-                if first == second:
-                    self._spreads[first] = HTML()
-                    widgets.append(self._spreads[first])
-                    continue
-                cell = ToggleButton()
-                handler = self._state.handler(lambda change, pair=(first, second): self._toggled(pair, change))
-                cell.observe(handler, "value")
-                self.cells[first, second] = cell
-                widgets.append(cell)
+        self._names = names
+        self._spreads = {name: self._kept(("sd", name), lambda: HTML(layout=self._layout)) for name in names}
+        pairs = [(a, b) for a in names for b in names if a != b]
+        self.cells = {pair: self._kept(("cell", *pair), lambda pair=pair: self._cell(*pair)) for pair in pairs}
+        corner = self._kept(("corner",), lambda: HTML(layout=self._layout))
+        widgets: list[Widget] = [corner, *(self._label("head", name) for name in names)]
+        for a in names:
+            widgets.append(self._label("side", a))
+            widgets += [self._spreads[a] if a == b else self.cells[a, b] for b in names]
         self.grid.layout.grid_template_columns = f"max-content repeat({len(names)}, minmax(0, 58px))"
         self.grid.children = widgets
+
+    def _kept(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def _label(self, where: str, name: str) -> HTML:
+        text = f"<div class='wb-psi-{where}'>{markup.escaped(name)}</div>"
+        return self._kept((where, name), lambda: HTML(text, layout=self._layout))
+
+    def _cell(self, first: str, second: str) -> ToggleButton:
+        cell = ToggleButton(layout=self._layout)
+        cell.observe(self._state.handler(lambda change: self._toggled((first, second), change)), "value")
+        return cell
 
 
 def _correlation(block: Block, first: str, second: str) -> str:
