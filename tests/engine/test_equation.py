@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.engine import compiled
-from workbench.engine.compiled import cache_folder, equation_source, ode_source
-from workbench.engine.equation import EquationPredictor
-from workbench.engine.jets import LOG, LOGIT, PROBIT
 from workbench.engine.layout import Layout
-from workbench.engine.schedule import DOSE, RESET, Schedule
+from workbench.engine.predictions import compiled
+from workbench.engine.predictions.compiled import cache_folder, equation_source, ode_source
+from workbench.engine.predictions.equation import EquationPredictor
+from workbench.engine.predictions.jets import LOG, LOGIT, PROBIT
+from workbench.engine.predictions.schedule import DOSE, RESET, Schedule
 from workbench.errors import ModelError
 from workbench.model.equation import equation
 from workbench.model.ode import ode
@@ -256,9 +256,9 @@ def test_no_text_of_the_user_is_in_the_code():
 
 SECOND = """
 import time, sys
-from workbench.engine.equation import EquationPredictor
-from workbench.engine.ode import OdePredictor
-from workbench.engine import compiled
+from workbench.engine.predictions.equation import EquationPredictor
+from workbench.engine.predictions.ode import OdePredictor
+from workbench.engine.predictions import compiled
 import workbench as wb
 begin = time.perf_counter()
 compiled.programs(wb.equation("a*exp(-b*t) + {mark}"))

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 import workbench as wb
-from workbench.engine import jets, timeline
-from workbench.engine.schedule import schedule_of
-from workbench.engine.timeline import BOLUS, RATE, RECORD, RESET, STEADY, Route
+from workbench.engine.predictions import jets, timeline
+from workbench.engine.predictions.schedule import schedule_of
+from workbench.engine.predictions.timeline import BOLUS, RATE, RECORD, RESET, STEADY, Route
 
 NAMES = {int(RECORD): "record", int(BOLUS): "bolus", int(RATE): "rate", int(RESET): "reset", int(STEADY): "steady"}
 D = 2

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.jets import LOG
 from workbench.engine.layout import Layout
 from workbench.engine.objective import Objective
 from workbench.engine.optimise import minimise
-from workbench.engine.problem import Problem, check_types, compile, predictor_of, thinned
+from workbench.engine.predictions import predictor_of
+from workbench.engine.predictions.jets import LOG
+from workbench.engine.problem import Problem, check_types, compile, thinned
 from workbench.engine.residual import CENSORED
 from workbench.engine.scale import Scale, with_estimates
 from workbench.errors import FitError, ModelError

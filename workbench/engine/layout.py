@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.jets import IDENTITY, LOG, LOGIT, PROBIT, untransform
+from workbench.engine.predictions.jets import IDENTITY, LOG, LOGIT, PROBIT, untransform
 from workbench.engine.scale import Name, Scale
 from workbench.errors import ModelError
 from workbench.model import Model

@@ -29,7 +29,7 @@ import math
 import numpy as np
 from numba import njit
 
-from workbench.engine.jets import inner
+from workbench.engine.predictions.jets import inner
 from workbench.engine.residual import record, record_slopes
 
 FOCEI, FOCE, FO, LAPLACE = 0, 1, 2, 3

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.data.events import OTHER
-from workbench.engine.jets import untransform
 from workbench.engine.layout import Layout, columns_by_record, layout_of, occasions_of
+from workbench.engine.predictions import Predictor, predictor_of
+from workbench.engine.predictions.jets import untransform
+from workbench.engine.predictions.schedule import Schedule, schedule_of
 from workbench.engine.psi import psi_of
 from workbench.engine.residual import (
     CENSORED,
@@ -24,30 +25,12 @@ from workbench.engine.residual import (
     variances,
 )
 from workbench.engine.scale import Name, Point, Scale, error_entries, stated_sigma
-from workbench.engine.schedule import Schedule, schedule_of
 from workbench.errors import ModelError
 from workbench.model import PK, Combined, Exponential, Model, Power, Structure
 from workbench.model.check import OF_THE_LIKELIHOOD
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-
-
-class Predictor(Protocol):
-    """A structural model over a schedule: all that the likelihood knows of it."""
-
-    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
-        """Fill f at the slots of some subjects, with its derivatives by u up to `order`.
-
-        Parameters
-        ----------
-        subjects : int64[k]
-        u : float64[N, D]
-        order : int
-            0, 1 or 2.
-        f : float64[n]; fu : float64[n, D]; fuu : float64[n, D, D]
-            NaN where a prediction cannot be computed.
-        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,28 +196,6 @@ class Problem:
                 if not scale.theta_lower[m] < theta[m] < scale.theta_upper[m]:
                     return None
         return scale.vector(replace(point, theta=theta))
-
-
-def predictor_of(structure: Structure, schedule: Schedule, layout: Layout) -> Predictor:
-    """The predictions of a structure: closed form where there is one."""
-    if isinstance(structure, PK) and structure.is_linear:
-        from workbench.engine.compartments import LinearPredictor
-
-        return LinearPredictor(structure, schedule, layout)
-    from workbench.model.equation import Equation
-    from workbench.model.ode import Ode
-
-    if isinstance(structure, Equation):
-        from workbench.engine.equation import EquationPredictor
-
-        return EquationPredictor(structure, schedule, layout)
-    if not isinstance(structure, Ode):
-        if not hasattr(structure, "as_ode"):
-            raise ModelError(f"The engine has no predictions for {structure!r}.")
-        return predictor_of(structure.as_ode(), schedule, layout)
-    from workbench.engine.ode import OdePredictor
-
-    return OdePredictor(structure, schedule, layout)
 
 
 def compile(model: Model, data: GroupedData, records: bool = False, likelihood: bool = True) -> Problem:

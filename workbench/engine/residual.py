@@ -18,7 +18,7 @@ import math
 import numpy as np
 from numba import njit
 
-from workbench.engine.jets import inner
+from workbench.engine.predictions.jets import inner
 
 SUM_OF_VARIANCES, SUM_OF_DEVIATIONS = 0, 1
 MEASURED, CENSORED, MEASURED_POSITIVE, CENSORED_POSITIVE = range(4)

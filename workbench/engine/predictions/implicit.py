@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.engine.chain import FIRST, NO, YES, values
-from workbench.engine.flow import (
+from workbench.engine.predictions.chain import FIRST, NO, YES, values
+from workbench.engine.predictions.flow import (
     DONE,
     FEEDING,
     FRESH,
@@ -30,7 +30,7 @@ from workbench.engine.flow import (
     step_of,
     weigh,
 )
-from workbench.engine.jets import inner
+from workbench.engine.predictions.jets import inner
 
 STAGES = 7
 MOST_STEPS = 20_000  # of a subject

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from workbench.engine import jets
-from workbench.engine.chain import merged
-from workbench.engine.explicit import explicit
-from workbench.engine.flow import DONE, FEEDING, FRESH, LENGTH, MOVING, START
-from workbench.engine.implicit import implicit
-from workbench.engine.jets import inner
-from workbench.engine.timeline import BOLUS, moment, quantity, switch
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.chain import merged
+from workbench.engine.predictions.explicit import explicit
+from workbench.engine.predictions.flow import DONE, FEEDING, FRESH, LENGTH, MOVING, START
+from workbench.engine.predictions.implicit import implicit
+from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.timeline import BOLUS, moment, quantity, switch
 
 
 @inner

@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.engine import jets
-from workbench.engine.jets import inner
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.jets import inner
 
 CLEARANCE, RATE, MACRO, HALF_LIFE = range(4)
 

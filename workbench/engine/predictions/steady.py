@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workbench.engine import jets
-from workbench.engine.chain import FIRST, NO, YES, merged, values
-from workbench.engine.flow import DONE, NOT_STEADY, START, STEPS, Array, Flow, Index, set_time, slope
-from workbench.engine.implicit import decompose, jacobian, solve
-from workbench.engine.travel import begin, give, go, see_inputs, stop
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.chain import FIRST, NO, YES, merged, values
+from workbench.engine.predictions.flow import DONE, NOT_STEADY, START, STEPS, Array, Flow, Index, set_time, slope
+from workbench.engine.predictions.implicit import decompose, jacobian, solve
+from workbench.engine.predictions.travel import begin, give, go, see_inputs, stop
 
 _NONE = np.int64(-1)
 _MOST_CYCLES = 50

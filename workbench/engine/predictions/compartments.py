@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine import jets
-from workbench.engine.jets import inner, kernel
 from workbench.engine.layout import Layout
-from workbench.engine.modes import (
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.jets import inner, kernel
+from workbench.engine.predictions.modes import (
     CENTRAL,
     DECAY,
     DEPOT,
@@ -39,9 +39,9 @@ from workbench.engine.modes import (
     to_amounts,
     to_modes,
 )
-from workbench.engine.parallel import over_subjects
-from workbench.engine.schedule import DOSE, RESET_AND_DOSE, Schedule
-from workbench.engine.timeline import (
+from workbench.engine.predictions.parallel import over_subjects
+from workbench.engine.predictions.schedule import DOSE, RESET_AND_DOSE, Schedule
+from workbench.engine.predictions.timeline import (
     BOLUS,
     RECORD,
     RESET,
@@ -58,8 +58,8 @@ from workbench.engine.timeline import (
     unfold,
     uses,
 )  # fmt: skip
-from workbench.engine.timeline import RATE as RATE_CHANGE
-from workbench.engine.uniformisation import advance_amounts, balance_amounts, repeat_amounts
+from workbench.engine.predictions.timeline import RATE as RATE_CHANGE
+from workbench.engine.predictions.uniformisation import advance_amounts, balance_amounts, repeat_amounts
 from workbench.model.structure import PK
 
 Array = NDArray[np.float64]

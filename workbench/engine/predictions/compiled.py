@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from workbench.engine.chain import Program
+from workbench.engine.predictions.chain import Program
 from workbench.errors import ModelError
 from workbench.model.equation import Equation
 from workbench.model.ode import Ode
 
-_HEADER = '''"""Written by workbench: {title}, with derivatives. See workbench/engine/compiled.py."""
+_HEADER = '''"""Written by workbench: {title}, with derivatives. See workbench/engine/predictions/compiled.py."""
 import math
 
 from numba import cfunc, types
@@ -143,7 +143,7 @@ def _imported(name: str, path: Path) -> ModuleType:
 
 def equation_source(structure: Equation) -> str:
     """Source with one program, `response`: by z = parameters; c = t, dose, tad, covariates."""
-    from workbench.engine import symbolic
+    from workbench.engine.predictions import symbolic
 
     known = _symbols([*structure.names, "t", "dose", "tad", *structure.columns])
     inputs = [known[name] for name in structure.names]
@@ -161,7 +161,7 @@ def ode_source(structure: Ode) -> str:
     `rates`: derivatives of the states in time, by z = states, t, q.
     `response`: by z = states, t, q.
     """
-    from workbench.engine import symbolic
+    from workbench.engine.predictions import symbolic
 
     parsed = structure.parsed
     known = _symbols([*structure.states, "t", *structure.names, *structure.columns])
@@ -211,7 +211,7 @@ def _program(
     name: str, values: Sequence[Any], inputs: Sequence[Any], constants: Sequence[Any], states: Sequence[Any] = ()
 ) -> str:
     """Source of a function as `Program` describes it, and its places."""
-    from workbench.engine.symbolic import Code, Derivatives
+    from workbench.engine.predictions.symbolic import Code, Derivatives
 
     derivatives = Derivatives(values, inputs)
     variables = {symbol: f"z{j}" for j, symbol in enumerate(inputs)}

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET, RESET_AND_DOSE
-from workbench.engine import jets
-from workbench.engine.chain import apply, room
-from workbench.engine.compiled import program, programs
-from workbench.engine.jets import kernel
 from workbench.engine.layout import Layout
-from workbench.engine.parallel import over_subjects
-from workbench.engine.schedule import Schedule
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.chain import apply, room
+from workbench.engine.predictions.compiled import program, programs
+from workbench.engine.predictions.jets import kernel
+from workbench.engine.predictions.parallel import over_subjects
+from workbench.engine.predictions.schedule import Schedule
 from workbench.model.equation import Equation
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ def _predict(
 
 
 class EquationPredictor:
-    """Fills predictions of an `Equation`; see `Predictor` in `problem`.
+    """Fills predictions of an `Equation`; see `Predictor`.
 
     Parameters
     ----------

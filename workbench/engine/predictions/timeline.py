@@ -58,9 +58,9 @@ from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET_AND_DOSE
 from workbench.data.events import RESET as EVENT_RESET
-from workbench.engine import jets
-from workbench.engine.jets import inner, kernel
-from workbench.engine.schedule import Schedule
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.jets import inner, kernel
+from workbench.engine.predictions.schedule import Schedule
 
 # Numpy's integers: Python's are types of their own to numba, and every combination would be compiled.
 RECORD, BOLUS, RATE, RESET, STEADY = np.arange(5)

@@ -14,7 +14,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from workbench.engine.jets import inner
+from workbench.engine.predictions.jets import inner
 
 Index = NDArray[np.int64]
 

@@ -15,9 +15,9 @@ import math
 
 import numpy as np
 
-from workbench.engine import jets
-from workbench.engine.jets import inner
-from workbench.engine.modes import BACK, CENTRAL, DEPOT, KA, OUT, STATES, K
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.modes import BACK, CENTRAL, DEPOT, KA, OUT, STATES, K
 
 _TERMS = 20  # of the power series, for arguments up to 1
 _MOST_SQUARINGS = 60

@@ -11,8 +11,8 @@ import math
 import numpy as np
 from scipy.integrate import DOP853
 
-from workbench.engine.chain import VALUE, merged
-from workbench.engine.flow import (
+from workbench.engine.predictions.chain import VALUE, merged
+from workbench.engine.predictions.flow import (
     DONE,
     ERROR,
     FRESH,
@@ -29,7 +29,7 @@ from workbench.engine.flow import (
     step_of,
     weigh,
 )
-from workbench.engine.jets import inner
+from workbench.engine.predictions.jets import inner
 
 STAGES = 13  # the last is the first of the next step
 MOST_STEPS = 5_000  # of a subject

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET_AND_DOSE
-from workbench.engine import jets
-from workbench.engine.chain import NO, Program, apply, merged
-from workbench.engine.chain import room as space_of
-from workbench.engine.compiled import program, programs
-from workbench.engine.explicit import TABLEAU as EXPLICIT
-from workbench.engine.flow import (
+from workbench.engine.layout import Layout
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.chain import NO, Program, apply, merged
+from workbench.engine.predictions.chain import room as space_of
+from workbench.engine.predictions.compiled import program, programs
+from workbench.engine.predictions.explicit import TABLEAU as EXPLICIT
+from workbench.engine.predictions.flow import (
     DONE,
     FRESH,
     NOT_FINITE,
@@ -30,13 +31,12 @@ from workbench.engine.flow import (
     new_flow,
     set_time,
 )
-from workbench.engine.implicit import TABLEAU as IMPLICIT
-from workbench.engine.jets import inner, kernel
-from workbench.engine.layout import Layout
-from workbench.engine.parallel import over_subjects
-from workbench.engine.schedule import Schedule
-from workbench.engine.steady import new_spare, steady
-from workbench.engine.timeline import (
+from workbench.engine.predictions.implicit import TABLEAU as IMPLICIT
+from workbench.engine.predictions.jets import inner, kernel
+from workbench.engine.predictions.parallel import over_subjects
+from workbench.engine.predictions.schedule import Schedule
+from workbench.engine.predictions.steady import new_spare, steady
+from workbench.engine.predictions.timeline import (
     BOLUS,
     RATE,
     RECORD,
@@ -51,7 +51,7 @@ from workbench.engine.timeline import (
     routes_of,
     unfold,
 )
-from workbench.engine.travel import begin, give, go
+from workbench.engine.predictions.travel import begin, give, go
 from workbench.model.ode import Ode
 
 Array = NDArray[np.float64]
@@ -210,7 +210,7 @@ def _predict(
 
 
 class OdePredictor:
-    """Fills predictions of an `Ode`; see `Predictor` in `problem`.
+    """Fills predictions of an `Ode`; see `Predictor`.
 
     Parameters
     ----------

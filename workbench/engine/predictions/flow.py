@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine import jets
-from workbench.engine.chain import Program, apply, inlined, merged
-from workbench.engine.jets import inner
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.chain import Program, apply, inlined, merged
+from workbench.engine.predictions.jets import inner
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -1,0 +1,62 @@
+"""Predictions of a structural model at the records of all subjects, with exact first and second derivatives.
+
+Closed form for linear compartments (`compartments`, over `timeline` and `modes`), expressions as they stand
+(`equation`), and numerical integration for the rest (`ode`); the last two are compiled from text (`compiled`).
+The likelihood knows none of this: to it all of them are a `Predictor`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.errors import ModelError
+from workbench.model import PK, Structure
+
+if TYPE_CHECKING:
+    from workbench.engine.layout import Layout
+    from workbench.engine.predictions.schedule import Schedule
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+class Predictor(Protocol):
+    """A structural model over a schedule: all that the likelihood knows of it."""
+
+    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
+        """Fill f at the slots of some subjects, with its derivatives by u up to `order`.
+
+        Parameters
+        ----------
+        subjects : int64[k]
+        u : float64[N, D]
+        order : int
+            0, 1 or 2.
+        f : float64[n]; fu : float64[n, D]; fuu : float64[n, D, D]
+            NaN where a prediction cannot be computed.
+        """
+
+
+def predictor_of(structure: Structure, schedule: Schedule, layout: Layout) -> Predictor:
+    """The predictions of a structure: closed form where there is one."""
+    if isinstance(structure, PK) and structure.is_linear:
+        from workbench.engine.predictions.compartments import LinearPredictor
+
+        return LinearPredictor(structure, schedule, layout)
+    from workbench.model.equation import Equation
+    from workbench.model.ode import Ode
+
+    if isinstance(structure, Equation):
+        from workbench.engine.predictions.equation import EquationPredictor
+
+        return EquationPredictor(structure, schedule, layout)
+    if not isinstance(structure, Ode):
+        if not hasattr(structure, "as_ode"):
+            raise ModelError(f"The engine has no predictions for {structure!r}.")
+        return predictor_of(structure.as_ode(), schedule, layout)
+    from workbench.engine.predictions.ode import OdePredictor
+
+    return OdePredictor(structure, schedule, layout)
