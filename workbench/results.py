@@ -27,6 +27,8 @@ METHOD_TITLES = {
     "foce": "first-order conditional estimation (FOCE)",
     "focei": "first-order conditional estimation with interaction (FOCEI)",
     "laplace": "Laplace approximation with interaction",
+    "quadrature": "adaptive Gauss-Hermite quadrature",
+    "importance": "importance sampling",
     "pooled": "naive pooled",
 }
 
@@ -105,6 +107,8 @@ class FitResult:
         The model as it was given to the fit: fitting it again gives the same digits.
     data : GroupedData
     method : str
+    options : object
+        Options of the method, a value that prints itself; None where it has none.
     status : Status
     message : str
         What there is to say beyond the status: names of parameters at a boundary, and the like.
@@ -145,6 +149,7 @@ class FitResult:
     start: Model
     data: GroupedData
     method: str
+    options: object
     status: Status
     message: str
     ofv: float
@@ -322,7 +327,7 @@ class FitResult:
         return pd.DataFrame(columns, index=self.data.frame.index[events.row[at]]).infer_objects()
 
     def _conditional_residuals(self, y: Array, owner: NDArray[np.int64]) -> Array:
-        variance = (self.isd if self.method in ("focei", "laplace") else self.sd) ** 2
+        variance = (self.isd if self.method not in ("fo", "foce") else self.sd) ** 2
         residual = np.full_like(y, np.nan)
         bounds = np.flatnonzero(np.diff(owner)) + 1
         for subject in np.split(np.arange(len(y)), bounds):

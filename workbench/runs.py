@@ -21,11 +21,12 @@ METHOD = "focei"
 _WIDTH = 72
 
 
-def cell(data: GroupedData, model: Model, method: str) -> str:
-    """The notebook cell that fits a model to data."""
+def cell(data: GroupedData, model: Model, method: object) -> str:
+    """The notebook cell that fits a model to data by a method, which is a name or options that print themselves."""
+    stated = f'"{method}"' if isinstance(method, str) else repr(method)
     return (
         f"import workbench as wb\n\n{_remark(data)}data = {_source(data)}\nmodel = {model!r}\n"
-        f'fit = wb.fit(model, data, method="{method}")\nfit'
+        f"fit = wb.fit(model, data, method={stated})\nfit"
     )
 
 
@@ -73,9 +74,10 @@ class Run:
         return self.fit.data
 
     @property
-    def method(self) -> str:
-        """The method of estimation."""
-        return self.fit.method
+    def method(self) -> object:
+        """The method of estimation: its name, or its options where they are not the usual ones."""
+        options = self.fit.options
+        return self.fit.method if options is None or options == type(options)() else options
 
     @property
     def code(self) -> str:
@@ -90,7 +92,7 @@ class Run:
         return data is not None and self.data.hash == data.hash and self.model == model
 
     def __repr__(self) -> str:
-        stated = f"{self.model.structure.title}, {self.model.error.title}, {self.method}"
+        stated = f"{self.model.structure.title}, {self.model.error.title}, {self.fit.method}"
         return f"Run {self.number}: {stated}, OFV {self.fit.ofv:.3f}"
 
 
@@ -145,7 +147,7 @@ class Runs:
                 "structure": run.model.structure.title,
                 "random": ", ".join(run.fit.random_effects),
                 "error": run.model.error.title,
-                "method": run.method,
+                "method": run.fit.method,
                 "ofv": run.fit.ofv,
                 "delta_ofv": self.delta_ofv(run),
                 "aic": run.fit.aic,

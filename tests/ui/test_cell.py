@@ -164,3 +164,18 @@ def test_setting_something_else_is_refused_in_words(name):
     bench = wb.Workbench(wb.load_example("theophylline"))
     with pytest.raises(wb.ModelError, match=f"{name} of a Workbench"):
         setattr(bench, name, 5)
+
+
+def test_options_of_a_method_come_back(shown):
+    bench = shown(wb.load_example("theophylline"))
+    bench.method = wb.Quadrature(nodes=3)
+    bench.run()
+    assert bench.wait(120)
+    assert "method=wb.Quadrature(nodes=3)" in bench.code
+    assert bench.fit.options == wb.Quadrature(nodes=3)
+    assert bench.controls.method.value == "quadrature"
+    assert read_cell(bench.code).method == wb.Quadrature(nodes=3)
+    bench.controls.method.value = "focei"
+    assert bench.method == "focei"
+    with pytest.raises(wb.ModelError, match="allowed are"):
+        bench.method = wb.Constant()

@@ -1,6 +1,6 @@
 """Arrays in, numbers out: the objective, its minimum, predictions. Knows of no widgets."""
 
-from workbench.engine.fit import fit, is_warm, objective, warm_up
+from workbench.engine.fit import fit, is_warm, method_name, objective, warm_up
 from workbench.engine.initial import initial_values
 from workbench.engine.predict import Curves, curves, predict, simulate
 from workbench.engine.scale import with_estimates
@@ -11,6 +11,7 @@ __all__ = [
     "fit",
     "initial_values",
     "is_warm",
+    "method_name",
     "objective",
     "predict",
     "simulate",

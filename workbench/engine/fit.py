@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.engine import likelihood as lik
 from workbench.engine.initial import initial_values
-from workbench.engine.objective import METHODS, Evaluation, Objective
+from workbench.engine.integral import Integral
+from workbench.engine.methods import Importance, Options, Quadrature
+from workbench.engine.objective import METHODS, Evaluation, Objective, Target
 from workbench.engine.optimise import Outcome, Watch, minimise
 from workbench.engine.problem import Problem, check_types, compile
 from workbench.engine.residual import CENSORED
@@ -25,9 +27,10 @@ from workbench.model import Exponential, Model
 from workbench.results import Estimate, FitResult, Progress, Status
 
 Array = NDArray[np.float64]
-Method = Literal["fo", "foce", "focei", "laplace", "pooled"]
+Method = Literal["fo", "foce", "focei", "laplace", "quadrature", "importance", "pooled"]
 Callback = Callable[[Progress], object]
 
+_OPTIONS: dict[str, type[Options]] = {options.name: options for options in (Quadrature, Importance)}
 _Z95 = 1.959963984540054
 _NEARLY_FLAT = 1e-3
 _ESCAPES = 4
@@ -35,7 +38,7 @@ _LOWER = 1e-4  # of the objective: less is no way down
 _RUNAWAY = 14.0  # e^14 is a million
 
 
-def objective(model: Model, data: GroupedData, method: Method = "focei") -> float:
+def objective(model: Model, data: GroupedData, method: Method | Options = "focei") -> float:
     """Objective function value at the values that the model states; nothing is estimated but the modes.
 
     Parameters
@@ -43,7 +46,7 @@ def objective(model: Model, data: GroupedData, method: Method = "focei") -> floa
     model : Model
         With all values stated.
     data : GroupedData
-    method : {"focei", "foce", "fo", "laplace", "pooled"}
+    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "pooled"}, or options of one
 
     Returns
     -------
@@ -58,10 +61,13 @@ def objective(model: Model, data: GroupedData, method: Method = "focei") -> floa
         If the objective is not a number there.
     """
     check_types(model, data)
-    _check_method(method, model)
-    problem = compile(model.without_random_effects() if method == "pooled" else model, data)
+    name, options = _named(method, model)
+    problem = compile(model.without_random_effects() if name == "pooled" else model, data)
     _check_variances(problem, model, data)
-    evaluation = Objective(problem, method).evaluate(problem.x)
+    target: Target = Objective(problem, name)
+    if isinstance(options, Quadrature | Importance):
+        target = Integral(problem, options, problem.x)
+    evaluation = target.evaluate(problem.x)
     if not math.isfinite(evaluation.ofv):
         raise FitError("The objective cannot be computed at these values.")
     return evaluation.ofv
@@ -70,7 +76,7 @@ def objective(model: Model, data: GroupedData, method: Method = "focei") -> floa
 def fit(
     model: Model,
     data: GroupedData,
-    method: Method = "focei",
+    method: Method | Options = "focei",
     *,
     callback: Callback | None = None,
     max_iterations: int = 500,
@@ -83,7 +89,9 @@ def fit(
     model : Model
         Values that it states are where the search starts; those that it does not are found from the data.
     data : GroupedData
-    method : {"focei", "foce", "fo", "laplace", "pooled"}
+    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "pooled"}, or options of one
+        "quadrature" and "importance" integrate over the random effects; they start where FOCEI ends. Their options
+        are given in place of the name: `method=wb.Quadrature(nodes=9)`.
     callback : callable, optional
         Called with a `Progress` at the start, after each iteration, and every tenth of a second while standard
         errors are computed; stops the work by returning something true. It runs in the thread of the fit.
@@ -105,14 +113,14 @@ def fit(
     """
     begun = time.perf_counter()
     check_types(model, data)
-    _check_method(method, model)
+    name, options = _named(method, model)
     if not isinstance(max_iterations, int) or max_iterations < 0:
         raise ModelError(f"max_iterations={max_iterations!r}; a whole number, 0 or more, is needed.")
     given, model = model, initial_values(model, data)
-    fitted = model.without_random_effects() if method == "pooled" else model
+    fitted = model.without_random_effects() if name == "pooled" else model
     problem = compile(fitted, data)
     _check_variances(problem, fitted, data)
-    target = Objective(problem, method)
+    target: Target = Objective(problem, name)
 
     def watch(iteration: int, evaluation: Evaluation) -> bool:
         if callback is None:
@@ -125,6 +133,9 @@ def fit(
 
     outcome = minimise(target, problem.x, watch, max_iterations)
     outcome = _other_side(target, outcome, watch, max_iterations)
+    if isinstance(options, Quadrature | Importance):
+        target = Integral(problem, options, outcome.evaluation.x)
+        outcome = _integrated(target, outcome, watch, max_iterations)
     errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
     status, best = outcome.status, outcome.evaluation
     remarks = [edge.sentence for edge in edges(problem, best)]
@@ -139,12 +150,22 @@ def fit(
         status, remarks = Status.diverged, [*remarks, runaway]
     if problem.exchanged(best.x) is not None:
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
+    if isinstance(target, Integral):
+        remarks.append(target.remark(best))
     seconds = time.perf_counter() - begun
-    return _result(given, model, data, method, target, outcome, status, " ".join(remarks), errors, seconds)
+    return _result(given, model, data, name, options, target, outcome, status, " ".join(remarks), errors, seconds)
+
+
+def _integrated(target: Integral, begun: Outcome, watch: Watch, max_iterations: int) -> Outcome:
+    """Minimise an integral from where FOCEI ended."""
+    if begun.status is not Status.stopped:
+        return minimise(target, begun.evaluation.x, watch, max_iterations)
+    at = target.evaluate(begun.evaluation.x)
+    return Outcome(at, Status.stopped, ((0, at.ofv),))
 
 
 def _judged(
-    target: Objective, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool
+    target: Target, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool
 ) -> tuple[Uncertainty, Outcome]:
     """Standard errors where the search ended; what the Hessian shows, a saddle or a last step, is followed."""
     if not covariance:
@@ -176,7 +197,7 @@ def _judged(
     return errors, outcome
 
 
-def _below_saddle(target: Objective, at: Evaluation, downhill: Array | None) -> Array | None:
+def _below_saddle(target: Target, at: Evaluation, downhill: Array | None) -> Array | None:
     """A point along a direction of negative curvature where the objective is lower, if there is one."""
     if downhill is None:
         return None
@@ -225,7 +246,7 @@ def _now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:
     return due
 
 
-def _other_side(target: Objective, found: Outcome, watch: Watch, max_iterations: int) -> Outcome:
+def _other_side(target: Target, found: Outcome, watch: Watch, max_iterations: int) -> Outcome:
     """From a minimum where absorption is slower than elimination, also search where they are exchanged."""
     x = target.problem.exchanged(found.evaluation.x) if found.status.ok else None
     if x is None or not target.evaluate(x).finite:
@@ -233,7 +254,7 @@ def _other_side(target: Objective, found: Outcome, watch: Watch, max_iterations:
     return _resumed(target, found, x, watch, max_iterations)
 
 
-def _resumed(target: Objective, found: Outcome, x: Array, watch: Watch, max_iterations: int) -> Outcome:
+def _resumed(target: Target, found: Outcome, x: Array, watch: Watch, max_iterations: int) -> Outcome:
     """Search on from another point; the better of both ends, with the trace of both searches."""
     offset = len(found.trace)
     left = max(max_iterations - offset, 0)
@@ -247,9 +268,30 @@ def _resumed(target: Objective, found: Outcome, x: Array, watch: Watch, max_iter
     return Outcome(found.evaluation, Status.stopped if other.status is Status.stopped else found.status, trace)
 
 
-def _check_method(method: str, model: Model) -> None:
-    if method not in METHODS:
+def method_name(method: object) -> str:
+    """The name of a method that is given by its name or by its options.
+
+    Raises
+    ------
+    ModelError
+        If there is no such method.
+    """
+    name = method.name if isinstance(method, Options) else method
+    if not isinstance(name, str) or name not in METHODS:
         raise ModelError(f"method={method!r}; allowed are {', '.join(map(repr, METHODS))}.")
+    return name
+
+
+def _named(method: object, model: Model) -> tuple[str, Options | None]:
+    """The name of a method and its options, if it has any; refuses what does not suit the model."""
+    name = method_name(method)
+    _check_method(name, model)
+    if isinstance(method, Options):
+        return name, method
+    return name, _OPTIONS[name]() if name in _OPTIONS else None
+
+
+def _check_method(method: str, model: Model) -> None:
     if model.blq in ("M3", "M4") and method in ("fo", "foce"):
         raise ModelError(
             f"method={method!r} takes the residual variance at η = 0; the likelihood of values below the limit of "
@@ -303,7 +345,8 @@ def _result(
     model: Model,
     data: GroupedData,
     method: str,
-    target: Objective,
+    options: Options | None,
+    target: Target,
     outcome: Outcome,
     status: Status,
     message: str,
@@ -317,6 +360,8 @@ def _result(
     if method == "fo":  # FO has no modes of its own: NONMEM's POSTHOC step, at the FO estimates
         posthoc = Objective(problem, "foce").evaluate(best.x)
         shown = posthoc if np.isfinite(posthoc.zeta).all() else best
+    elif isinstance(target, Integral):  # modes, as by the other methods
+        shown = Objective(problem, "focei").evaluate(best.x)
     f0, f1 = problem.predictions(point), problem.predictions(point, shown.eta)
     analysed = [problem.analysed(f) for f in (f0, f1)]
     seen = problem.observations
@@ -330,6 +375,7 @@ def _result(
         start=given,
         data=data,
         method=method,
+        options=options,
         status=status,
         message=message,
         ofv=best.ofv,

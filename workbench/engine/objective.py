@@ -8,6 +8,7 @@ does. So the objective is a function of x, whatever the optimiser tried before.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,11 @@ from workbench.engine.scale import Point
 
 Array = NDArray[np.float64]
 
-METHODS = {"focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "laplace": lik.LAPLACE, "pooled": lik.FOCEI}
+METHODS = {
+    "focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "laplace": lik.LAPLACE,
+    "quadrature": lik.FOCEI, "importance": lik.FOCEI,  # their modes are those of FOCEI
+    "pooled": lik.FOCEI,
+}  # fmt: skip
 _INTERACTION = (lik.FOCEI, lik.LAPLACE)
 _STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
 _TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
@@ -71,6 +76,36 @@ class Evaluation:
     def finite(self) -> bool:
         """Whether the objective and its gradient could be computed."""
         return bool(np.isfinite(self.ofv) and np.isfinite(self.gradient).all())
+
+
+class Target(Protocol):
+    """What can be minimised and have standard errors: an `Objective`, or an `Integral`.
+
+    Attributes
+    ----------
+    problem : Problem
+    tolerance : float
+        Squared distance to the modes, in their standard errors, at which a search for them ends.
+    """
+
+    problem: Problem
+    tolerance: float
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations so far."""
+
+    def evaluate(self, x: Array) -> Evaluation:
+        """Objective and gradient at x."""
+
+    def accept(self, evaluation: Evaluation) -> None:
+        """Start later searches from this point."""
+
+    def deepen(self, at: Evaluation) -> Evaluation:
+        """An evaluation at the same x that is nearer to the truth; the same one if there is none."""
+
+    def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
+        """E, float64[n], and G, float64[n, Q], of the linear model E + G ζ in place of the prediction."""
 
 
 class Objective:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
-from workbench.engine.objective import Evaluation, Objective
+from workbench.engine.objective import Evaluation, Target
 from workbench.engine.scale import Scale
 from workbench.errors import FitError
 from workbench.results import Status
@@ -33,12 +33,12 @@ class Outcome:
     trace: tuple[tuple[int, float], ...]
 
 
-def minimise(objective: Objective, x: Array, watch: Watch | None = None, max_iterations: int = 500) -> Outcome:
+def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterations: int = 500) -> Outcome:
     """Minimise an objective from x.
 
     Parameters
     ----------
-    objective : Objective
+    objective : Objective or Integral
     x : float64[size]
     watch : callable, optional
         Called with (iteration, evaluation) at the start and after each iteration; True stops the search.
@@ -88,7 +88,7 @@ def unit_steps(scale: Scale, evaluation: Evaluation) -> Array:
 class _Search:
     """The progress of a minimisation: the best point, and how it came there."""
 
-    def __init__(self, objective: Objective, begin: Evaluation, watch: Watch | None, max_iterations: int):
+    def __init__(self, objective: Target, begin: Evaluation, watch: Watch | None, max_iterations: int):
         self._objective, self._watch, self._max_iterations = objective, watch, max_iterations
         self.trace: list[tuple[int, float]] = []
         self.stopped = False

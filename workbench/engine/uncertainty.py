@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.objective import Evaluation, Objective
+from workbench.engine.objective import Evaluation, Target
 from workbench.engine.optimise import unit_steps
 from workbench.engine.problem import Problem
 from workbench.engine.psi import Psi
@@ -55,7 +55,7 @@ class Uncertainty:
     downhill: Array | None = None
 
 
-def hessian(objective: Objective, at: Evaluation, interrupt: Callable[[], bool] = lambda: False) -> Array | None:
+def hessian(objective: Target, at: Evaluation, interrupt: Callable[[], bool] = lambda: False) -> Array | None:
     """Hessian of the objective by x, central differences of its gradient, float64[size, size]; None if interrupted."""
     objective.accept(at)
     objective.tolerance = _TOLERANCE
@@ -178,13 +178,16 @@ def _vanished_error(problem: Problem, at: Evaluation) -> list[Edge]:
 
 
 def uncertainty(
-    objective: Objective, at: Evaluation, edge: Sequence[Edge] = (), interrupt: Callable[[], bool] = lambda: False
+    objective: Target,
+    at: Evaluation,
+    edge: Sequence[Edge] = (),
+    interrupt: Callable[[], bool] = lambda: False,
 ) -> Uncertainty:
     """Covariance of the estimates: 2 · inverse Hessian of the OFV (NONMEM's R⁻¹ form), taken to the natural scale.
 
     Parameters
     ----------
-    objective : Objective
+    objective : Objective or Integral
     at : Evaluation
         At the minimum.
     edge : sequence of Edge

@@ -8,7 +8,7 @@ from typing import Any
 from ipywidgets import HTML, Box, Tab, VBox
 
 from workbench.data import GroupedData
-from workbench.engine.objective import METHODS
+from workbench.engine import method_name
 from workbench.errors import ModelError
 from workbench.model import Model, usual_model
 from workbench.results import FitResult
@@ -151,14 +151,13 @@ class Workbench:
         self._state.update(model=model)
 
     @property
-    def method(self) -> str:
-        """The method of estimation."""
+    def method(self) -> object:
+        """The method of estimation: its name, or its options."""
         return self._state.method
 
     @method.setter
-    def method(self, method: str) -> None:
-        if method not in METHODS:
-            raise ModelError(f"method={method!r}; allowed are {', '.join(map(repr, METHODS))}.")
+    def method(self, method: object) -> None:
+        method_name(method)
         self._state.update(method=method)
 
     @property
@@ -199,9 +198,8 @@ class Workbench:
         if data is not None:
             data.require_sound()
         model = stated.model or self.model or (usual_model(data) if data is not None else None)
-        method = stated.method or self.method
-        if method not in METHODS:
-            raise ModelError(f"method={method!r}; allowed are {', '.join(map(repr, METHODS))}.")
+        method = self.method if stated.method is None else stated.method
+        method_name(method)
         self._state.update(data=data, model=model, method=method, refused=None)
 
     # -- what it does ------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from workbench.runs import METHOD
 
 _MAKERS = frozenset(
     ["load_example", "read_data", "pk", "pkpd", "equation", "ode", "Model", "Parameter", "Effect", "Block", "Constant",
-     "Proportional", "Combined", "Combined2", "Power", "Exponential", "initial_values"]
+     "Proportional", "Combined", "Combined2", "Power", "Exponential", "initial_values",
+     "Quadrature", "Importance"]
 )  # fmt: skip
 _VERBS = {
     GroupedData: frozenset(["filter", "exclude", "mend", "convert", "with_units", "with_covariate_rule"]),
@@ -36,7 +37,7 @@ class Fitted:
 
     model: Model
     data: GroupedData
-    method: str
+    method: object
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Statement:
 
     data: GroupedData | None
     model: Model | None
-    method: str | None
+    method: object
 
 
 def read_cell(text: str, data: GroupedData | None = None) -> Statement:
@@ -161,7 +162,7 @@ class _Reader:
         )
 
 
-def _fitted(model: Any, data: Any, method: str = METHOD) -> Fitted:
+def _fitted(model: Any, data: Any, method: object = METHOD) -> Fitted:
     if not isinstance(model, Model) or not isinstance(data, GroupedData):
         raise ModelError("wb.fit(…) takes a model, then data.")
     return Fitted(model, data, method)

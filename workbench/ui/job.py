@@ -107,7 +107,7 @@ class Request:
 
     model: Model
     data: GroupedData
-    method: str
+    method: object
 
 
 class Fitting:
@@ -135,7 +135,7 @@ class Fitting:
             if self._warming or not self._state.ready:
                 self._ensure_pump()
 
-    def start(self, model: Model, data: GroupedData, method: str) -> None:
+    def start(self, model: Model, data: GroupedData, method: object) -> None:
         """Fit, in the background; a fit that is running is given up."""
         with self._changed:
             self._request = Request(model, data, method)

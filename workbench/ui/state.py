@@ -63,7 +63,7 @@ class State:
     data : GroupedData or None
     model : Model or None
         What the user states; values that are not stated are found from the data.
-    method : str
+    method : str, or options of a method
     live : bool
         Refit whenever the statement changes.
     runs : Runs
@@ -125,7 +125,7 @@ class State:
         self.lock = threading.RLock()
         self.data: GroupedData | None = None
         self.model: Model | None = None
-        self.method = "focei"
+        self.method: object = "focei"
         self.live = False
         self.runs = Runs()
         self.run: Run | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, Widget
 
+from workbench.engine import method_name
 from workbench.engine.objective import METHODS
 from workbench.results import METHOD_TITLES, FitResult, Progress
 from workbench.ui import markup
@@ -15,7 +16,8 @@ from workbench.ui.figures import Trace
 from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.state import State
 
-_METHODS = {"focei": "FOCEI", "foce": "FOCE", "fo": "FO", "laplace": "Laplace"}
+_METHODS = {"focei": "FOCEI", "foce": "FOCE", "fo": "FO", "laplace": "Laplace",
+            "quadrature": "quadrature", "importance": "importance sampling"}  # fmt: skip
 _HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
 
 
@@ -51,7 +53,7 @@ class FitControls(Panel):
         head = Box([self.summary, actions])
         head.add_class("wb-head")
         self.status = HTML()
-        self.method.observe(handler(lambda change: self.state.update(method=change["new"])), "value")
+        self.method.observe(handler(lambda change: self._choose(change["new"])), "value")
         self.live.observe(handler(lambda change: self.state.update(live=change["new"])), "value")
         self.fit.on_click(handler(lambda _: self._fit()))
         self.cancel.on_click(handler(lambda _: self._cancel()))
@@ -62,13 +64,19 @@ class FitControls(Panel):
         state = self.state
         if "data" in changed:
             self.summary.value = _summary(state.data)
-        self.method.value = state.method
-        self.method.tooltip = METHOD_TITLES.get(state.method, state.method)
+        name = method_name(state.method)
+        if name != self.method.value:
+            self.method.value = name
+        self.method.tooltip = METHOD_TITLES.get(name, name)
         self.live.value = state.live
         self.fit.disabled = state.data is None or state.model is None or bool(state.locked)
         self.cancel.disabled = state.activity != "fitting"
         kind, text = self._sentence()
         self.status.value = f"<div class='wb-status {kind}' role='status'><div class='wb-said'>{text}</div></div>"
+
+    def _choose(self, name: str) -> None:
+        if name != method_name(self.state.method):  # else its options would be lost
+            self.state.update(method=name)
 
     def _sentence(self) -> tuple[str, str]:
         """Kind and HTML of the status line."""
@@ -92,7 +100,7 @@ class FitControls(Panel):
         kind = "good" if fit.status.ok and not fit.message else "fair"
         head = f"<b>Run {state.run.number}</b> · OFV <b>{markup.decimals(fit.ofv, 3)}</b>"
         tail = f"{len(fit.trace) - 1} iterations · {markup.duration(fit.seconds)}"
-        changed = "" if state.is_current and state.method == fit.method else " The model has changed since."
+        changed = "" if state.is_current and state.method == state.run.method else " The model has changed since."
         words = markup.escaped(" ".join(filter(None, (fit.status.value, fit.message))))
         return kind, f"{head} · {tail} — {words}{changed}"
 

@@ -70,7 +70,7 @@ class RunsPanel(Panel):
             str(fit.n_estimated),
             ", ".join(error.title for error in run.model.errors),
             random or "none",
-            run.method,
+            run.fit.method,
             fit.status.name.replace("_", " "),
             run.model.structure.title,
             run.data.name,

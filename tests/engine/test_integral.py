@@ -1,0 +1,145 @@
+"""Quadrature and importance sampling: the marginal likelihood itself, and its exact gradient."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import workbench as wb
+from workbench.engine.integral import Integral
+from workbench.engine.problem import compile
+
+ORAL = wb.pk(absorption="first-order")
+
+
+@pytest.fixture(scope="module")
+def theophylline():
+    return wb.load_example("theophylline")
+
+
+def stated(**more):
+    parameters = [
+        wb.Parameter("ka", 1.5, iiv=0.6),
+        wb.Parameter("CL", 0.04, iiv=0.3),
+        wb.Parameter("V", 0.46, iiv=0.15),
+    ]
+    return wb.Model(ORAL, parameters, **{"error": wb.Constant(0.7), **more})
+
+
+STATED = {
+    "constant": stated(),
+    "combined": stated(error=wb.Combined(0.4, 0.1)),
+    "full": stated(correlate=[wb.Block("ka", "CL", "V", correlations=[0.3, -0.2, 0.5])]),
+    "covariate": stated().with_covariate("CL", "WT", shape="power", reference=70, start=0.5),
+}
+
+
+@pytest.mark.parametrize("options", [wb.Quadrature(5), wb.Importance(50)], ids=["quadrature", "importance"])
+@pytest.mark.parametrize("name", STATED)
+def test_gradient_equals_differences(name, options, theophylline):
+    problem = compile(STATED[name], theophylline)
+    integral = Integral(problem, options, problem.x)
+    x = problem.x + 0.05 * np.random.default_rng(7).standard_normal(problem.scale.size)
+    at, h = integral.evaluate(x), 2e-4
+    found = np.empty_like(x)
+    for m, unit in enumerate(np.eye(len(x))):
+        values = [integral.evaluate(x + k * h * unit).ofv for k in (1, 2, -1, -2)]
+        found[m] = (8 * (values[0] - values[2]) - (values[1] - values[3])) / (12 * h)
+    assert at.gradient == pytest.approx(found, rel=1e-7, abs=1e-7 * np.abs(found).max())
+
+
+@pytest.mark.parametrize("method", [wb.Quadrature(3), "importance"], ids=["quadrature", "importance"])
+def test_a_linear_mixed_model_is_exact(method):
+    """There the curvature is the same everywhere, and FOCEI is exact as well."""
+    rng = np.random.default_rng(3)
+    subject, t = np.repeat(np.arange(20), 6), np.tile(np.arange(6.0), 20)
+    b = rng.multivariate_normal([0, 0], [[1.0, 0.2], [0.2, 0.25]], 20)[subject]
+    y = 5 + b[:, 0] + (1.5 + b[:, 1]) * t + rng.normal(0, 0.7, len(t))
+    frame = pd.DataFrame({"ID": subject, "TIME": t, "DV": y})
+    data = wb.read_data(frame, roles={"subject": "ID", "time": "TIME", "response": "DV"})
+    line = [wb.Parameter(n, v, iiv=s, transform="identity") for n, v, s in (("b0", 5, 1.0), ("b1", 1.5, 0.5))]
+    model = wb.Model(wb.equation("b0 + b1*t"), line, error=wb.Constant(0.7), correlate="full")
+    exact = wb.objective(model, data)
+    if method == "importance":
+        assert wb.objective(model, data, method) == pytest.approx(exact, abs=0.3)
+        return
+    assert wb.objective(model, data, method) == pytest.approx(exact, abs=1e-8)
+    fit = wb.fit(model, data, method, covariance=False)
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    theirs = MixedLM(y, np.column_stack([np.ones(len(t)), t]), subject, np.column_stack([np.ones(len(t)), t])).fit(
+        reml=False, method="bfgs", gtol=1e-9
+    )
+    assert fit.converged
+    assert fit.minus2ll == pytest.approx(-2 * theirs.llf, rel=1e-6)
+    assert fit.estimates["estimate"][["b0", "b1"]].to_numpy() == pytest.approx(theirs.fe_params, rel=1e-5)
+    assert fit.omega.to_numpy() == pytest.approx(np.asarray(theirs.cov_re), rel=2e-4)
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("saemix_theoph_const", 0.01), ("saemix_theoph_prop_combined", 0.03)])
+def test_published_quadrature(name, tolerance, reference):
+    """Theirs has 12 nodes along each effect around conditional means, by simulation: some hundredths."""
+    from tests.reference.cases import CASES
+
+    case = next(case for case in CASES if case.name == name)
+    assert json.loads((reference / "cases" / f"{name}.json").read_text())["evaluate"]
+    entry = next(entry for entry in case.entries(reference) if entry.label == "quadrature")
+    ours = wb.objective(entry.model, entry.data, wb.Quadrature(11)) + entry.observations * np.log(2 * np.pi)
+    assert ours == pytest.approx(entry.published, abs=tolerance)
+
+
+def test_both_find_the_same_minimum(theophylline):
+    by_nodes = wb.fit(stated(), theophylline, "quadrature")
+    by_draws = wb.fit(stated(), theophylline, wb.Importance(seed=5))
+    assert by_nodes.converged and by_draws.converged
+    assert by_nodes.ofv == pytest.approx(117.301, abs=0.005)  # with 11 nodes 117.3006
+    assert by_draws.ofv == pytest.approx(by_nodes.ofv, abs=0.3)  # three of its standard errors
+    for ours, theirs in zip(by_draws.parameters, by_nodes.parameters, strict=True):
+        assert abs(ours.value - theirs.value) < 0.1 * theirs.se
+        assert ours.se == pytest.approx(theirs.se, rel=0.2)  # curvature by 1,000 draws: 10 % between seeds
+    assert "with 9 the OFV differs by" in by_nodes.message and "Monte Carlo error" in by_draws.message
+    assert wb.fit(by_nodes.model, theophylline, "quadrature").ofv == pytest.approx(by_nodes.ofv, abs=1e-5)
+    assert (by_nodes.options, by_draws.options) == (wb.Quadrature(), wb.Importance(seed=5))
+
+
+def test_one_node_is_laplace(theophylline):
+    model = stated(error=wb.Combined2(0.4, 0.1))
+    laplace = wb.objective(model, theophylline, "laplace")
+    assert wb.objective(model, theophylline, wb.Quadrature(1)) == pytest.approx(
+        laplace, abs=1e-6
+    )  # modes are found to 1e-7 SD
+
+
+def test_equal_seeds_give_equal_numbers(theophylline):
+    values = [wb.objective(stated(), theophylline, wb.Importance(100, seed=seed)) for seed in (1, 1, 2)]
+    assert values[0] == values[1] != values[2]
+
+
+def test_stopped_it_keeps_what_it_has(theophylline):
+    seen = []
+    fit = wb.fit(
+        stated(), theophylline, "quadrature", callback=lambda progress: seen.append(progress) or len(seen) == 2
+    )
+    assert fit.status is wb.Status.stopped and np.isfinite(fit.ofv) and len(seen) == 2
+
+
+def test_too_many_nodes_are_refused(theophylline):
+    with pytest.raises(wb.ModelError, match="Use method='importance'"):
+        wb.objective(stated(), theophylline, wb.Quadrature(99))
+    with pytest.raises(wb.ModelError, match="whole number from 1 to 99"):
+        wb.Quadrature(0)
+    with pytest.raises(wb.ModelError, match="10 or more"):
+        wb.Importance(5)
+    with pytest.raises(wb.ModelError, match="allowed are"):
+        wb.fit(stated(), theophylline, "newton")
+
+
+def test_values_below_a_limit(theophylline):
+    frame, roles = theophylline.frame.copy(), theophylline.roles
+    low = (frame[roles["response"]] < 1.0) & (frame["TIME"] > 0)
+    frame["CENS"] = low.astype(int)
+    frame.loc[low, roles["response"]] = 1.0
+    data = wb.read_data(frame, roles={**roles, "censor": "CENS"})
+    model = stated(blq="M3")
+    assert wb.objective(model, data, "quadrature") == pytest.approx(wb.objective(model, data, "importance"), abs=0.3)

@@ -1,0 +1,83 @@
+"""Options of the methods that have any: small frozen values whose defaults need no touching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from workbench.errors import ModelError
+
+
+class Options:
+    """Options of a method; prints itself as the Python that makes it.
+
+    Attributes
+    ----------
+    name : str
+        Of the method.
+    """
+
+    name: ClassVar[str]
+
+    def __repr__(self) -> str:
+        own: Any = self
+        stated = [(f.name, getattr(self, f.name)) for f in fields(own) if getattr(self, f.name) != f.default]
+        return f"wb.{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in stated)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Quadrature(Options):
+    """Adaptive Gauss-Hermite quadrature: `wb.fit(model, data, method=wb.Quadrature(nodes=9))`.
+
+    Parameters
+    ----------
+    nodes : int, optional
+        Along each random effect; all together are nodes to the power of their number. By default 21, 11, 7, 5, 3 and 3
+        for one to six random effects.
+
+    Raises
+    ------
+    ModelError
+        If `nodes` is no whole number from 1 to 99.
+    """
+
+    nodes: int | None = None
+
+    name = "quadrature"
+
+    def __post_init__(self) -> None:
+        if self.nodes is not None and not (_is_whole(self.nodes) and 1 <= self.nodes <= 99):
+            raise ModelError(f"Quadrature(nodes={self.nodes!r}): a whole number from 1 to 99 is needed.")
+
+
+@dataclass(frozen=True, repr=False)
+class Importance(Options):
+    """Importance sampling: `wb.fit(model, data, method=wb.Importance(samples=3000))`.
+
+    Parameters
+    ----------
+    samples : int
+        Draws of the random effects of each subject; the Monte Carlo error goes with one over the root of it.
+    seed : int
+        Equal seeds give equal results.
+
+    Raises
+    ------
+    ModelError
+        If `samples` is less than 10, or either is no whole number.
+    """
+
+    samples: int = 1000
+    seed: int = 1
+
+    name = "importance"
+
+    def __post_init__(self) -> None:
+        if not (_is_whole(self.samples) and self.samples >= 10):
+            raise ModelError(f"Importance(samples={self.samples!r}): a whole number, 10 or more, is needed.")
+        if not (_is_whole(self.seed) and self.seed >= 0):
+            raise ModelError(f"Importance(seed={self.seed!r}): a whole number, 0 or more, is needed.")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
