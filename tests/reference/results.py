@@ -18,6 +18,7 @@ from workbench.engine.problem import compile
 
 from .cases import CASES, DIGITS, Case, Entry
 from .dosing import scenarios
+from .fits import with_fit
 from .marginal import LOG_2PI, exact, linearised
 
 HERE = Path(__file__).resolve().parent
@@ -103,6 +104,24 @@ def objectives(reference: Path) -> tuple[str, list[str], list[str]]:
     return table(header, rows), notes, reasons
 
 
+def minima(reference: Path) -> tuple[str, list[str]]:
+    """The table of fits, and the reasons where they end elsewhere."""
+    rows, reasons = [], []
+    for fit in with_fit(reference):
+        result = fit.result
+        if fit.why:
+            reasons.append(f"**{fit.entry.case}**, {fit.entry.label}: {fit.why}")
+        rows.append(
+            [
+                fit.entry.case, fit.entry.label, fit.entry.method, f"{fit.published:.3f}", f"{result.ofv:.3f}",
+                f"{result.ofv - fit.published:+.4f}", f"{100 * fit.away:.2f}", result.status.name,
+                str(len(result.trace) - 1),
+            ]
+        )  # fmt: skip
+    header = ["case", "from", "method", "theirs", "ours", "difference", "estimates, %", "status", "iterations"]
+    return table(header, rows), reasons
+
+
 def approximations(reference: Path) -> str:
     """What FOCEI and Laplace say of the runs whose likelihood is another one."""
     rows = []
@@ -150,10 +169,13 @@ def dosing(reference: Path) -> str:
 def report(reference: Path) -> str:
     """Everything, in Markdown."""
     values, notes, reasons = objectives(reference)
+    fits, elsewhere = minima(reference)
     numbered = "".join(f"{i}. {note[0].upper() + note[1:]}.\n" for i, note in enumerate(notes, start=1))
     disagreeing = "".join(f"- {reason}\n" for reason in reasons) or "None.\n"
     return TEXT.format(
-        digits=DIGITS, values=values, notes=numbered, reasons=disagreeing, approximations=approximations(reference),
+        digits=DIGITS, fits=fits,
+        elsewhere="".join(f"- {why}\n" for why in elsewhere),
+        values=values, notes=numbered, reasons=disagreeing, approximations=approximations(reference),
         subjects=subjects(reference), dosing=dosing(reference),
     )  # fmt: skip
 
@@ -174,6 +196,16 @@ derivatives (`marginal.py`).
 ## Where they disagree
 
 {reasons}
+## Fits
+
+From the published estimates, and from the values where the source's own fit began. "estimates" is the largest relative
+difference of an estimate that is no correlation. A lower objective than the published one is a better minimum of the
+same function; nlmixr2 and the NONMEM runs stop some 1e-3 above it.
+
+{fits}
+In another minimum:
+
+{elsewhere}
 ## Runs by SAEM and importance sampling
 
 -2 log L with n·log 2π. FOCEI and Laplace approximate it and promise no agreement: each leaves out terms of the order of

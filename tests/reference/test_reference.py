@@ -12,6 +12,7 @@ from workbench.engine.objective import Objective
 from workbench.engine.problem import compile
 
 from .cases import CASES, Case
+from .fits import fits
 from .marginal import exact, linearised
 from .results import evaluated, individuals
 
@@ -84,3 +85,14 @@ def test_two_modes_of_a_subject(reference: Path) -> None:
     theirs = objective.evaluate(problem.x, start)
     assert theirs.ofv == pytest.approx(entry.published, abs=1e-5)
     assert ours.depth[i] < theirs.depth[i] - 30
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_fits(reference: Path, case: Case) -> None:
+    """The published minimum or a lower one, and at the same minimum the published estimates."""
+    for fit in fits(case, reference):
+        above = fit.result.ofv - fit.published
+        assert (above < 0.01) is not bool(fit.why), fit.entry.label
+        assert fit.result.converged
+        if abs(above) < 2e-4:  # sources stop short of the minimum, where estimates still move
+            assert fit.away < 0.01

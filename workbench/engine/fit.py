@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.engine import likelihood as lik
-from workbench.engine.initial import initial_values
+from workbench.engine.initial import initial_values, with_errors_found
 from workbench.engine.integral import Integral
 from workbench.engine.methods import Importance, Options, Quadrature
 from workbench.engine.objective import METHODS, Evaluation, Objective, Target
@@ -132,6 +132,7 @@ def fit(
         return bool(callback(Progress(iteration, evaluation.ofv, parameters, seconds, evaluation.eta)))
 
     outcome = minimise(target, problem.x, watch, max_iterations)
+    outcome = _second_try(target, outcome, fitted, watch, max_iterations)
     outcome = _other_side(target, outcome, watch, max_iterations)
     if isinstance(options, Quadrature | Importance):
         target = Integral(problem, options, outcome.evaluation.x)
@@ -244,6 +245,18 @@ def _now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:
         return ask()
 
     return due
+
+
+def _second_try(target: Target, found: Outcome, model: Model, watch: Watch, max_iterations: int) -> Outcome:
+    """After a search that was lost, another one from residual errors of the size that the typical values leave.
+
+    Where they are stated far too small, the modes follow every observation and Ψ grows without bound.
+    """
+    if not (found.status is Status.stalled or (found.status.ok and _runaway(target.problem, found.evaluation))):
+        return found
+    scale = target.problem.scale
+    x = scale.vector(scale.point_of(with_errors_found(model, target.problem)))
+    return _resumed(target, found, x, watch, max_iterations) if target.evaluate(x).finite else found
 
 
 def _other_side(target: Target, found: Outcome, watch: Watch, max_iterations: int) -> Outcome:

@@ -411,6 +411,14 @@ def _spreads(problem: Problem) -> list[float]:
     return found
 
 
+def with_errors_found(model: Model, problem: Problem) -> Model:
+    """The model with residual errors of about the size that its typical values leave; what is fixed stays."""
+    open_errors = [
+        error.with_values(dict.fromkeys(set(error.names) - set(error.fixed_names))) for error in model.errors
+    ]
+    return _with_errors(model.with_error(_by_response(model, open_errors)), problem)
+
+
 def _with_errors(model: Model, problem: Problem) -> Model:
     """The model with the parameters of the residual errors that it does not state."""
     seen, spreads = problem.observations, _spreads(problem)
