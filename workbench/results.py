@@ -247,6 +247,47 @@ class FitResult:
         return self._estimates.copy()
 
     @property
+    def correlation(self) -> pd.DataFrame | None:
+        """Correlation of the estimates that are not fixed; None where there is no covariance (see `se_reason`)."""
+        import pandas as pd
+
+        if self.covariance is None:
+            return None
+        names = [e.name for e in self.parameters if not e.fixed]
+        with np.errstate(invalid="ignore"):
+            deviations = np.sqrt(np.diag(self.covariance))
+            return pd.DataFrame(self.covariance / np.outer(deviations, deviations), index=names, columns=names)
+
+    @property
+    def condition_number(self) -> float:
+        """Largest over smallest eigenvalue of `correlation`; estimates at an edge are left out, NaN if none is left.
+
+        Above 1,000 the data hardly tell some of the estimates apart.
+        """
+        matrix = self.correlation
+        if matrix is None:
+            return math.nan
+        known = np.isfinite(np.diag(matrix.to_numpy()))
+        values = np.linalg.eigvalsh(matrix.to_numpy()[np.ix_(known, known)]) if known.any() else np.array([math.nan])
+        return float(values[-1] / values[0])
+
+    @property
+    def variability(self) -> pd.DataFrame:
+        """Random effects between subjects: sd, variance, cv (per cent) and shrinkage (of the SD, per cent).
+
+        The coefficient of variation is that of the parameter, √(exp ω² - 1), where its transform is the logarithm; else
+        there is none.
+        """
+        import pandas as pd
+
+        variance = np.diag(self.omega_matrix)
+        logs = np.array([self.model[name].transform == "log" for name in self.random_effects], dtype=bool)
+        cv = np.where(logs, 100 * np.sqrt(np.expm1(np.minimum(variance, 700.0))), np.nan)
+        shrinkage = self.shrinkage["sd"].reindex(list(self.random_effects)).to_numpy()
+        columns = {"sd": np.sqrt(variance), "variance": variance, "cv": cv, "shrinkage": shrinkage}
+        return pd.DataFrame(columns, index=list(self.random_effects))
+
+    @property
     def omega(self) -> pd.DataFrame:
         """Covariance of η."""
         import pandas as pd

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from workbench.engine.optimise import Outcome, Watch, minimise
 from workbench.engine.problem import Problem, check_types, compile
 from workbench.engine.residual import CENSORED
 from workbench.engine.scale import Name, Scale
-from workbench.engine.uncertainty import Uncertainty, edges, uncertainty
+from workbench.engine.uncertainty import Kind, Uncertainty, edges, uncertainty
 from workbench.errors import FitError, ModelError
 from workbench.model import Exponential, Model
 from workbench.results import Estimate, FitResult, Progress, Status
@@ -80,7 +80,7 @@ def fit(
     *,
     callback: Callback | None = None,
     max_iterations: int = 500,
-    covariance: bool = True,
+    covariance: bool | Kind = True,
 ) -> FitResult:
     """Estimate a model by maximum likelihood.
 
@@ -96,8 +96,9 @@ def fit(
         Called with a `Progress` at the start, after each iteration, and every tenth of a second while standard
         errors are computed; stops the work by returning something true. It runs in the thread of the fit.
     max_iterations : int
-    covariance : bool
-        Compute standard errors, from the inverse of the Hessian of the objective.
+    covariance : bool or {"R", "S", "sandwich"}
+        Standard errors: from the inverse of the Hessian of the objective (True or "R"), of the outer products of the
+        subjects' gradients ("S"), or from both ("sandwich", NONMEM's default).
 
     Returns
     -------
@@ -116,6 +117,8 @@ def fit(
     name, options = _named(method, model)
     if not isinstance(max_iterations, int) or max_iterations < 0:
         raise ModelError(f"max_iterations={max_iterations!r}; a whole number, 0 or more, is needed.")
+    if not (isinstance(covariance, bool) or covariance in get_args(Kind)):
+        raise ModelError(f"covariance={covariance!r}; allowed are True, False, 'R', 'S' and 'sandwich'.")
     given, model = model, initial_values(model, data)
     fitted = model.without_random_effects() if name == "pooled" else model
     problem = compile(fitted, data)
@@ -166,17 +169,18 @@ def _integrated(target: Integral, begun: Outcome, watch: Watch, max_iterations: 
 
 
 def _judged(
-    target: Target, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool
+    target: Target, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool | Kind
 ) -> tuple[Uncertainty, Outcome]:
     """Standard errors where the search ended; what the Hessian shows, a saddle or a last step, is followed."""
-    if not covariance:
+    if covariance is False:
         return Uncertainty(None, "none: they were not asked for (covariance=False)."), outcome
     if outcome.status is Status.stopped:
         return Uncertainty(None, "none: the fit was stopped."), outcome
 
     def computed() -> Uncertainty:
         interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
-        return uncertainty(target, outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt)
+        kind: Kind = "R" if isinstance(covariance, bool) else covariance
+        return uncertainty(target, outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt, kind)
 
     errors = computed()
     for _ in range(_ESCAPES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from workbench.engine.residual import SUM_OF_DEVIATIONS
 from workbench.engine.scale import Scale
 
 Array = NDArray[np.float64]
+Kind = Literal["R", "S", "sandwich"]
 
 _STEP = 3e-3  # of a unit step, about a standard error
 _TOLERANCE = 1e-22  # of the modes, squared: their error must not show in a difference of gradients
@@ -182,8 +184,12 @@ def uncertainty(
     at: Evaluation,
     edge: Sequence[Edge] = (),
     interrupt: Callable[[], bool] = lambda: False,
+    kind: Kind = "R",
 ) -> Uncertainty:
-    """Covariance of the estimates: 2 · inverse Hessian of the OFV (NONMEM's R⁻¹ form), taken to the natural scale.
+    """Covariance of the estimates, taken to the natural scale.
+
+    With H the Hessian of the OFV and S the sum over the subjects of the outer products of the gradients of their OFV:
+    2 H⁻¹ ("R"), 4 S⁻¹ ("S"), H⁻¹ S H⁻¹ ("sandwich", NONMEM's default, which holds where the model is wrong, too).
 
     Parameters
     ----------
@@ -195,6 +201,7 @@ def uncertainty(
         these.
     interrupt : callable
         Asked now and then; True gives it up.
+    kind : {"R", "S", "sandwich"}
     """
     scale = objective.problem.scale
     free = ~scale.fixed
@@ -222,6 +229,16 @@ def uncertainty(
     inverse = (vectors / values) @ vectors.T * np.outer(unit, unit)
     by_x = np.zeros_like(matrix)
     by_x[np.ix_(kept, kept)] = 2.0 * inverse
+    newton = -0.5 * by_x @ at.gradient
+    if kind != "R":
+        S = (at.scores.T @ at.scores)[np.ix_(kept, kept)]
+        if kind == "S":
+            if np.linalg.eigvalsh(S * np.outer(unit, unit))[0] <= _FLAT:
+                few = f"{len(at.scores)} subjects do not determine {len(S)} estimates in S."
+                return Uncertainty(None, f"none: {few}", smallest=float(values[0]), newton=newton)
+            by_x[np.ix_(kept, kept)] = 4.0 * np.linalg.inv(S)
+        else:
+            by_x[np.ix_(kept, kept)] = inverse @ S @ inverse
     jacobian = scale.jacobian(at.x)[free]
     covariance = jacobian @ by_x @ jacobian.T
     missing = [label for e in edge for label in e.labels]
@@ -229,7 +246,7 @@ def uncertainty(
         if name in missing:
             covariance[k, :] = covariance[:, k] = np.nan
     reason = f"none for {', '.join(missing)}, at the edge of what is possible." if missing else ""
-    return Uncertainty(covariance, reason, smallest=float(values[0]), newton=-0.5 * by_x @ at.gradient)
+    return Uncertainty(covariance, reason, smallest=float(values[0]), newton=newton)
 
 
 def _direction(scale: Scale, kept: NDArray[np.int64], vector: Array) -> str:
