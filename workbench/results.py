@@ -86,6 +86,17 @@ class Estimate(NamedTuple):
     kind: str
 
 
+class Start(NamedTuple):
+    """One of several starting points of a fit, and where the search from it ended."""
+
+    number: int
+    initial_ofv: float
+    ofv: float
+    status: str
+    iterations: int
+    best: bool
+
+
 class Criteria(NamedTuple):
     """The numbers by which fits of one data set are compared."""
 
@@ -143,6 +154,8 @@ class FitResult:
     linear_prediction, linear_slope : float64[n], float64[n, Q]
         The linear model E + G ζ, ζ ~ N(0, I), that the method puts in place of the prediction.
     subject_ofv : float64[N]
+    tried : tuple of Start
+        Where each of several starting points ended; empty where there was one.
     """
 
     model: Model
@@ -177,6 +190,7 @@ class FitResult:
     linear_prediction: Array = field(repr=False)
     linear_slope: Array = field(repr=False)
     subject_ofv: Array = field(repr=False)
+    tried: tuple[Start, ...] = ()
 
     # -- numbers -----------------------------------------------------------------------------------------------
 
@@ -245,6 +259,16 @@ class FitResult:
         covariate coefficient, a, b and c the residual error (`a_response` where there are several).
         """
         return self._estimates.copy()
+
+    @property
+    def starts(self) -> pd.DataFrame:
+        """Where each starting point ended: initial_ofv, ofv, status, iterations, best; only the best few are finished.
+
+        Number 0 is where the model's own values are. Empty for a fit from one point.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.tried, columns=list(Start._fields)).set_index("number")
 
     @property
     def correlation(self) -> pd.DataFrame | None:

@@ -21,10 +21,11 @@ from workbench.engine.optimise import Outcome, Watch, minimise
 from workbench.engine.problem import Problem, check_types, compile
 from workbench.engine.residual import CENSORED
 from workbench.engine.scale import Name, Scale
+from workbench.engine.starts import minimise_from_many
 from workbench.engine.uncertainty import Kind, Uncertainty, edges, uncertainty
 from workbench.errors import FitError, ModelError
 from workbench.model import Exponential, Model
-from workbench.results import Estimate, FitResult, Progress, Status
+from workbench.results import Estimate, FitResult, Progress, Start, Status
 
 Array = NDArray[np.float64]
 Method = Literal["fo", "foce", "focei", "laplace", "quadrature", "importance", "pooled"]
@@ -81,6 +82,8 @@ def fit(
     callback: Callback | None = None,
     max_iterations: int = 500,
     covariance: bool | Kind = True,
+    starts: int = 1,
+    seed: int = 1,
 ) -> FitResult:
     """Estimate a model by maximum likelihood.
 
@@ -99,6 +102,11 @@ def fit(
     covariance : bool or {"R", "S", "sandwich"}
         Standard errors: from the inverse of the Hessian of the objective (True or "R"), of the outer products of the
         subjects' gradients ("S"), or from both ("sandwich", NONMEM's default).
+    starts : int
+        Search from so many points, the first at the model's own values, the others around it; `FitResult.starts` tells
+        where they ended.
+    seed : int
+        Of the points.
 
     Returns
     -------
@@ -117,13 +125,16 @@ def fit(
     name, options = _named(method, model)
     if not isinstance(max_iterations, int) or max_iterations < 0:
         raise ModelError(f"max_iterations={max_iterations!r}; a whole number, 0 or more, is needed.")
+    if not isinstance(starts, int) or isinstance(starts, bool) or starts < 1:
+        raise ModelError(f"starts={starts!r}; a whole number, 1 or more, is needed.")
     if not (isinstance(covariance, bool) or covariance in get_args(Kind)):
         raise ModelError(f"covariance={covariance!r}; allowed are True, False, 'R', 'S' and 'sandwich'.")
     given, model = model, initial_values(model, data)
     fitted = model.without_random_effects() if name == "pooled" else model
     problem = compile(fitted, data)
     _check_variances(problem, fitted, data)
-    target: Target = Objective(problem, name)
+    objective = Objective(problem, name)
+    target: Target = objective
 
     def watch(iteration: int, evaluation: Evaluation) -> bool:
         if callback is None:
@@ -134,7 +145,11 @@ def fit(
         seconds = time.perf_counter() - begun
         return bool(callback(Progress(iteration, evaluation.ofv, parameters, seconds, evaluation.eta)))
 
-    outcome = minimise(target, problem.x, watch, max_iterations)
+    tried: tuple[Start, ...] = ()
+    if starts > 1:
+        outcome, tried = minimise_from_many(objective, problem.x, starts, seed, watch, max_iterations)
+    else:
+        outcome = minimise(target, problem.x, watch, max_iterations)
     outcome = _second_try(target, outcome, fitted, watch, max_iterations)
     outcome = _other_side(target, outcome, watch, max_iterations)
     if isinstance(options, Quadrature | Importance):
@@ -157,7 +172,8 @@ def fit(
     if isinstance(target, Integral):
         remarks.append(target.remark(best))
     seconds = time.perf_counter() - begun
-    return _result(given, model, data, name, options, target, outcome, status, " ".join(remarks), errors, seconds)
+    message = " ".join(remarks)
+    return _result(given, model, data, name, options, target, outcome, status, message, errors, tried, seconds)
 
 
 def _integrated(target: Integral, begun: Outcome, watch: Watch, max_iterations: int) -> Outcome:
@@ -368,6 +384,7 @@ def _result(
     status: Status,
     message: str,
     errors: Uncertainty,
+    tried: tuple[Start, ...],
     seconds: float,
 ) -> FitResult:
     best = outcome.evaluation
@@ -420,6 +437,7 @@ def _result(
         linear_prediction=linear,
         linear_slope=slope,
         subject_ofv=best.by_subject,
+        tried=tried,
     )
 
 

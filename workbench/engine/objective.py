@@ -138,6 +138,10 @@ class Objective:
         """Start later searches from this point."""
         self._accepted = evaluation
 
+    def forget(self) -> None:
+        """Start later searches from η = 0."""
+        self._accepted = None
+
     def deepen(self, at: Evaluation) -> Evaluation:
         """Look for deeper modes from η = 0, where no history leads the search; the same evaluation if there is none.
 

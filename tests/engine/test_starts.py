@@ -1,0 +1,58 @@
+"""Searches from many starting points."""
+
+import numpy as np
+import pytest
+
+import workbench as wb
+
+ORAL = wb.pk(absorption="first-order")
+
+
+@pytest.mark.parametrize("name", ["theo320_focei", "wang2007_focei_prop_fit"])
+def test_the_published_minimum_is_found_from_where_one_search_misses_it(reference, name):
+    from tests.reference.cases import CASES
+
+    case = next(case for case in CASES if case.name == name)
+    entries = list(case.entries(reference))
+    initial = next(entry for entry in entries if "initial" in entry.label)
+    published = next(entry for entry in entries if "final" in entry.label).published
+    alone = wb.fit(initial.model, initial.data, covariance=False)
+    many = wb.fit(initial.model, initial.data, covariance=False, starts=20)
+    assert alone.ofv > published + 1
+    assert many.converged and many.ofv == pytest.approx(published, abs=1e-3)
+    table = many.starts
+    assert len(table) == 20 and table["best"].sum() == 1
+    assert table["ofv"].min() == table["ofv"][table["best"]].item()
+    assert table["initial_ofv"][0] == pytest.approx(wb.objective(initial.model, initial.data))
+    assert alone.starts.empty
+
+
+@pytest.fixture(scope="module")
+def stated():
+    data = wb.load_example("theophylline")
+    return wb.initial_values(wb.Model(ORAL, error=wb.Constant()), data), data
+
+
+def test_equal_seeds_give_equal_fits(stated):
+    first, again, other = (wb.fit(*stated, covariance=False, starts=5, seed=seed) for seed in (1, 1, 2))
+    assert first.tried == again.tried != other.tried
+    assert first.ofv == again.ofv == pytest.approx(other.ofv, abs=1e-5)
+
+
+def test_it_can_be_stopped(stated):
+    seen = []
+
+    def stop(progress):
+        seen.append(progress.iteration)
+        return len(seen) == 30
+
+    fit = wb.fit(*stated, starts=20, callback=stop)
+    assert fit.status is wb.Status.stopped and np.isfinite(fit.ofv)
+    assert seen == list(range(30))
+    assert (fit.starts["status"] == "not tried, or not computable there").any()
+
+
+def test_numbers_that_are_none_are_refused(stated):
+    for starts in (0, 2.5, True):
+        with pytest.raises(wb.ModelError, match="1 or more"):
+            wb.fit(*stated, starts=starts)
