@@ -21,6 +21,7 @@ ORDER = (
     "runs",
     "screening",
     "diagnostics",
+    "inference",
     "engine",
     "results",
     "model",

@@ -20,6 +20,7 @@ _PUBLIC = {
     "Exponential": "model",
     "Quadrature": "engine.methods", "Importance": "engine.methods",
     "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",
+    "likelihood_ratio_test": "inference", "profile": "inference", "bootstrap": "inference",
     "FitResult": "results", "Status": "results",
     "Workbench": "ui",
 }  # fmt: skip

@@ -150,7 +150,7 @@ class FitPanel(Panel):
             self._points = []
             self.trace.show(fit.trace)
             self.criteria.value = _criteria(fit)
-            self.estimates.value = markup.table(_HEAD, _estimates(fit)) + _footnote(fit)
+            self.estimates.value = markup.table(_HEAD, _estimates(fit)) + _footnote(fit) + _correlations(fit)
         else:
             self.trace.show(())
             self.criteria.value = "<span class='wb-note'>Nothing has been fitted yet.</span>"
@@ -187,3 +187,24 @@ def _estimates(fit: FitResult) -> list[tuple[str, ...]]:
 
 def _footnote(fit: FitResult) -> str:
     return f"<p class='wb-note'>Standard errors: {markup.escaped(fit.se_reason)}</p>" if fit.se_reason else ""
+
+
+def _correlations(fit: FitResult) -> str:
+    """The correlation of the estimates, folded away; strong ones are bold."""
+    matrix = fit.correlation
+    if matrix is None:
+        return ""
+    names = list(matrix.index)
+    rows = []
+    for k, name in enumerate(names):
+        values = [float(matrix.iloc[k, m]) for m in range(k)]
+        cells = [f"<b>{v:.2f}</b>" if abs(v) > 0.9 else f"{v:.2f}" if math.isfinite(v) else "–" for v in values]
+        cells += ["1"] + [""] * (len(names) - k - 1)
+        rows.append("".join([f"<th>{markup.escaped(name)}</th>", *(f"<td>{cell}</td>" for cell in cells)]))
+    head = "".join(f"<th>{markup.escaped(name)}</th>" for name in names)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return (
+        f"<details class='wb-note'><summary>Correlation of the estimates · condition number "
+        f"{markup.number(fit.condition_number, 3)}</summary><div class='wb-scroll'><table class='wb-table'>"
+        f"<tr><th></th>{head}</tr>{body}</table></div></details>"
+    )
