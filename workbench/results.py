@@ -154,6 +154,8 @@ class FitResult:
     linear_prediction, linear_slope : float64[n], float64[n, Q]
         The linear model E + G ζ, ζ ~ N(0, I), that the method puts in place of the prediction.
     subject_ofv : float64[N]
+    accuracy : str
+        How exact the objective is, where it is a sum over nodes or draws.
     tried : tuple of Start
         Where each of several starting points ended; empty where there was one.
     """
@@ -190,6 +192,7 @@ class FitResult:
     linear_prediction: Array = field(repr=False)
     linear_slope: Array = field(repr=False)
     subject_ofv: Array = field(repr=False)
+    accuracy: str = ""
     tried: tuple[Start, ...] = ()
 
     # -- numbers -----------------------------------------------------------------------------------------------
@@ -460,7 +463,7 @@ class FitResult:
         )
 
     def _sentence(self) -> str:
-        text = self.status.value + (f" {self.message}" if self.message else "")
+        text = " ".join(filter(None, (self.status.value, self.message, self.accuracy)))
         return (
             f"{text}\nOFV {self.ofv:.3f}   -2LL {self.minus2ll:.3f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}   "
             f"({self.evaluations} evaluations, {_duration(self.seconds)})"

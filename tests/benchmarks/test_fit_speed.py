@@ -99,3 +99,34 @@ def test_first_fit_of_a_second_process(benchmark):
 
 def test_first_fit_after_a_fresh_install(benchmark, tmp_path):
     benchmark.pedantic(lambda: run(FIRST_FIT, NUMBA_CACHE_DIR=str(tmp_path)), rounds=1)
+
+
+@pytest.mark.parametrize("method", ["focei", "laplace", "quadrature", "importance"])
+def test_theophylline_by_method(benchmark, method):
+    data = wb.load_example("theophylline")
+    model = wb.initial_values(wb.Model(ORAL, error=wb.Constant()), data)
+    fit = benchmark.pedantic(
+        lambda: wb.fit(model, data, method, covariance=False), rounds=3, iterations=1, warmup_rounds=1
+    )
+    benchmark.extra_info["evaluations"] = fit.evaluations
+    assert fit.converged
+
+
+@pytest.mark.parametrize("kind", [False, "R", "sandwich"], ids=str)
+def test_covariance_step(benchmark, kind):
+    model, data = simulated(120)
+    fit = benchmark.pedantic(lambda: wb.fit(model, data, covariance=kind), rounds=3, iterations=1, warmup_rounds=1)
+    assert fit.converged
+
+
+def test_bootstrap_of_theophylline(benchmark):
+    fit = wb.fit(wb.Model(ORAL, error=wb.Constant()), wb.load_example("theophylline"))
+    found = benchmark.pedantic(lambda: wb.bootstrap(fit, 1000), rounds=1, iterations=1)
+    benchmark.extra_info["failures"] = found.failures
+    assert len(found.table) == 1000
+
+
+def test_many_starts_of_theophylline(benchmark):
+    model, data = wb.Model(ORAL, error=wb.Constant()), wb.load_example("theophylline")
+    fit = benchmark.pedantic(lambda: wb.fit(model, data, starts=20), rounds=1, iterations=1, warmup_rounds=1)
+    assert fit.converged

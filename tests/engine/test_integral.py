@@ -98,7 +98,8 @@ def test_both_find_the_same_minimum(theophylline):
     for ours, theirs in zip(by_draws.parameters, by_nodes.parameters, strict=True):
         assert abs(ours.value - theirs.value) < 0.1 * theirs.se
         assert ours.se == pytest.approx(theirs.se, rel=0.2)  # curvature by 1,000 draws: 10 % between seeds
-    assert "with 9 the OFV differs by" in by_nodes.message and "Monte Carlo error" in by_draws.message
+    assert "with 9 the OFV differs by" in by_nodes.accuracy and "Monte Carlo error" in by_draws.accuracy
+    assert not by_nodes.message and by_nodes.accuracy in by_nodes.summary()
     assert wb.fit(by_nodes.model, theophylline, "quadrature").ofv == pytest.approx(by_nodes.ofv, abs=1e-5)
     assert (by_nodes.options, by_draws.options) == (wb.Quadrature(), wb.Importance(seed=5))
 

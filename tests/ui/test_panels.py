@@ -391,3 +391,16 @@ def test_it_shows_itself(bench):
     bundle = bench._repr_mimebundle_()
     assert bundle["text/plain"] == "<Workbench: theophylline, 0 runs>"
     assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_the_fit_panel_shows_correlations_and_accuracy(shown):
+    bench = shown(wb.load_example("theophylline"))
+    bench.method = "quadrature"
+    bench.run()
+    assert bench.wait(120)
+    bench.fit_panel.show()
+    shown_estimates = bench.fit_panel.estimates.value
+    assert "Correlation of the estimates" in shown_estimates and "<td>iiv_CL</td>" in shown_estimates
+    assert f"{bench.fit.correlation.loc['b', 'a']:.2f}".replace("-", "−") in shown_estimates.replace("-", "−")
+    said = bench.controls.status.value
+    assert "nodes along each random effect" in said and "wb-status good" in said

@@ -169,8 +169,6 @@ def fit(
         status, remarks = Status.diverged, [*remarks, runaway]
     if problem.exchanged(best.x) is not None:
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
-    if isinstance(target, Integral):
-        remarks.append(target.remark(best))
     seconds = time.perf_counter() - begun
     message = " ".join(remarks)
     return _result(given, model, data, name, options, target, outcome, status, message, errors, tried, seconds)
@@ -437,6 +435,7 @@ def _result(
         linear_prediction=linear,
         linear_slope=slope,
         subject_ofv=best.by_subject,
+        accuracy=target.accuracy(best) if isinstance(target, Integral) else "",
         tried=tried,
     )
 

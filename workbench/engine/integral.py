@@ -125,7 +125,7 @@ class Integral:
         """As that of FOCEI: f ≈ E + G ζ around the modes."""
         return self._modes.linearisation(self._modes.evaluate(at.x))
 
-    def remark(self, at: Evaluation) -> str:
+    def accuracy(self, at: Evaluation) -> str:
         """A sentence on how exact the integral is."""
         if isinstance(self.options, Importance):
             self.evaluate(at.x)

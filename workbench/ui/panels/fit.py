@@ -17,7 +17,7 @@ from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.state import State
 
 _METHODS = {"focei": "FOCEI", "foce": "FOCE", "fo": "FO", "laplace": "Laplace",
-            "quadrature": "quadrature", "importance": "importance sampling"}  # fmt: skip
+            "quadrature": "quadrature", "importance": "importance"}  # fmt: skip
 _HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
 
 
@@ -40,7 +40,7 @@ class FitControls(Panel):
         self.summary.add_class("wb-summary")
         self.method = Dropdown(
             options=[(_METHODS.get(name, name), name) for name in METHODS],
-            description="Method", style={"description_width": "52px"},
+            description="Method", style={"description_width": "52px"}, layout={"width": "215px"},
         )  # fmt: skip
         self.fit = Button(description="Fit", icon="play", button_style="primary", tooltip="estimate the model")
         self.cancel = Button(description="Cancel", icon="stop", tooltip="stop at the best values found so far")
@@ -101,7 +101,7 @@ class FitControls(Panel):
         head = f"<b>Run {state.run.number}</b> · OFV <b>{markup.decimals(fit.ofv, 3)}</b>"
         tail = f"{len(fit.trace) - 1} iterations · {markup.duration(fit.seconds)}"
         changed = "" if state.is_current and state.method == state.run.method else " The model has changed since."
-        words = markup.escaped(" ".join(filter(None, (fit.status.value, fit.message))))
+        words = markup.escaped(" ".join(filter(None, (fit.status.value, fit.message, fit.accuracy))))
         return kind, f"{head} · {tail} — {words}{changed}"
 
 
@@ -198,13 +198,14 @@ def _correlations(fit: FitResult) -> str:
     rows = []
     for k, name in enumerate(names):
         values = [float(matrix.iloc[k, m]) for m in range(k)]
-        cells = [f"<b>{v:.2f}</b>" if abs(v) > 0.9 else f"{v:.2f}" if math.isfinite(v) else "–" for v in values]
-        cells += ["1"] + [""] * (len(names) - k - 1)
-        rows.append("".join([f"<th>{markup.escaped(name)}</th>", *(f"<td>{cell}</td>" for cell in cells)]))
+        texts = [markup.decimals(v, 2) if math.isfinite(v) else "–" for v in values]
+        cells = [f"<b>{text}</b>" if abs(v) > 0.9 else text for v, text in zip(values, texts, strict=True)]
+        cells = [markup.escaped(name), *cells, "1", *[""] * (len(names) - k - 1)]
+        rows.append("".join(f"<td>{cell}</td>" for cell in cells))
     head = "".join(f"<th>{markup.escaped(name)}</th>" for name in names)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (
         f"<details class='wb-note'><summary>Correlation of the estimates · condition number "
         f"{markup.number(fit.condition_number, 3)}</summary><div class='wb-scroll'><table class='wb-table'>"
-        f"<tr><th></th>{head}</tr>{body}</table></div></details>"
+        f"<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
     )
