@@ -126,13 +126,15 @@ class Integral:
         return self._modes.linearisation(self._modes.evaluate(at.x))
 
     def accuracy(self, at: Evaluation) -> str:
-        """A sentence on how exact the integral is."""
+        """A sentence on how exact the integral is; "" without random effects, where there is none."""
+        if not self.problem.n_random:
+            return ""
         if isinstance(self.options, Importance):
             self.evaluate(at.x)
             return f"The Monte Carlo error of the OFV is {self.standard_error:.2g}."
         nodes = nodes_along(self.problem, self.options)
         finer = Quadrature(nodes + 2)
-        if self.problem.n_random == 0 or (nodes + 2) ** self.problem.n_random > _MOST_NODES:
+        if (nodes + 2) ** self.problem.n_random > _MOST_NODES:
             return f"{nodes} nodes along each random effect."
         change = Integral(self.problem, finer, at.x).evaluate(at.x).ofv - at.ofv
         return f"{nodes} nodes along each random effect; with {nodes + 2} the OFV differs by {change:.1g}."
@@ -153,6 +155,8 @@ def nodes_along(problem: Problem, options: Quadrature) -> int:
 def _nodes(problem: Problem, options: Quadrature | Importance) -> tuple[Array, Array]:
     """Units t, float64[K, N or 1, Q], and log w - log q, float64[K, N or 1]."""
     Q = problem.n_random
+    if not Q:
+        return np.zeros((1, 1, 0)), np.zeros((1, 1))
     if isinstance(options, Quadrature):
         t, w = np.polynomial.hermite_e.hermegauss(nodes_along(problem, options))
         grid = np.stack(np.meshgrid(*[t] * Q, indexing="ij"), axis=-1).reshape(-1, 1, Q)

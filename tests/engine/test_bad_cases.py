@@ -1,0 +1,82 @@
+"""Data and models with which no fit can end well: a clear error, or an honest status."""
+
+import pytest
+
+import workbench as wb
+
+ORAL = wb.pk(absorption="first-order")
+PARAMETERS = [wb.Parameter("ka", 1.5, iiv=0.5), wb.Parameter("CL", 0.04, iiv=0.3), wb.Parameter("V", 0.45, iiv=0.2)]
+MODEL = wb.Model(ORAL, PARAMETERS, error=wb.Constant(0.7))
+
+
+@pytest.fixture(scope="module")
+def theophylline():
+    return wb.load_example("theophylline")
+
+
+def changed(data, **columns):
+    frame = data.frame.copy()
+    for name, value in columns.items():
+        frame[data.roles["response"] if name == "response" else name] = value
+    return wb.read_data(frame, roles=data.roles)
+
+
+def test_a_subject_without_observations(theophylline):
+    frame, roles = theophylline.frame, theophylline.roles
+    kept = frame[(frame[roles["subject"]] != 3) | (frame[roles["amount"]] > 0)]
+    with pytest.raises(wb.DataError, match="subject 3: the subject has no observation"):
+        wb.read_data(kept, roles=roles)
+
+
+def test_a_constant_covariate(theophylline):
+    model = MODEL.with_covariate("CL", "WT", shape="power", reference=60)
+    fit = wb.fit(model, changed(theophylline, WT=70.0))
+    assert "do not determine CL, CL:log(WT/60)" in fit.message and fit.covariance is None
+    assert "flat in the direction of CL" in fit.se_reason
+
+
+def test_a_singular_psi_at_the_start(theophylline):
+    fit = wb.fit(MODEL.with_correlate([wb.Block("CL", "V", correlations=[0.99999])]), theophylline)
+    assert fit.status is wb.Status.boundary and "corr_CL_V" in fit.se_reason
+    fit = wb.fit(MODEL.with_parameter("CL", iiv=1e-8), theophylline)
+    assert fit.status is wb.Status.boundary and "leave out its random effect" in fit.message
+
+
+def test_a_value_outside_its_bounds():
+    with pytest.raises(wb.ModelError, match=r"must lie strictly between 0\.1 and 1"):
+        MODEL.with_parameter("CL", bounds=(0.1, 1))
+
+
+def test_nothing_but_zeros(theophylline):
+    fit = wb.fit(MODEL, changed(theophylline, response=0.0))
+    assert fit.status is wb.Status.diverged and fit.covariance is None
+
+
+@pytest.mark.parametrize("method", ["focei", "quadrature", "importance", "pooled"])
+def test_an_equation_that_has_no_value(method, theophylline):
+    model = wb.Model(
+        wb.equation("a*log(-b*t)"), [wb.Parameter("a", 1, iiv=0.3), wb.Parameter("b", 1)], error=wb.Constant(1)
+    )
+    with pytest.raises(wb.FitError, match="not numbers in 132 of 132 observations"):
+        wb.fit(model, theophylline, method)
+
+
+@pytest.mark.parametrize("more", [{}, {"starts": 5}, {"method": "quadrature"}], ids=["once", "often", "quadrature"])
+def test_one_subject(more, theophylline):
+    fit = wb.fit(MODEL, theophylline.filter("ID == 1"), **more)
+    assert fit.status is wb.Status.boundary and "variance of η of CL went to 0" in fit.message
+
+
+def test_two_observations(theophylline):
+    frame, roles = theophylline.frame, theophylline.roles
+    fit = wb.fit(MODEL, wb.read_data(frame[frame[roles["subject"]] == 1].head(3), roles=roles))
+    assert fit.n_observations == 2 and fit.covariance is None and fit.se_reason
+
+
+@pytest.mark.parametrize("method", ["quadrature", "importance"])
+def test_an_integral_over_no_random_effects(method, theophylline):
+    model = MODEL.without_random_effects()
+    pooled = wb.fit(model, theophylline, "pooled", covariance=False)
+    fit = wb.fit(model, theophylline, method, covariance=False)
+    # without the Hessian's last step a search ends within 1e-4 of the minimum
+    assert fit.ofv == pytest.approx(pooled.ofv, abs=2e-4) and not fit.accuracy
