@@ -156,6 +156,8 @@ class FitResult:
     subject_ofv : float64[N]
     accuracy : str
         How exact the objective is, where it is a sum over nodes or draws.
+    settings : tuple of (str, value)
+        Other arguments of `fit` that were not the usual ones.
     tried : tuple of Start
         Where each of several starting points ended; empty where there was one.
     """
@@ -193,6 +195,7 @@ class FitResult:
     linear_slope: Array = field(repr=False)
     subject_ofv: Array = field(repr=False)
     accuracy: str = ""
+    settings: tuple[tuple[str, object], ...] = ()
     tried: tuple[Start, ...] = ()
 
     # -- numbers -----------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +21,13 @@ METHOD = "focei"
 _WIDTH = 72
 
 
-def cell(data: GroupedData, model: Model, method: object) -> str:
-    """The notebook cell that fits a model to data by a method, which is a name or options that print themselves."""
+def cell(data: GroupedData, model: Model, method: object, settings: Iterable[tuple[str, object]] = ()) -> str:
+    """The notebook cell that fits a model to data by a method, which is a name or options that print themselves.
+
+    `settings` are further arguments of `fit`.
+    """
     stated = f'"{method}"' if isinstance(method, str) else repr(method)
+    stated += "".join(f", {name}={value!r}" for name, value in settings)
     return (
         f"import workbench as wb\n\n{_remark(data)}data = {_source(data)}\nmodel = {model!r}\n"
         f"fit = wb.fit(model, data, method={stated})\nfit"
@@ -82,7 +86,7 @@ class Run:
     @property
     def code(self) -> str:
         """The cell that gives this fit again, to the digit."""
-        code = cell(self.data, self.model, self.method)
+        code = cell(self.data, self.model, self.method, self.fit.settings)
         if self.fit.status in (Status.stopped, Status.max_iterations):
             code = f"# This fit ended early; the cell runs it to its end.\n{code}"
         return code

@@ -41,3 +41,14 @@ def test_a_runs_cell_gives_it_again(runs):
     namespace = {}
     exec(runs[2].code, namespace)
     assert namespace["fit"].ofv == runs[2].fit.ofv
+
+
+def test_the_cell_of_a_fit_with_other_settings_gives_it_again():
+    data = wb.load_example("theophylline")
+    model = wb.Model(wb.pk(absorption="first-order"), error=wb.Constant())
+    run = Runs().add(wb.fit(model, data, wb.Quadrature(3), starts=3, seed=4, covariance="S"))[-1]
+    assert "method=wb.Quadrature(nodes=3), covariance='S', starts=3, seed=4)" in run.code
+    names = {}
+    exec(run.code, names)
+    assert names["fit"].ofv == run.fit.ofv and names["fit"].tried == run.fit.tried
+    assert names["fit"].estimates.equals(run.fit.estimates)

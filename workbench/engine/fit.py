@@ -171,7 +171,10 @@ def fit(
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
     seconds = time.perf_counter() - begun
     message = " ".join(remarks)
-    return _result(given, model, data, name, options, target, outcome, status, message, errors, tried, seconds)
+    stated = {"covariance": (covariance, True), "starts": (starts, 1), "seed": (seed, 1)}
+    settings = tuple((what, value) for what, (value, usual) in stated.items() if value != usual)
+    result = _result(given, model, data, name, options, target, outcome, status, message, errors, seconds)
+    return replace(result, settings=settings, tried=tried)
 
 
 def _integrated(target: Integral, begun: Outcome, watch: Watch, max_iterations: int) -> Outcome:
@@ -382,7 +385,6 @@ def _result(
     status: Status,
     message: str,
     errors: Uncertainty,
-    tried: tuple[Start, ...],
     seconds: float,
 ) -> FitResult:
     best = outcome.evaluation
@@ -436,7 +438,6 @@ def _result(
         linear_slope=slope,
         subject_ofv=best.by_subject,
         accuracy=target.accuracy(best) if isinstance(target, Integral) else "",
-        tried=tried,
     )
 
 
