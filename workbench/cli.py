@@ -24,7 +24,7 @@ from workbench.errors import ModelError, WorkbenchError
 if TYPE_CHECKING:
     import workbench as wb
 
-METHODS = ("focei", "foce", "fo", "laplace", "pooled")
+METHODS = ("focei", "foce", "fo", "laplace", "quadrature", "importance", "pooled")
 ERRORS = ("constant", "proportional", "combined", "combined2", "power", "exponential")
 ABSORPTION = ("none", "first-order", "zero-order", "parallel", "transit")
 PARAMETERS = ("clearance", "rate", "macro", "half-life")
@@ -423,7 +423,8 @@ def _show(fit: wb.FitResult) -> None:
     first, last = fit.trace[0], fit.trace[-1]
     console.print(f"{last[0]} iterations from OFV {first[1]:.3f}, {fit.seconds:.2f} s")
     console.print(f"OFV {fit.ofv:.3f}   -2LL {fit.minus2ll:.3f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f}")
-    console.print(f"{fit.status.value} {fit.message}".rstrip(), style="bold" if fit.converged else "bold red")
+    said = " ".join(filter(None, (fit.status.value, fit.message, fit.accuracy)))
+    console.print(said, style="bold" if fit.converged else "bold red")
 
 
 # -- workbench examples --------------------------------------------------------------------------------------------
