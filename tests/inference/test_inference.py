@@ -92,8 +92,16 @@ def test_bootstrap(fit):
     se = fit.estimates["se"]
     assert (summary["se"] / se).between(0.4, 2.5).all()
     assert (summary["lower"] < summary["median"]).all() and (summary["median"] < summary["upper"]).all()
-    assert sum(found.failures.values()) == sum(status != "converged" for status in found.status)
+    assert sum(found.failures.values()) == sum(status not in ("converged", "boundary") for status in found.status)
     assert "60 replicates" in repr(found)
+
+
+def test_too_few_replicates_are_shown_all_the_same(fit):
+    found = wb.bootstrap(fit, 1)
+    assert "1 replicates: too few for a summary" in repr(found) and "too few" in found._repr_html_()
+    assert len(found.table) == 1
+    with pytest.raises(wb.FitError, match="Only 1 of 1"):
+        found.summary  # noqa: B018
 
 
 def test_a_bootstrap_can_be_stopped(fit):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_GOOD = (Status.converged.name, Status.boundary.name)
 _METHODS = ("fo", "foce", "focei", "laplace")
 
 
@@ -53,8 +55,8 @@ class Bootstrap:
 
     @property
     def failures(self) -> dict[str, int]:
-        """How many replicates did not converge, by how they ended."""
-        return dict(Counter(name for name in self.status if name != "converged"))
+        """How many replicates did not end at a minimum, by how they ended; an edge is a minimum."""
+        return dict(Counter(name for name in self.status if name not in _GOOD))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -72,7 +74,7 @@ class Bootstrap:
         """
         import pandas as pd
 
-        good = self.values[[name in ("converged", "boundary") for name in self.status]]
+        good = self.values[[name in _GOOD for name in self.status]]
         if len(good) < 2:
             raise FitError(f"Only {len(good)} of {len(self.status)} replicates ended at a minimum: {self.failures}.")
         mean = good.mean(axis=0)
@@ -90,10 +92,18 @@ class Bootstrap:
         stopped = f" of {self.asked}" if len(self.status) < self.asked else ""
         return f"Bootstrap of subjects: {len(self.status)}{stopped} replicates" + (f" ({failed})" if failed else "")
 
+    @property
+    def _has_summary(self) -> bool:
+        return sum(name in _GOOD for name in self.status) > 1
+
     def __repr__(self) -> str:
+        if not self._has_summary:
+            return f"{self._head()}: too few for a summary; `table` has what there is."
         return f"{self._head()}\n{self.summary.to_string(float_format=lambda value: f'{value:.4g}')}"
 
     def _repr_html_(self) -> str:
+        if not self._has_summary:
+            return f"<p>{html.escape(repr(self))}</p>"
         table: str = self.summary.to_html(escape=True, float_format=lambda value: f"{value:.4g}", border=0)
         return f"<b>{self._head()}</b>{table}"
 
