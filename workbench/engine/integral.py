@@ -31,6 +31,7 @@ _NODES = (1, 21, 11, 7, 5, 3, 3)  # by the number of random effects
 _MOST_NODES = 20_000
 _DF = 4.0  # of the t distribution that is drawn from: tails heavier than those of any posterior
 _SAME = 1e-5  # of the objective: less is what new nodes may change at a minimum
+_SAME_DRAWS = 0.05  # of its Monte Carlo error: the same, where the nodes are draws
 
 
 class Integral:
@@ -82,7 +83,9 @@ class Integral:
         """The evaluation with nodes put around the modes at `at`; the same one where that changes nothing."""
         self.centre(at.x)
         again = self.evaluate(at.x)
-        return at if abs(again.ofv - at.ofv) < _SAME else again
+        drawn = isinstance(self.options, Importance) and math.isfinite(self.standard_error)
+        same = max(_SAME, _SAME_DRAWS * self.standard_error) if drawn else _SAME
+        return at if abs(again.ofv - at.ofv) < same else again
 
     def evaluate(self, x: Array) -> Evaluation:
         """Compute objective and gradient at x; `zeta` of the result is the conditional mean of ζ."""

@@ -71,6 +71,8 @@ def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterat
                     break
             else:
                 break
+        else:  # the last place it was put to, by a deeper mode or new nodes, is no minimum yet
+            status = search.descend()
     return Outcome(search.current, status, tuple(search.trace))
 
 

@@ -49,7 +49,7 @@ def minimise_from_many(
     initial: dict[int, float] = {}
     done, stopped, refusal = 0, False, None
 
-    def run(number: int, at: Array, iterations: int) -> Outcome:
+    def run(at: Array, iterations: int) -> Outcome:
         nonlocal done, stopped
         objective.forget()
         begun = done
@@ -60,7 +60,7 @@ def minimise_from_many(
 
     for number, at in enumerate(points(objective, x, starts, seed)):
         try:
-            runs[number] = run(number, at, min(_FIRST_ITERATIONS, max_iterations))
+            runs[number] = run(at, min(_FIRST_ITERATIONS, max_iterations))
         except FitError as error:
             refusal = refusal or error
             continue
@@ -78,7 +78,7 @@ def minimise_from_many(
         if any(abs(begun.evaluation.ofv - ofv) < _SAME for ofv in finished):
             continue
         if begun.status is Status.max_iterations and max_iterations > _FIRST_ITERATIONS:
-            further = run(number, begun.evaluation.x, max_iterations - _FIRST_ITERATIONS)
+            further = run(begun.evaluation.x, max_iterations - _FIRST_ITERATIONS)
             offset = begun.trace[-1][0]
             trace = (*begun.trace, *((offset + k, ofv) for k, ofv in further.trace[1:]))
             runs[number] = Outcome(further.evaluation, further.status, trace)

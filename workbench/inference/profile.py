@@ -140,7 +140,13 @@ def profile(
                 outer = here
             distance = _next(inner, outer, math.sqrt(rise))
         if math.isnan(ends[side]):
-            why = "it was stopped" if stopped else f"the OFV did not rise by {rise:.2f} within {_MOST} fits"
+            if stopped:
+                why = "it was stopped"
+            elif outer is None:
+                why = f"the OFV did not rise by {rise:.2f} within {_MOST} fits"
+            else:
+                ends_of_it = (_moved(estimate, sign * distance) for distance in (inner[0], outer[0]))
+                why = "it lies between {:.4g} and {:.4g} and was not found more closely".format(*ends_of_it)
             reasons.append(f"No {side} end: {why}.")
     points.sort()
     return Profile(name, estimate.value, level, tuple(points), ends["lower"], ends["upper"], " ".join(reasons))

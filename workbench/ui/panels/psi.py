@@ -36,8 +36,7 @@ class PsiMatrix:
         self._names: tuple[str, ...] = ()
         self.cells: dict[tuple[str, str], ToggleButton] = {}
         self._spreads: dict[str, HTML] = {}
-        # A matrix has up to 170 widgets. They share what they look like and are kept for the next structure: what is
-        # made anew goes to the browser message by message, and a queue on the way drops what is beyond 1,000.
+        # A matrix has up to 170 widgets, each of several messages to the browser: they are kept for the next structure.
         self._made: dict[tuple[str, ...], Widget] = {}
         self._layout = Layout()
         self._head = row(note(title), row(self.full, self.diagonal), spread=True)
