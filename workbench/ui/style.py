@@ -29,8 +29,8 @@ CSS = """
 .wb-head > .wb-summary { flex: 1 1 220px; min-width: 0; }
 .wb-summary b { font-size: 15px; font-weight: 600; margin-right: 8px; }
 .wb-summary span { color: var(--wb-soft); white-space: nowrap; }
-.wb-actions { display: flex; align-items: center; gap: 6px; flex: 0 0 auto; }
-.wb-actions .widget-dropdown { width: 150px; }
+.wb-actions { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; flex: 0 1 auto; }
+.wb-actions .widget-dropdown { width: 172px; }
 .wb-actions button { width: 84px; }
 .wb-status { border: 1px solid var(--wb-line); border-left: 4px solid var(--wb-line); border-radius: 3px;
   padding: 2px 10px; min-height: 43px; background: var(--jp-layout-color1); font-variant-numeric: tabular-nums;

@@ -40,7 +40,7 @@ class FitControls(Panel):
         self.summary.add_class("wb-summary")
         self.method = Dropdown(
             options=[(_METHODS.get(name, name), name) for name in METHODS],
-            description="Method", style={"description_width": "52px"}, layout={"width": "215px"},
+            description="Method", style={"description_width": "52px"},
         )  # fmt: skip
         self.fit = Button(description="Fit", icon="play", button_style="primary", tooltip="estimate the model")
         self.cancel = Button(description="Cancel", icon="stop", tooltip="stop at the best values found so far")
