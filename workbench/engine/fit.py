@@ -15,11 +15,12 @@ from workbench.data import GroupedData
 from workbench.engine import likelihood as lik
 from workbench.engine.initial import initial_values, with_errors_found
 from workbench.engine.integral import Integral
-from workbench.engine.methods import Importance, Options, Quadrature
+from workbench.engine.methods import Importance, Options, Quadrature, Saem
 from workbench.engine.objective import METHODS, Evaluation, Objective, Target
 from workbench.engine.optimise import Outcome, Watch, minimise
 from workbench.engine.problem import Problem, check_types, compile
 from workbench.engine.residual import CENSORED
+from workbench.engine.saem import Found, saem
 from workbench.engine.scale import Name, Scale
 from workbench.engine.starts import minimise_from_many
 from workbench.engine.uncertainty import Kind, Uncertainty, edges, uncertainty
@@ -28,13 +29,14 @@ from workbench.model import Exponential, Model
 from workbench.results import Estimate, FitResult, Progress, Start, Status
 
 Array = NDArray[np.float64]
-Method = Literal["fo", "foce", "focei", "laplace", "quadrature", "importance", "pooled"]
+Method = Literal["fo", "foce", "focei", "laplace", "quadrature", "importance", "saem", "pooled"]
 Callback = Callable[[Progress], object]
 
-_OPTIONS: dict[str, type[Options]] = {options.name: options for options in (Quadrature, Importance)}
+_OPTIONS: dict[str, type[Options]] = {options.name: options for options in (Quadrature, Importance, Saem)}
 _Z95 = 1.959963984540054
 _NEARLY_FLAT = 1e-3
 _ESCAPES = 4
+_SAEM_SHORT = 0.1  # of the objective: a third of a standard error in one direction
 _LOWER = 1e-4  # of the objective: less is no way down
 _RUNAWAY = 14.0  # e^14 is a million
 
@@ -47,7 +49,7 @@ def objective(model: Model, data: GroupedData, method: Method | Options = "focei
     model : Model
         With all values stated.
     data : GroupedData
-    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "pooled"}, or options of one
+    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled"}, or options of one
 
     Returns
     -------
@@ -66,8 +68,8 @@ def objective(model: Model, data: GroupedData, method: Method | Options = "focei
     problem = compile(model.without_random_effects() if name == "pooled" else model, data)
     _check_variances(problem, model, data)
     target: Target = Objective(problem, name)
-    if isinstance(options, Quadrature | Importance):
-        target = Integral(problem, options, problem.x)
+    if isinstance(options, Quadrature | Importance | Saem):
+        target = Integral(problem, _drawn(options), problem.x)
     evaluation = target.evaluate(problem.x)
     if not math.isfinite(evaluation.ofv):
         raise FitError("The objective cannot be computed at these values.")
@@ -92,13 +94,15 @@ def fit(
     model : Model
         Values that it states are where the search starts; those that it does not are found from the data.
     data : GroupedData
-    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "pooled"}, or options of one
+    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled"}, or options of one
         "quadrature" and "importance" integrate over the random effects; they start where FOCEI ends. Their options
-        are given in place of the name: `method=wb.Quadrature(nodes=9)`.
+        are given in place of the name: `method=wb.Quadrature(nodes=9)`. "saem" searches by itself; its OFV and standard
+        errors come from importance sampling at the end, and while it runs the OFV is that of FOCEI.
     callback : callable, optional
         Called with a `Progress` at the start, after each iteration, and every tenth of a second while standard
         errors are computed; stops the work by returning something true. It runs in the thread of the fit.
     max_iterations : int
+        Those of "saem" are in its options.
     covariance : bool or {"R", "S", "sandwich"}
         Standard errors: from the inverse of the Hessian of the objective (True or "R"), of the outer products of the
         subjects' gradients ("S"), or from both ("sandwich", NONMEM's default).
@@ -123,6 +127,8 @@ def fit(
     begun = time.perf_counter()
     check_types(model, data)
     name, options = _named(method, model)
+    if name == "saem" and starts != 1:
+        raise ModelError("method='saem' begins wide and takes no starts=; give it another seed: wb.Saem(seed=2).")
     if not isinstance(max_iterations, int) or max_iterations < 0:
         raise ModelError(f"max_iterations={max_iterations!r}; a whole number, 0 or more, is needed.")
     if not isinstance(starts, int) or isinstance(starts, bool) or starts < 1:
@@ -146,17 +152,27 @@ def fit(
         return bool(callback(Progress(iteration, evaluation.ofv, parameters, seconds, evaluation.eta)))
 
     tried: tuple[Start, ...] = ()
-    if starts > 1:
-        outcome, tried = minimise_from_many(objective, problem.x, starts, seed, watch, max_iterations)
+    if isinstance(options, Saem):
+        target, outcome, found = _by_saem(problem, options, watch)
+        errors = _errors(target, outcome, watch, covariance)
     else:
-        outcome = minimise(target, problem.x, watch, max_iterations)
-    outcome = _second_try(target, outcome, fitted, watch, max_iterations)
-    outcome = _other_side(target, outcome, watch, max_iterations)
-    if isinstance(options, Quadrature | Importance):
-        target = Integral(problem, options, outcome.evaluation.x)
-        outcome = _integrated(target, outcome, watch, max_iterations)
-    errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
+        if starts > 1:
+            outcome, tried = minimise_from_many(objective, problem.x, starts, seed, watch, max_iterations)
+        else:
+            outcome = minimise(target, problem.x, watch, max_iterations)
+        outcome = _second_try(target, outcome, fitted, watch, max_iterations)
+        outcome = _other_side(target, outcome, watch, max_iterations)
+        if isinstance(options, Quadrature | Importance):
+            target = Integral(problem, options, outcome.evaluation.x)
+            outcome = _integrated(target, outcome, watch, max_iterations)
+        errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
     status, best = outcome.status, outcome.evaluation
+    accuracy = target.accuracy(best) if isinstance(target, Integral) else ""
+    if isinstance(options, Saem) and status.ok:
+        newton = -found.inverse @ best.gradient if errors.newton is None else errors.newton
+        short = -0.5 * float(best.gradient @ newton)
+        accuracy += f" SAEM ended {short:.1g} above the nearest minimum of it."
+        status = status if short < _SAEM_SHORT else Status.max_iterations
     remarks = [edge.sentence for edge in edges(problem, best)]
     if status.ok and remarks:
         status = Status.boundary
@@ -173,7 +189,7 @@ def fit(
     message = " ".join(remarks)
     stated = {"covariance": (covariance, True), "starts": (starts, 1), "seed": (seed, 1)}
     settings = tuple((what, value) for what, (value, usual) in stated.items() if value != usual)
-    result = _result(given, model, data, name, options, target, outcome, status, message, errors, seconds)
+    result = _result(given, model, data, name, options, target, outcome, status, message, errors, accuracy, seconds)
     return replace(result, settings=settings, tried=tried)
 
 
@@ -185,27 +201,54 @@ def _integrated(target: Integral, begun: Outcome, watch: Watch, max_iterations: 
     return Outcome(at, Status.stopped, ((0, at.ofv),))
 
 
+def _drawn(options: Quadrature | Importance | Saem) -> Quadrature | Importance:
+    """How a method computes the integral."""
+    return Importance(options.samples, options.seed) if isinstance(options, Saem) else options
+
+
+def _by_saem(problem: Problem, options: Saem, watch: Watch) -> tuple[Integral, Outcome, Found]:
+    """Search by SAEM, then compute the objective where it ended.
+
+    Raises
+    ------
+    FitError
+        If that cannot be done.
+    """
+    found = saem(problem, options, watch)
+    target = Integral(problem, _drawn(options), found.x)
+    at = target.evaluate(found.x)
+    if not at.finite:
+        raise FitError("SAEM ended where the likelihood cannot be computed; try other initial values or another seed.")
+    last = found.trace[-1][0] + 1
+    watch(last, at)
+    status = Status.stopped if found.stopped else Status.converged
+    return target, Outcome(at, status, (*found.trace, (last, at.ofv))), found
+
+
+def _errors(target: Target, outcome: Outcome, watch: Watch, covariance: bool | Kind) -> Uncertainty:
+    """Standard errors where the search ended."""
+    if covariance is False:
+        return Uncertainty(None, "none: they were not asked for (covariance=False).")
+    if outcome.status is Status.stopped:
+        return Uncertainty(None, "none: the fit was stopped.")
+    interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
+    kind: Kind = "R" if isinstance(covariance, bool) else covariance
+    if isinstance(target, Integral):
+        target = target.following()
+    return uncertainty(target, outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt, kind)
+
+
 def _judged(
     target: Target, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool | Kind
 ) -> tuple[Uncertainty, Outcome]:
     """Standard errors where the search ended; what the Hessian shows, a saddle or a last step, is followed."""
-    if covariance is False:
-        return Uncertainty(None, "none: they were not asked for (covariance=False)."), outcome
-    if outcome.status is Status.stopped:
-        return Uncertainty(None, "none: the fit was stopped."), outcome
-
-    def computed() -> Uncertainty:
-        interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
-        kind: Kind = "R" if isinstance(covariance, bool) else covariance
-        return uncertainty(target, outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt, kind)
-
-    errors = computed()
+    errors = _errors(target, outcome, watch, covariance)
     for _ in range(_ESCAPES):
         below = _below_saddle(target, outcome.evaluation, errors.downhill) if outcome.status.ok else None
         if below is None:
             break
         outcome = _resumed(target, outcome, below, watch, max_iterations)
-        errors = computed()
+        errors = _errors(target, outcome, watch, covariance)
     else:
         outcome = replace(outcome, status=Status.stalled)
     if outcome.status.ok and errors.newton is not None:
@@ -215,7 +258,7 @@ def _judged(
             outcome = replace(outcome, evaluation=polished, trace=(*outcome.trace, (last, polished.ofv)))
             watch(last, polished)
             if errors.smallest < _NEARLY_FLAT:  # what was left of the gradient bent a flat valley
-                errors = computed()
+                errors = _errors(target, outcome, watch, covariance)
     return errors, outcome
 
 
@@ -385,6 +428,7 @@ def _result(
     status: Status,
     message: str,
     errors: Uncertainty,
+    accuracy: str,
     seconds: float,
 ) -> FitResult:
     best = outcome.evaluation
@@ -437,7 +481,7 @@ def _result(
         linear_prediction=linear,
         linear_slope=slope,
         subject_ofv=best.by_subject,
-        accuracy=target.accuracy(best) if isinstance(target, Integral) else "",
+        accuracy=accuracy,
     )
 
 

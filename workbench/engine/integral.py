@@ -13,6 +13,7 @@ so that the sum is a smooth function of x whose exact gradient is the mean of âˆ
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 from numba import njit
@@ -58,6 +59,7 @@ class Integral:
         self.tolerance = 0.0  # there is no search within
         self._spent = 0
         self.standard_error = math.nan
+        self._follows = False
         self.centre(x)
 
     @property
@@ -76,6 +78,16 @@ class Integral:
         self._centre = np.where(np.isfinite(at.zeta), at.zeta, 0.0)
         self._spread = spread
 
+    def following(self) -> Integral:
+        """The same, but its nodes follow the modes from x to x, for differences of gradients.
+
+        The Hessian of the sum with nodes that stay is that of a subject's complete data less the variance of its
+        gradient over the nodes: where the data are rich both are large, and a few draws do not tell their difference.
+        """
+        other = copy(self)
+        other._follows = True
+        return other
+
     def accept(self, evaluation: Evaluation) -> None:
         """Nothing: the nodes stay."""
 
@@ -89,6 +101,8 @@ class Integral:
 
     def evaluate(self, x: Array) -> Evaluation:
         """Compute objective and gradient at x; `zeta` of the result is the conditional mean of Î¶."""
+        if self._follows:
+            self.centre(x)
         problem, seen, layout = self.problem, self.problem.observations, self.problem.layout
         point = problem.scale.point(x)
         mean, A = layout.mean(point.theta)
