@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
@@ -77,18 +77,21 @@ class Candidate:
         """Over the subjects, of their first values: where `Model.with_covariate` centres."""
         return float(np.median(self.baseline[self.known]))
 
-    def shapes(self, parameter: Parameter) -> tuple[Shape, ...]:
-        """Shapes that are linear in their coefficients on the transformed scale of a parameter.
+    def shapes(self, parameter: Parameter, among: Collection[Shape] | None = None) -> tuple[Shape, ...]:
+        """Shapes in which it can act on a parameter.
 
-        "power" (of values that are all positive) and "exponential", where the transform is the identity "linear";
-        "categorical" for categories.
+        If not chosen `among` others, those whose coefficients act on the transformed scale: "power" (of values that are
+        all positive) and "exponential", but "linear" where the transform is the identity; "categorical" for categories.
         """
         if self.kind == "categorical":
-            return ("categorical",)
-        if parameter.transform == "identity":
-            return ("linear",)
-        positive = bool((self.baseline[self.known] > 0).all())
-        return ("power", "exponential") if positive else ("exponential",)
+            possible: tuple[Shape, ...] = ("categorical", "fraction")
+        elif parameter.transform == "identity":
+            possible = ("linear",)
+        else:
+            positive = bool((self.baseline[self.known] > 0).all())
+            possible = ("power", "exponential", "linear") if positive else ("exponential", "linear")
+        chosen = among or ("power", "exponential", "categorical", *(("linear",) if len(possible) == 1 else ()))
+        return tuple(shape for shape in possible if shape in chosen)
 
     def columns(self, shape: Shape) -> Array:
         """What a coefficient multiplies on the transformed scale, float64[N, k]; NaN where there is no value.
