@@ -118,6 +118,8 @@ def screen(
         raise ModelError(f"correction={correction!r}; allowed are {', '.join(map(repr, CORRECTIONS))}.")
     candidates, refused = usable_covariates(fit.data, covariates)
     individuals, unseen, remarks = _individuals(fit, names, draws, seed)
+    if not candidates and not refused:
+        remarks = (*remarks, "The data have no covariates.")
     rows: list[Tested] = []
     refusals = [*refused, *unseen]
     for who in individuals:
@@ -191,7 +193,8 @@ def _individuals(
         q = fit.random_effects.index(name)
         shrunk, variance = (float(shrinkage[by][name]) for by in ("sd", "variance"))
         if not shrunk < _NOTHING_LEFT:
-            refused.append(Refusal(name, "Its random effects are all but 0: the data say nothing about individuals."))
+            how = f"is {shrunk:.0f} %" if np.isfinite(shrunk) else "cannot be computed"
+            refused.append(Refusal(name, f"Its shrinkage {how}: the data say nothing about its individual values."))
             continue
         eta = np.where(seen, fit.eta_matrix[:, q], np.nan)
         individuals.append(_Individuals(fit.model[name], eta, samples[:, :, q], shrunk, variance / 100))

@@ -130,11 +130,8 @@ def forward_selection(
         X, y, entered, steps = np.ones((n, 1)), eta[use], [], []
         best = OLS(y, X).fit()
         while left:
-            tried = [
-                (OLS(y, np.column_stack([X, term.columns])).fit(), term)
-                for term in left
-                if n > X.shape[1] + term.columns.shape[1] + 1
-            ]
+            larger = [(np.column_stack([X, term.columns]), term) for term in left]
+            tried = [(OLS(y, Z).fit(), term) for Z, term in larger if n > Z.shape[1] + 1 and _independent(Z)]
             better = [(fitted.bic, index) for index, (fitted, _) in enumerate(tried)]
             if not better or min(better)[0] > best.bic - _BETTER:
                 break
@@ -153,6 +150,10 @@ def forward_selection(
             at += k
     columns = ["parameter", "step", "covariate", "shape", "bic", "delta_bic", "r2", "p", "coefficients", "n"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _independent(X: Array) -> bool:
+    return bool(np.linalg.matrix_rank(X) == X.shape[1])
 
 
 def penalised_path(
