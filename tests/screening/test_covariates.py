@@ -83,7 +83,7 @@ def test_the_first_value_counts_where_it_changes(weight):
     changing = np.stack([weight, weight + 1], axis=1).ravel()
     changing[0] = np.nan  # the first value that there is
     found = only(grouped(WT=changing))
-    assert found.varies == N - 1 and f"It changes within {N - 1} subjects: their first value." in found.remarks
+    assert found.varies == N - 1 and f"It changes within {N - 1} subjects; first values are taken." in found.remarks
     assert np.array_equal(found.baseline, [weight[0] + 1, *weight[1:]])
 
 

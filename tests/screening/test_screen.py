@@ -345,7 +345,7 @@ def test_shown_in_words(quinidine_screen):
     text = repr(quinidine_screen)
     assert "Screen of 9 covariates on ka, CL, V: 39 tests" in text and "… and 19 more in `table`." in text
     assert "Shrinkage makes p untrustworthy: V 64 %, ka 87 %." in text
-    assert "WT: It changes within 34 subjects: their first value." in text
+    assert "WT: It changes within 34 subjects; first values are taken." in text
 
 
 # -- it never falls over -------------------------------------------------------------------------------------------

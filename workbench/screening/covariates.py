@@ -116,7 +116,9 @@ class Candidate:
                 f"{'are' if self.missing > 1 else 'is'} left out."
             )
         if self.varies:
-            found.append(f"It changes within {self.varies} subject{'s' if self.varies > 1 else ''}: their first value.")
+            found.append(
+                f"It changes within {self.varies} subject{'s' if self.varies > 1 else ''}; first values are taken."
+            )
         if self.twin:
             found.append(f"Identical with {self.twin}.")
         return tuple(found)

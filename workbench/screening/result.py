@@ -313,19 +313,21 @@ class Screening:
         return "\n".join([*lines, *self._notes()])
 
     def _repr_html_(self) -> str:
-        """Parameters × covariates, coloured by p; what it says on top of the page holds for the other tables, too."""
-        best, cells = self.best(), "padding:2px 8px;text-align:center"
+        """Parameters × covariates, coloured by p; below it remarks and what was refused."""
+        best, cells = self.best(), "padding:2px 8px;text-align:center;white-space:nowrap"
         head = "".join(f"<th style='{cells}'>{html.escape(c.name)}</th>" for c in self.candidates)
         lines = [f"<tr><th></th>{head}</tr>"]
         for name in self.etas:
-            line = f"<th style='text-align:left'>{html.escape(name)}</th>"
+            shrunk = next((row.shrinkage for row in self.rows if row.parameter == name and not row.trustworthy), None)
+            mark = "" if shrunk is None else f" <small>⚠ shrinkage {shrunk:.0f} %</small>"
+            line = f"<th style='text-align:left;white-space:nowrap'>{html.escape(name)}{mark}</th>"
             for candidate in self.candidates:
                 row = best.get((name, candidate.name))
                 line += f"<td style='{cells}'>–</td>" if row is None else _cell(row, cells)
             lines.append(f"<tr>{line}</tr>")
-        legend = "p of the best shape" + (
-            "; in brackets p on samples of the conditional distribution" * bool(self.draws)
-        )
+        legend = "p of the best shape"
+        legend += "; in brackets on samples of the conditional distribution" if self.draws else ""
+        legend += "; * acts already" if any(row.modelled for row in self.rows) else ""
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes())
         title = f"<b>{html.escape(self._head())}</b>"
         return f"<div>{title}<table>{''.join(lines)}</table><div><i>{legend}</i></div>{notes}</div>"
@@ -340,12 +342,12 @@ _COLUMNS = (
 
 def _cell(row: Tested, style: str) -> str:
     depth = min(-math.log10(max(row.p, 1e-300)) / _STRONGEST, 1.0) if math.isfinite(row.p) else 0.0
-    sampled = f" ({row.p_sampled:.1g})" if math.isfinite(row.p_sampled) else ""
+    sampled = f" ({row.p_sampled:.2g})" if math.isfinite(row.p_sampled) else ""
     effect = row.largest
     about = f"{row.label}: {effect.low:.3g} → {effect.high:.3g}" if isinstance(effect.low, float) else row.label
     about += f", {row.scale} {effect.effect:.3g} ({effect.lower:.3g} … {effect.upper:.3g})"
-    mark = "".join([" *" * row.modelled, " ⚠" * (not row.trustworthy)])
+    mark = " *" * row.modelled
     return (
         f"<td style='{style};background:rgba(214,96,77,{0.75 * depth:.2f})' title='{html.escape(about, quote=True)}'>"
-        f"{row.p:.1g}{sampled}{mark}<br><small>{html.escape(row.shape)}</small></td>"
+        f"{row.p:.2g}{sampled}{mark}<br><small>{html.escape(row.shape)}</small></td>"
     )
