@@ -330,7 +330,8 @@ class Screening:
         legend += "; * acts already" if any(row.modelled for row in self.rows) else ""
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes())
         title = f"<b>{html.escape(self._head())}</b>"
-        return f"<div>{title}<table>{''.join(lines)}</table><div><i>{legend}</i></div>{notes}</div>"
+        table = f"<table>{''.join(lines)}</table><div><i>{legend}</i></div>"
+        return f"<div style='overflow-x:auto'>{title}{table}{notes}</div>"
 
 
 _COLUMNS = (
@@ -342,12 +343,12 @@ _COLUMNS = (
 
 def _cell(row: Tested, style: str) -> str:
     depth = min(-math.log10(max(row.p, 1e-300)) / _STRONGEST, 1.0) if math.isfinite(row.p) else 0.0
-    sampled = f" ({row.p_sampled:.2g})" if math.isfinite(row.p_sampled) else ""
+    sampled = f"({row.p_sampled:.2g})<br>" if math.isfinite(row.p_sampled) else ""
     effect = row.largest
     about = f"{row.label}: {effect.low:.3g} → {effect.high:.3g}" if isinstance(effect.low, float) else row.label
     about += f", {row.scale} {effect.effect:.3g} ({effect.lower:.3g} … {effect.upper:.3g})"
     mark = " *" * row.modelled
     return (
         f"<td style='{style};background:rgba(214,96,77,{0.75 * depth:.2f})' title='{html.escape(about, quote=True)}'>"
-        f"{row.p:.2g}{sampled}{mark}<br><small>{html.escape(row.shape)}</small></td>"
+        f"{row.p:.2g}{mark}<br><small>{sampled}{html.escape(row.shape)}</small></td>"
     )
