@@ -6,10 +6,11 @@ import pytest
 from scipy.optimize import minimize
 
 import workbench as wb
+from workbench.engine.complete import psi_of_moments
 from workbench.engine.integral import Integral
 from workbench.engine.problem import compile, of_subjects
 from workbench.engine.psi import psi_of
-from workbench.engine.saem import _psi_of_moments, _Search
+from workbench.engine.saem import _Search
 
 ORAL = wb.pk(absorption="first-order")
 
@@ -162,7 +163,7 @@ def test_psi_suits_the_moments(stated):
     best = minimize(criterion, begin, method="BFGS", options={"gtol": 1e-7})
     found = begin
     for _ in range(20):
-        found = _psi_of_moments(psi, S, found)
+        found = psi_of_moments(psi, S, found)
     # to the accuracy of the differences by which BFGS finds its gradient
     assert criterion(found) == pytest.approx(best.fun, abs=1e-6)
 
@@ -215,7 +216,8 @@ def test_bad_options(bad):
 def test_subjects_that_are_chosen_several_times(theophylline):
     problem = compile(oral(ka={"value": 1.5, "iiv": 0.6}, V={"value": 0.5, "iiv": 0.2}, error=wb.Constant(0.7),
                            CL={"value": 0.04, "iiv": 0.3,
-                               "covariates": [wb.Effect("(WT - 70)", 0.01, fractional=True)]}), theophylline)  # fmt: skip
+                               "covariates": [wb.Effect("(WT - 70)", 0.01, fractional=True)]}),
+                      theophylline)  # fmt: skip
     chosen = np.array([3, 3, 0, 11])
     some = of_subjects(problem, chosen)
     point = problem.scale.point(problem.x)

@@ -29,7 +29,7 @@ _TRANSFORMS = {"log": LOG, "identity": IDENTITY, "logit": LOGIT, "probit": PROBI
 
 
 def spread(start: Index, chosen: Index) -> tuple[Index, Index]:
-    """Of rows that belong to subjects, those of subject i from start[i] on: the rows of chosen ones, and their start."""
+    """The rows of chosen subjects, and where each of these begins, where those of subject i begin at start[i]."""
     counts = np.diff(start)[chosen]
     begin = np.concatenate([[0], np.cumsum(counts)])
     return np.repeat(start[chosen] - begin[:-1], counts) + np.arange(begin[-1]), begin

@@ -10,10 +10,10 @@ Exploration, after Kuhn & Lavielle 2005 (Comput Stat Data Anal 49:1020): the par
     η + X θ held    what the random effects can take up: those θ by generalised least squares, Ψ from Σ E[η ηᵀ]
     η held          all other θ, shares of random effects and the residual errors: one scoring step of p(y | η)
 
-Smoothing: a draw's gradient of p(y | ζ) by x is in the mean that of the marginal likelihood (Fisher's identity), so that
-Newton steps along it, the k-th 1/k of the way, end at the maximum (Gu & Kong 1998, Proc Natl Acad Sci 95:7270). The
-Hessian is FOCEI's. EM steps in its place would come closer by k to the power of the share of the information that the
-data hold: slow where they are sparse.
+Smoothing: a draw's gradient of p(y | ζ) by x is in the mean that of the marginal likelihood (Fisher's identity), so
+that Newton steps along it, the k-th 1/k of the way, end at the maximum (Gu & Kong 1998, Proc Natl Acad Sci 95:7270).
+The Hessian is FOCEI's. EM steps in its place would come closer by k to the power of the share of the information that
+the data hold: slow where they are sparse.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from workbench.engine import likelihood as lik
+from workbench.engine.complete import own_effects, psi_numbers, psi_of_moments, shares, taken_up, widened
 from workbench.engine.methods import Saem
 from workbench.engine.objective import Evaluation, Objective
 from workbench.engine.problem import Problem, of_subjects
-from workbench.engine.psi import Psi
 from workbench.engine.residual import record, record_slopes, variances
-from workbench.engine.scale import Scale
 from workbench.engine.uncertainty import hessian
 from workbench.errors import FitError
 
@@ -43,7 +42,6 @@ Watch = Callable[[int, Evaluation], bool]
 _AT_LEAST = 50  # subjects times chains
 _EVERY = 10  # iterations between two looks at the modes
 _COOLING = 0.95  # variances fall by no more than this an iteration in the first half of the exploration
-_WIDE = 0.5  # SD of a random effect at the start, at least, but for those of identity parameters
 _ACCEPTED = 0.3  # share of the steps of a random walk that should be accepted
 _DF = 4.0  # of the t distribution around the modes that proposals come from
 _FARTHEST = 1.0  # that a logarithm moves in one scoring step
@@ -134,12 +132,12 @@ class _Search:
         self._chains = options.chains or -(-_AT_LEAST // N)
         self._copies = of_subjects(problem, np.tile(np.arange(N), self._chains))
         self._rng = np.random.default_rng(options.seed)
-        self._own = _own_effects(self._scale)
-        self._taken, self._X = _taken_up(problem, self._own)
+        self._own = own_effects(self._scale)
+        self._taken, self._X = taken_up(problem, self._own)
         self._present = (problem.layout.B[:, :, self._own] != 0).any(axis=1)
         place = np.cumsum(self._scale.theta_free) - 1
         self._taken_x = place[self._taken]
-        self._scored = np.setdiff1d(np.arange(self._scale.size), [*self._taken_x, *_psi_numbers(self._scale)])
+        self._scored = np.setdiff1d(np.arange(self._scale.size), [*self._taken_x, *psi_numbers(self._scale)])
         last = self._scale.size - sum(entry.free for entry in self._scale.errors)
         self._curves = self._scored[self._scored < last]  # of the scored, what the predictions depend on
         n, D = len(self._copies.y), problem.n_coordinates
@@ -150,7 +148,7 @@ class _Search:
         self.seen = self._modes.evaluate(problem.x)
         if not np.isfinite(self.seen.by_subject).all():
             raise FitError("The likelihood cannot be computed at the initial values; try other ones.")
-        self.x = _widened(self._scale, problem.x)
+        self.x = widened(self._scale, problem.x)
         Q = len(self._own)
         self._eta = np.zeros((self._copies.n_subjects, Q))
         self._centre, self._shape = np.zeros((N, Q)), np.broadcast_to(np.eye(Q), (N, Q, Q)).copy()
@@ -168,7 +166,7 @@ class _Search:
         self._point = self._scale.point(self.x)
         own = self._own
         self._L = self._point.L[np.ix_(own, own)]
-        self._acting = np.ascontiguousarray(self._copies.layout.B @ _shares(self._scale, self._point.L)[:, own])
+        self._acting = np.ascontiguousarray(self._copies.layout.B @ shares(self._scale, self._point.L)[:, own])
         self._typical, self._slopes = self._copies.layout.mean(self._point.theta)
 
     def look(self) -> None:
@@ -245,7 +243,7 @@ class _Search:
         W = np.linalg.lstsq(self._squares, self._products, rcond=1e-8)[0]
         self._squares = self._squares + np.einsum("ik,il->kl", difference, difference)
         self._products = self._products + np.einsum("ik,il->kl", difference, held)
-        return (held.mean(axis=0) - mean @ W) * self._problem.n_subjects
+        return np.asarray((held.mean(axis=0) - mean @ W) * self._problem.n_subjects)
 
     def _gradients(self) -> tuple[Array, Array]:
         """The copies' gradients by x with η + X θ held, and with ζ held, float64[copies, size]."""
@@ -255,18 +253,9 @@ class _Search:
         zeta[:, own] = self._standardised(self._eta)
         by_u, by_sigma = np.zeros((copies, D)), np.zeros((copies, *sigma.shape))
         _by_subject(
-            seen.first,
-            seen.y,
-            seen.upper,
-            seen.what,
-            seen.response,
-            self._f,
-            self._fu,
-            seen.kind,
-            sigma,
-            by_u,
-            by_sigma,
-        )
+            seen.first, seen.y, seen.upper, seen.what, seen.response, self._f, self._fu, seen.kind, sigma,
+            by_u, by_sigma,
+        )  # fmt: skip
         by_theta = np.einsum("idm,id->im", self._slopes, by_u)
         by_eta = np.einsum("idp,id->ip", self._copies.layout.B, by_u)
         by_L = by_eta[:, :, None] * zeta[:, None, :]
@@ -299,7 +288,7 @@ class _Search:
         _data_terms(
             seen.first, seen.y, seen.upper, seen.what, seen.response, self._f, seen.kind, self._point.sigma, depth
         )
-        return depth + (self._standardised(eta) ** 2).sum(axis=1)
+        return np.asarray(depth + (self._standardised(eta) ** 2).sum(axis=1))
 
     def _standardised(self, eta: Array) -> Array:
         """ζ of η = L ζ."""
@@ -385,7 +374,7 @@ class _Search:
                     floor = np.sqrt(_COOLING * np.diag(old @ old.T) / np.maximum(np.diag(S), 1e-300))
                     S = S * np.outer(np.maximum(floor, 1.0), np.maximum(floor, 1.0))
                 numbers = self.x[begin : begin + psi.size]
-                self.x[begin : begin + psi.size] = _psi_of_moments(psi, S, numbers)
+                self.x[begin : begin + psi.size] = psi_of_moments(psi, S, numbers)
             begin += psi.size
         self._locate()
 
@@ -453,113 +442,6 @@ class _Search:
             by_L = by_eta[:, :, None] * zeta[rows][:, None, :]
         sigma = np.zeros((len(rows), *self._point.sigma.shape))
         return self._scale.gradient(self._point, by_theta, by_L, sigma)[:, self._curves]
-
-
-def _own_effects(scale: Scale) -> Index:
-    """The random effects that are no multiple of another."""
-    n = len(scale.subject.names)
-    return np.array([*scale.subject.own, *range(n, scale.n_random)], dtype=np.int64)
-
-
-def _shares(scale: Scale, L: Array) -> Array:
-    """Random effects as multiples of those of the same place: the identity, but for shares, float64[Q, Q]."""
-    psi, n = scale.subject, len(scale.subject.names)
-    matrix = np.eye(scale.n_random)
-    shared = np.flatnonzero(psi.owner >= 0).tolist()
-    if shared:
-        values = psi.estimates(L[:n, :n])[-len(shared) :]
-        for r, value in zip(shared, values, strict=True):
-            matrix[r] = 0.0
-            matrix[r, psi.owner[r]] = value
-    return matrix
-
-
-def _psi_numbers(scale: Scale) -> list[int]:
-    """The x of Ψ but for shares."""
-    begin, found = int(scale.theta_free.sum()), []
-    for psi in (scale.subject, scale.occasion):
-        found += [begin + j for j, (_, _, free) in enumerate(psi.entries) if free != "scale"]
-        begin += psi.size
-    return found
-
-
-def _taken_up(problem: Problem, own: Index) -> tuple[Index, Array]:
-    """The θ whose change random effects can make good, and X of η + X θ, float64[N, Q, found].
-
-    One effect between subjects, or where θ acts on what changes from occasion to occasion, those of the occasions.
-    """
-    scale, layout = problem.scale, problem.layout
-    acted = {int(m) for part in layout.fractional for m in (*part.linear, *np.concatenate(part.groups))}
-    lent, n, k = set(scale.subject.owner.tolist()), len(scale.subject.own), len(scale.occasion.names)
-    groups = [np.array([j]) for j, q in enumerate(own[:n]) if q not in lent]
-    groups += [np.arange(n + j, len(own), k) for j in range(k)]
-    found, designs = [], []
-    for m in np.flatnonzero(scale.theta_free):
-        a = layout.A[:, :, m]
-        if m in acted or np.isfinite(scale.theta_lower[m]) or np.isfinite(scale.theta_upper[m]) or not a.any():
-            continue
-        for group in groups:
-            b = layout.B[:, :, own[group]]
-            size = np.einsum("idq,idq->iq", b, b)
-            c = np.einsum("id,idq->iq", a, b) / np.where(size > 0, size, 1.0)
-            if np.array_equal(a, np.einsum("idq,iq->id", b, c)):
-                X = np.zeros((problem.n_subjects, len(own)))
-                X[:, group] = c
-                found.append(m)
-                designs.append(X)
-                break
-    shape = (problem.n_subjects, len(own), len(found))
-    return np.array(found, dtype=np.int64), np.array(designs).transpose(1, 2, 0) if found else np.zeros(shape)
-
-
-def _widened(scale: Scale, x: Array) -> Array:
-    """x with standard deviations that let the first draws go far."""
-    x = x.copy()
-    begin = int(scale.theta_free.sum())
-    kinds = {name.label: name.kind for name in scale.theta_names}
-    for psi in (scale.subject, scale.occasion):
-        L = psi.matrix(x[begin : begin + psi.size])
-        for r in psi.own:
-            deviation = float(np.linalg.norm(L[r]))
-            if psi.deviation_free[r] and deviation > 0:
-                wide = 2.0 * deviation if kinds[psi.names[r]] == "identity" else max(deviation, _WIDE)
-                L[r] *= wide / deviation
-        x[begin : begin + psi.size] = psi.vector(L)
-        begin += psi.size
-    return x
-
-
-def _psi_of_moments(psi: Psi, S: Array, numbers: Array) -> Array:
-    """The free numbers of Ψ that minimise log|Ψ| + tr(Ψ⁻¹ S), S of the effects of its own; shares stay.
-
-    In closed form, but for blocks of which a part is fixed: there by scoring steps from where they are.
-    """
-    own = np.array(psi.own, dtype=np.int64)
-    L = psi.matrix(numbers)
-    partly = []
-    for block in np.unique(psi.block[own]):
-        rows = own[psi.block[own] == block]
-        if not psi.deviation_free[rows].any() and (len(rows) == 1 or not psi.correlation_free[rows].any()):
-            continue
-        if psi.deviation_free[rows].all() and (len(rows) == 1 or psi.correlation_free[rows].all()):
-            at = np.searchsorted(own, rows)
-            part = S[np.ix_(at, at)]
-            L[np.ix_(rows, rows)] = np.linalg.cholesky(part + 1e-12 * np.diag(np.diag(part)) + 1e-300 * np.eye(len(at)))
-        else:
-            partly += [j for j, (r, _, free) in enumerate(psi.entries) if r in rows and free != "scale"]
-    shares = [j for j, (_, _, free) in enumerate(psi.entries) if free == "scale"]
-    found = psi.vector(L)
-    found[shares] = numbers[shares]
-    for _ in range(3 if partly else 0):
-        L = psi.matrix(found)[np.ix_(own, own)]
-        slopes = psi.jacobian(psi.matrix(found))[partly][:, own][:, :, own]
-        precision = np.linalg.inv(L @ L.T)
-        change = slopes @ L.T
-        change = precision @ (change + change.transpose(0, 2, 1))
-        gradient = np.einsum("kpq,qp->k", change, np.eye(len(own)) - precision @ S)
-        information = np.einsum("kpq,lqp->kl", change, change)
-        found[partly] -= np.clip(np.linalg.lstsq(information, gradient, rcond=1e-12)[0], -_FARTHEST, _FARTHEST)
-    return found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
