@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -128,6 +129,8 @@ class FitResult:
         Objective function value without n·log 2π (NONMEM's number).
     trace : tuple of (int, float)
         Iteration and OFV.
+    along : callable
+        Computes the estimates at each of them, float64[steps, parameters]; see `history`.
     seconds : float
     evaluations : int
         Evaluations of the objective with its gradient.
@@ -172,6 +175,7 @@ class FitResult:
     message: str
     ofv: float
     trace: tuple[tuple[int, float], ...]
+    along: Callable[[], Array] = field(repr=False)
     seconds: float
     evaluations: int
     parameters: tuple[Estimate, ...]
@@ -255,6 +259,16 @@ class FitResult:
             for e in self.parameters
         ]
         return pd.DataFrame(rows).set_index("name")
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """By iteration: ofv, and every estimate on the natural scale."""
+        import pandas as pd
+
+        iterations, ofv = zip(*self.trace, strict=True)
+        frame = pd.DataFrame(self.along(), columns=[e.name for e in self.parameters])
+        frame.insert(0, "ofv", list(ofv))
+        return frame.set_axis(pd.Index(iterations, name="iteration"))
 
     @property
     def estimates(self) -> pd.DataFrame:

@@ -402,3 +402,18 @@ def test_predictions_that_are_no_numbers_are_announced(theophylline):
     pole = wb.Model(wb.equation("a/(t - 0.25)"), [wb.Parameter("a", 1.0)], error=wb.Constant(1.0))
     with pytest.warns(UserWarning, match=r"5 predictions are not numbers, of subjects 1, "):
         wb.predict(pole, theophylline)
+
+
+@pytest.mark.parametrize("method", ["focei", "importance", "saem", "pooled"])
+def test_history_leads_from_the_start_to_the_estimates(theophylline, method):
+    start = wb.initial_values(wb.Model(ORAL, [wb.Parameter(n, iiv=0.3) for n in ("ka", "CL", "V")]), theophylline)
+    options = wb.Saem(30, 20, samples=50) if method == "saem" else method
+    fit = wb.fit(start, theophylline, options, covariance=False)
+    history = fit.history
+    assert list(history.columns) == ["ofv", *fit.estimates.index]
+    assert history.index.is_monotonic_increasing
+    assert len(history) == len(fit.trace)
+    assert history["ofv"].iloc[-1] == fit.ofv
+    assert history.drop(columns="ofv").iloc[-1].to_numpy() == pytest.approx(fit.estimates["estimate"].to_numpy())
+    if method == "focei":
+        assert history["CL"].iloc[0] == pytest.approx(start["CL"].value)

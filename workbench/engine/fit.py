@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -198,7 +199,7 @@ def _integrated(target: Integral, begun: Outcome, watch: Watch, max_iterations: 
     if begun.status is not Status.stopped:
         return minimise(target, begun.evaluation.x, watch, max_iterations)
     at = target.evaluate(begun.evaluation.x)
-    return Outcome(at, Status.stopped, ((0, at.ofv),))
+    return Outcome(at, Status.stopped, ((0, at.ofv),), (at.x,))
 
 
 def _drawn(options: Quadrature | Importance | Saem) -> Quadrature | Importance:
@@ -222,7 +223,7 @@ def _by_saem(problem: Problem, options: Saem, watch: Watch) -> tuple[Integral, O
     last = found.trace[-1][0] + 1
     watch(last, at)
     status = Status.stopped if found.stopped else Status.converged
-    return target, Outcome(at, status, (*found.trace, (last, at.ofv))), found
+    return target, Outcome(at, status, (*found.trace, (last, at.ofv)), (*found.path, at.x)), found
 
 
 def _errors(target: Target, outcome: Outcome, watch: Watch, covariance: bool | Kind) -> Uncertainty:
@@ -255,7 +256,8 @@ def _judged(
         polished = target.evaluate(outcome.evaluation.x + errors.newton)
         if polished.finite and polished.ofv < outcome.evaluation.ofv:
             last = outcome.trace[-1][0] + 1
-            outcome = replace(outcome, evaluation=polished, trace=(*outcome.trace, (last, polished.ofv)))
+            trace, path = (*outcome.trace, (last, polished.ofv)), (*outcome.path, polished.x)
+            outcome = replace(outcome, evaluation=polished, trace=trace, path=path)
             watch(last, polished)
             if errors.smallest < _NEARLY_FLAT:  # what was left of the gradient bent a flat valley
                 errors = _errors(target, outcome, watch, covariance)
@@ -337,12 +339,14 @@ def _resumed(target: Target, found: Outcome, x: Array, watch: Watch, max_iterati
     left = max(max_iterations - offset, 0)
     other = minimise(target, x, lambda iteration, at: watch(offset + iteration, at), left)
     trace = (*found.trace, *((offset + iteration, ofv) for iteration, ofv in other.trace))
+    path = (*found.path, *other.path)
     if other.evaluation.ofv < found.evaluation.ofv:
-        return Outcome(other.evaluation, other.status, trace)
+        return Outcome(other.evaluation, other.status, trace, path)
     target.accept(found.evaluation)
     watch(offset + len(other.trace), found.evaluation)
-    trace = (*trace, (offset + len(other.trace), found.evaluation.ofv))
-    return Outcome(found.evaluation, Status.stopped if other.status is Status.stopped else found.status, trace)
+    trace, path = (*trace, (offset + len(other.trace), found.evaluation.ofv)), (*path, found.evaluation.x)
+    status = Status.stopped if other.status is Status.stopped else found.status
+    return Outcome(found.evaluation, status, trace, path)
 
 
 def method_name(method: object) -> str:
@@ -458,6 +462,7 @@ def _result(
         message=message,
         ofv=best.ofv,
         trace=outcome.trace,
+        along=partial(_estimates_along, scale, outcome.path),
         seconds=seconds,
         evaluations=target.evaluations,
         parameters=parameters,
@@ -488,6 +493,11 @@ def _result(
 def _data_are_logarithms(model: Model) -> NDArray[np.bool_]:
     """For each response, whether its data are logarithms."""
     return np.array([isinstance(error, Exponential) and error.log_data for error in model.errors], dtype=bool)
+
+
+def _estimates_along(scale: Scale, path: tuple[Array, ...]) -> Array:
+    """Estimates at each x of a path, float64[steps, names]."""
+    return np.array([scale.estimates(x) for x in path]).reshape(len(path), len(scale.names))
 
 
 def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estimate, ...]:

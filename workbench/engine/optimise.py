@@ -26,11 +26,19 @@ _RESTARTS = 5
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Where the search ended and how."""
+    """Where the search ended and how.
+
+    Attributes
+    ----------
+    trace : tuple of (iteration, objective)
+    path : tuple of float64[size]
+        x at each of them.
+    """
 
     evaluation: Evaluation
     status: Status
     trace: tuple[tuple[int, float], ...]
+    path: tuple[Array, ...]
 
 
 def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterations: int = 500) -> Outcome:
@@ -73,7 +81,7 @@ def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterat
                 break
         else:  # the last place it was put to, by a deeper mode or new nodes, is no minimum yet
             status = search.descend()
-    return Outcome(search.current, status, tuple(search.trace))
+    return Outcome(search.current, status, tuple(search.trace), tuple(search.path))
 
 
 def unit_steps(scale: Scale, evaluation: Evaluation) -> Array:
@@ -93,6 +101,7 @@ class _Search:
     def __init__(self, objective: Target, begin: Evaluation, watch: Watch | None, max_iterations: int):
         self._objective, self._watch, self._max_iterations = objective, watch, max_iterations
         self.trace: list[tuple[int, float]] = []
+        self.path: list[Array] = []
         self.stopped = False
         self._origin, self._unit = begin, np.ones_like(begin.x)
         self._seen: dict[bytes, Evaluation] = {}
@@ -137,6 +146,7 @@ class _Search:
         self.current = evaluation
         self._objective.accept(evaluation)
         self.trace.append((len(self.trace), evaluation.ofv))
+        self.path.append(evaluation.x)
         if self._watch and self._watch(self.iteration, evaluation):
             self.stopped = True
 

@@ -63,6 +63,8 @@ class Found:
     ----------
     x : float64[size]
     trace : tuple of (iteration, OFV by FOCEI)
+    path : tuple of float64[size]
+        x at each of them.
     stopped : bool
     inverse : float64[size, size]
         Of FOCEI's Hessian near there; 0 if it was stopped before.
@@ -70,6 +72,7 @@ class Found:
 
     x: Array
     trace: tuple[tuple[int, float], ...]
+    path: tuple[Array, ...]
     stopped: bool
     inverse: Array
 
@@ -97,7 +100,7 @@ def saem(problem: Problem, options: Saem, watch: Watch) -> Found:
     search = _Search(problem, options)
     total = options.exploration + options.smoothing
     stopped = watch(0, search.seen)
-    trace = [(0, search.seen.ofv)]
+    trace, path = [(0, search.seen.ofv)], [search.x.copy()]
     for k in range(1, total + 1):
         if stopped:
             break
@@ -107,9 +110,10 @@ def saem(problem: Problem, options: Saem, watch: Watch) -> Found:
             search.smooth(k - options.exploration)
         if k % _EVERY == 0 or k == total:
             search.look()
-            trace.append((k, search.seen.ofv))
+        trace.append((k, search.seen.ofv))
+        path.append(search.x.copy())
         stopped = watch(k, replace(search.seen, x=search.x.copy(), point=problem.scale.point(search.x)))
-    return Found(search.x, tuple(trace), stopped, search.inverse)
+    return Found(search.x, tuple(trace), tuple(path), stopped, search.inverse)
 
 
 class _Search:

@@ -81,7 +81,8 @@ def minimise_from_many(
             further = run(begun.evaluation.x, max_iterations - _FIRST_ITERATIONS)
             offset = begun.trace[-1][0]
             trace = (*begun.trace, *((offset + k, ofv) for k, ofv in further.trace[1:]))
-            runs[number] = Outcome(further.evaluation, further.status, trace)
+            path = (*begun.path, *further.path[1:])
+            runs[number] = Outcome(further.evaluation, further.status, trace, path)
         finished.append(runs[number].evaluation.ofv)
     best = min(runs, key=lambda n: runs[n].evaluation.ofv)
     objective.accept(runs[best].evaluation)
