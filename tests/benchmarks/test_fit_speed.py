@@ -144,6 +144,12 @@ def test_bootstrap_on_two_cores(benchmark, backend, subjects, replicates):
     benchmark.extra_info["failures"] = found.failures
 
 
+def test_sir_of_theophylline(benchmark):
+    fit = wb.fit(wb.Model(ORAL, error=wb.Constant()), wb.load_example("theophylline"))
+    found = benchmark.pedantic(lambda: wb.sir(fit), rounds=1, iterations=1)
+    benchmark.extra_info["ess"] = found.rounds[-1].ess
+
+
 def test_many_starts_of_theophylline(benchmark):
     model, data = wb.Model(ORAL, error=wb.Constant()), wb.load_example("theophylline")
     fit = benchmark.pedantic(lambda: wb.fit(model, data, starts=20), rounds=1, iterations=1, warmup_rounds=1)

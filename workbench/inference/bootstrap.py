@@ -22,6 +22,7 @@ from workbench.engine.residual import MEASURED
 from workbench.engine.uncertainty import edges
 from workbench.errors import FitError
 from workbench.inference.parallel import Callback, Work, each
+from workbench.inference.target import check_method
 from workbench.model import Exponential, Model
 from workbench.results import FitResult, Status
 
@@ -311,8 +312,7 @@ def bootstrap(
     DataError
         If there is no such column, or a subject has no value in it.
     """
-    if fit.method not in _METHODS:
-        raise FitError(f"The bootstrap is for fits by {', '.join(_METHODS)}; this one is by {fit.method}.")
+    check_method(fit, "The bootstrap", _METHODS)
     if not isinstance(replicates, int) or isinstance(replicates, bool) or replicates < 1:
         raise FitError(f"replicates={replicates!r}; a whole number, 1 or more, is needed.")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
