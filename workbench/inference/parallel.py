@@ -54,11 +54,14 @@ def each(prepare: Callable[[], Work[R]], count: int, jobs: int | None, callback:
             yield joblib.delayed(_one)(key, prepare, number)
 
     found: list[R] = []
-    for result in joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks()):
-        found.append(result)
-        if callback is not None and not stopped:
-            stopped = bool(callback(len(found), count))
-    _here.__dict__.clear()
+    try:
+        for result in joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks()):
+            found.append(result)
+            if callback is not None and not stopped:
+                stopped = bool(callback(len(found), count))
+    finally:
+        stopped = True
+        _here.__dict__.clear()
     return found
 
 
