@@ -144,6 +144,14 @@ def test_bootstrap_on_two_cores(benchmark, backend, subjects, replicates):
     benchmark.extra_info["failures"] = found.failures
 
 
+@pytest.mark.parametrize("name", ["ka", "iiv_V", "corr_ka_CL"])
+def test_profile_of_theophylline(benchmark, name):
+    fit = wb.fit(wb.Model(ORAL, error=wb.Constant(), correlate=[("ka", "CL")]), wb.load_example("theophylline"))
+    found = benchmark.pedantic(lambda: wb.profile(fit, name), rounds=3, iterations=1, warmup_rounds=1)
+    benchmark.extra_info["fits"] = len(found.points) - 1
+    assert not found.reason
+
+
 def test_sir_of_theophylline(benchmark):
     fit = wb.fit(wb.Model(ORAL, error=wb.Constant()), wb.load_example("theophylline"))
     found = benchmark.pedantic(lambda: wb.sir(fit), rounds=1, iterations=1)

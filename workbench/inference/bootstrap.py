@@ -296,7 +296,8 @@ def bootstrap(
         Equal seeds draw the same.
     jobs : int, optional
         Replicates at the same time, by joblib: in threads, or as a surrounding `joblib.parallel_config` says
-        (processes, a dask cluster). The results are the same bits.
+        (processes, a dask cluster). The results are the same bits. Threads pay for models that take long to predict;
+        with few observations, processes are faster.
     callback : callable, optional
         Called with (done, replicates); stops by returning something true, and what is done is kept.
 

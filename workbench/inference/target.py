@@ -25,7 +25,10 @@ def check_method(fit: FitResult, what: str, allowed: tuple[str, ...] = METHODS) 
     FitError
     """
     if fit.method not in allowed:
-        raise FitError(f"{what} is for fits by {', '.join(allowed)}; this one is by {fit.method}.")
+        raise FitError(
+            f"{what} is for fits by {', '.join(allowed)}; this one is by {fit.method}. Fit its model by one of these: "
+            "wb.fit(fit.model, fit.data, …)."
+        )
 
 
 def target_of(model: Model, data: GroupedData, method: str, options: object = None) -> tuple[Target, Evaluation]:
