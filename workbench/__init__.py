@@ -20,7 +20,7 @@ _PUBLIC = {
     "Exponential": "model",
     "Quadrature": "engine.methods", "Importance": "engine.methods", "Saem": "engine.methods",
     "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",
-    "likelihood_ratio_test": "inference", "profile": "inference", "bootstrap": "inference",
+    "likelihood_ratio_test": "inference", "profile": "inference", "bootstrap": "inference", "sir": "inference",
     "screen": "screening", "Screening": "screening",
     "FitResult": "results", "Status": "results",
     "Workbench": "ui",

@@ -7,7 +7,9 @@ be put as ratios to it.
 import subprocess
 import sys
 import tracemalloc
+from contextlib import nullcontext
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,11 +121,41 @@ def test_covariance_step(benchmark, kind):
     assert fit.converged
 
 
-def test_bootstrap_of_theophylline(benchmark):
-    fit = wb.fit(wb.Model(ORAL, error=wb.Constant()), wb.load_example("theophylline"))
-    found = benchmark.pedantic(lambda: wb.bootstrap(fit, 1000), rounds=1, iterations=1)
+@pytest.mark.parametrize("error", [wb.Constant(), wb.Combined2()], ids=lambda e: e.title)
+@pytest.mark.parametrize("replicates", [200, 1_000])
+def test_bootstrap_of_theophylline(benchmark, error, replicates):
+    fit = wb.fit(wb.Model(ORAL, error=error), wb.load_example("theophylline"))
+    found = benchmark.pedantic(lambda: wb.bootstrap(fit, replicates), rounds=1, iterations=1)
     benchmark.extra_info["failures"] = found.failures
-    assert len(found.table) == 1000
+    assert len(found.table) == replicates
+
+
+@pytest.mark.parametrize("backend", [None, "threading", "loky"], ids=str)
+@pytest.mark.parametrize("subjects, replicates", [(12, 1_000), (120, 100), (2_000, 10)])
+def test_bootstrap_on_two_cores(benchmark, backend, subjects, replicates):
+    model, data = simulated(subjects)
+    fit = wb.fit(model, data, covariance=False)
+
+    def run_it():
+        with joblib.parallel_config(backend, n_jobs=2) if backend else nullcontext():
+            return wb.bootstrap(fit, replicates)
+
+    found = benchmark.pedantic(run_it, rounds=1, iterations=1, warmup_rounds=1)
+    benchmark.extra_info["failures"] = found.failures
+
+
+@pytest.mark.parametrize("name", ["ka", "iiv_V", "corr_ka_CL"])
+def test_profile_of_theophylline(benchmark, name):
+    fit = wb.fit(wb.Model(ORAL, error=wb.Constant(), correlate=[("ka", "CL")]), wb.load_example("theophylline"))
+    found = benchmark.pedantic(lambda: wb.profile(fit, name), rounds=3, iterations=1, warmup_rounds=1)
+    benchmark.extra_info["fits"] = len(found.points) - 1
+    assert not found.reason
+
+
+def test_sir_of_theophylline(benchmark):
+    fit = wb.fit(wb.Model(ORAL, error=wb.Constant()), wb.load_example("theophylline"))
+    found = benchmark.pedantic(lambda: wb.sir(fit), rounds=1, iterations=1)
+    benchmark.extra_info["ess"] = found.rounds[-1].ess
 
 
 def test_many_starts_of_theophylline(benchmark):

@@ -62,9 +62,9 @@ def test_what_has_no_profile_is_refused(fit, theophylline):
         wb.profile(fit, "CLL")
     with pytest.raises(wb.FitError, match="between 0 and 1"):
         wb.profile(fit, "CL", level=95)
-    full = wb.fit(fit.model.with_correlate("full"), theophylline)
-    with pytest.raises(wb.FitError, match="only typical values"):
-        wb.profile(full, full.parameters[-2].name)
+    fixed = wb.fit(fit.model.with_parameter("V", fixed=True), theophylline, covariance=False)
+    with pytest.raises(wb.FitError, match="V is fixed: it has no profile"):
+        wb.profile(fixed, "V")
 
 
 # -- bootstrap -----------------------------------------------------------------------------------------------------

@@ -181,9 +181,9 @@ def fit(
         status = Status.stalled
     elif status.ok and errors.flat:
         remarks.append(f"The data do not determine {errors.flat}.")
-    runaway = _runaway(problem, best)
-    if runaway and status is not Status.stopped:
-        status, remarks = Status.diverged, [*remarks, runaway]
+    lost = runaway(problem, best)
+    if lost and status is not Status.stopped:
+        status, remarks = Status.diverged, [*remarks, lost]
     if problem.exchanged(best.x) is not None:
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
     seconds = time.perf_counter() - begun
@@ -273,7 +273,7 @@ def _below_saddle(target: Target, at: Evaluation, downhill: Array | None) -> Arr
     return min(found, key=lambda e: e.ofv).x if found else None
 
 
-def _runaway(problem: Problem, at: Evaluation) -> str:
+def runaway(problem: Problem, at: Evaluation) -> str:
     """A sentence on typical values that left the range of what numbers mean."""
     names, begun = problem.scale.names, problem.scale.estimates(problem.x)
     with np.errstate(all="ignore"):
@@ -318,7 +318,7 @@ def _second_try(target: Target, found: Outcome, model: Model, watch: Watch, max_
 
     Where they are stated far too small, the modes follow every observation and Ψ grows without bound.
     """
-    if not (found.status is Status.stalled or (found.status.ok and _runaway(target.problem, found.evaluation))):
+    if not (found.status is Status.stalled or (found.status.ok and runaway(target.problem, found.evaluation))):
         return found
     scale = target.problem.scale
     x = scale.vector(scale.point_of(with_errors_found(model, target.problem)))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.engine.problem import Problem, compile, on_grid
+from workbench.engine.scale import Point
 from workbench.errors import ModelError
 from workbench.model import Exponential, Model
 
@@ -85,18 +86,23 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
     natural = np.array([isinstance(error, Exponential) and not error.log_data for error in model.errors])[seen.response]
     parts = []
     for replicate in range(1, replicates + 1):
-        eta = rng.standard_normal((problem.n_subjects, problem.n_random)) @ point.L.T
-        f = problem.predictions(point, eta)
+        f, dv = draw(problem, point, rng)
         _warn_of_failures(problem, f, data)
-        analysed = problem.analysed(f)
-        dv = analysed + np.sqrt(problem.residual_variance(point, analysed)) * rng.standard_normal(len(f))
         dv = np.where(natural, np.exp(np.where(natural, dv, 0.0)), dv)
-        ipred = np.where(natural, f, analysed)
+        ipred = np.where(natural, f, problem.analysed(f))
         columns = {"replicate": replicate, "ID": _owners(data)[at], "TIME": events.time[at], "IPRED": ipred, "DV": dv}
         if len(model.structure.responses) > 1:
             columns["DVID"] = np.asarray(model.structure.responses, dtype=object)[seen.response]
         parts.append(pd.DataFrame(columns, index=index))
     return pd.concat(parts)
+
+
+def draw(problem: Problem, point: Point, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Individual predictions on the natural scale, and observations on the scale of the analysis, float64[n]."""
+    eta = rng.standard_normal((problem.n_subjects, problem.n_random)) @ point.L.T
+    f = problem.predictions(point, eta)
+    analysed = problem.analysed(f)
+    return f, analysed + np.sqrt(problem.residual_variance(point, analysed)) * rng.standard_normal(len(f))
 
 
 class Curves:

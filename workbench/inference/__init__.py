@@ -1,7 +1,17 @@
-"""What a fit's estimates are worth, beyond its Hessian: likelihood-ratio tests, profiles, the bootstrap."""
+"""What a fit's estimates are worth, beyond its Hessian: likelihood ratios, profiles, the bootstrap, resampling."""
 
 from workbench.inference.bootstrap import Bootstrap, bootstrap
 from workbench.inference.profile import Profile, profile
 from workbench.inference.ratio import LikelihoodRatioTest, likelihood_ratio_test
+from workbench.inference.sir import Sir, sir
 
-__all__ = ["Bootstrap", "LikelihoodRatioTest", "Profile", "bootstrap", "likelihood_ratio_test", "profile"]
+__all__ = [
+    "Bootstrap",
+    "LikelihoodRatioTest",
+    "Profile",
+    "Sir",
+    "bootstrap",
+    "likelihood_ratio_test",
+    "profile",
+    "sir",
+]

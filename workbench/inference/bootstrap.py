@@ -1,4 +1,4 @@
-"""The nonparametric bootstrap over subjects."""
+"""The bootstrap: a model refitted to subjects drawn anew, or to observations simulated from it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,40 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.data import GroupedData
+from workbench.engine.fit import runaway
 from workbench.engine.objective import Evaluation, Objective
 from workbench.engine.optimise import minimise
-from workbench.engine.problem import compile
+from workbench.engine.predict import draw
+from workbench.engine.problem import Problem, compile
+from workbench.engine.residual import MEASURED
 from workbench.engine.uncertainty import edges
 from workbench.errors import FitError
+from workbench.inference.parallel import Callback, Work, each
+from workbench.inference.target import check_method
+from workbench.model import Exponential, Model
 from workbench.results import FitResult, Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+Kind = Literal["subjects", "parametric"]
 
 _GOOD = (Status.converged.name, Status.boundary.name)
+_FAR = 5.0  # of an x from the estimates, mostly a logarithm: nearer than that nothing has run away
 _METHODS = ("fo", "foce", "focei", "laplace")
 
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Estimates from resampled subjects.
+    """Estimates from resampled subjects, or from simulated observations.
 
     Attributes
     ----------
@@ -44,6 +54,10 @@ class Bootstrap:
     status : tuple of str
     asked : int
         How many replicates were asked for; fewer are there if it was stopped.
+    messages : tuple of str
+        What there is to say of a replicate: why it failed, or what is at an edge.
+    title : str
+        What was drawn.
     """
 
     names: tuple[str, ...]
@@ -52,6 +66,8 @@ class Bootstrap:
     ofv: Array
     status: tuple[str, ...]
     asked: int
+    messages: tuple[str, ...]
+    title: str = "Bootstrap of subjects"
 
     @property
     def failures(self) -> dict[str, int]:
@@ -60,11 +76,12 @@ class Bootstrap:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per replicate: the estimates, ofv, status."""
+        """One row per replicate: the estimates, ofv, status, message."""
         import pandas as pd
 
         frame = pd.DataFrame(self.values, columns=list(self.names))
-        return frame.assign(ofv=self.ofv, status=list(self.status)).rename_axis("replicate")
+        frame = frame.assign(ofv=self.ofv, status=list(self.status), message=list(self.messages))
+        return frame.rename_axis("replicate")
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -90,7 +107,7 @@ class Bootstrap:
     def _head(self) -> str:
         failed = ", ".join(f"{count} {name}" for name, count in self.failures.items())
         stopped = f" of {self.asked}" if len(self.status) < self.asked else ""
-        return f"Bootstrap of subjects: {len(self.status)}{stopped} replicates" + (f" ({failed})" if failed else "")
+        return f"{self.title}: {len(self.status)}{stopped} replicates" + (f" ({failed})" if failed else "")
 
     @property
     def _has_summary(self) -> bool:
@@ -105,7 +122,7 @@ class Bootstrap:
         if not self._has_summary:
             return f"<p>{html.escape(repr(self))}</p>"
         table: str = self.summary.to_html(escape=True, float_format=lambda value: f"{value:.4g}", border=0)
-        return f"<b>{self._head()}</b>{table}"
+        return f"<b>{html.escape(self._head())}</b>{table}"
 
 
 class _Resampled(Objective):
@@ -128,25 +145,159 @@ class _Resampled(Objective):
         return replace(at, ofv=total, gradient=scores.sum(axis=0), by_subject=by_subject, scores=scores)
 
 
+class _Replicate(NamedTuple):
+    estimates: Array
+    ofv: float
+    status: str
+    message: str
+
+
+def _refitted(target: Objective, problem: Problem) -> _Replicate:
+    """Where a search from the estimates ends; it is given up once an estimate runs away."""
+    free = ~problem.scale.fixed
+    lost = ""
+
+    def watch(_: int, at: Evaluation) -> bool:
+        nonlocal lost
+        lost = runaway(problem, at) if np.abs(at.x - problem.x).max(initial=0.0) > _FAR else ""
+        return bool(lost)
+
+    try:
+        end = minimise(target, problem.x, watch)
+    except FitError as error:
+        return _Replicate(np.full(int(free.sum()), np.nan), np.nan, "not computable", str(error))
+    at, status, message = end.evaluation, end.status, ""
+    if lost:
+        status, message = Status.diverged, lost
+    elif status.ok:
+        message = " ".join(edge.sentence for edge in edges(problem, at))
+        status = Status.boundary if message else status
+    else:
+        message = status.value
+    return _Replicate(problem.scale.estimates(at.x)[free], at.ofv, status.name, message)
+
+
+@dataclass(frozen=True, eq=False)
+class _Resampling:
+    """Refits to subjects that are drawn with replacement, within their strata."""
+
+    model: Model
+    data: GroupedData
+    method: str
+    seed: int
+    strata: tuple[Index, ...]
+
+    def __call__(self) -> Work[_Replicate]:
+        problem = compile(self.model, self.data)
+        target = _Resampled(problem, self.method)
+        target.weights = np.ones(problem.n_subjects)
+        centre = target.evaluate(problem.x)
+        unbounded = _unbounded(problem, centre)
+
+        def replicate(number: int) -> _Replicate:
+            target.weights = self.drawn(number)
+            without_end = unbounded(target.weights)
+            if without_end:
+                free = int((~problem.scale.fixed).sum())
+                return _Replicate(np.full(free, np.nan), np.nan, Status.diverged.name, without_end)
+            target.accept(centre)
+            return _refitted(target, problem)
+
+        return replicate
+
+    def drawn(self, number: int) -> Array:
+        """How often each subject is in a replicate, float64[N]."""
+        rng = np.random.default_rng([self.seed, number])
+        weights = np.zeros(sum(map(len, self.strata)))
+        for members in self.strata:
+            np.add.at(weights, members[rng.integers(0, len(members), len(members))], 1.0)
+        return weights
+
+
+@dataclass(frozen=True, eq=False)
+class _Simulation:
+    """Refits to observations that are simulated from the model."""
+
+    model: Model
+    data: GroupedData
+    method: str
+    seed: int
+
+    def __call__(self) -> Work[_Replicate]:
+        problem = compile(self.model, self.data)
+        point, seen = problem.scale.point(problem.x), problem.observations
+        owner = np.repeat(np.arange(problem.n_subjects), np.diff(seen.first))
+        take_log = np.array([isinstance(e, Exponential) and not e.log_data for e in self.model.errors])[seen.response]
+
+        def replicate(number: int) -> _Replicate:
+            _, y = draw(problem, point, np.random.default_rng([self.seed, number]))
+            logs = np.bincount(owner, np.where(take_log, y, 0.0), minlength=problem.n_subjects)
+            simulated = replace(problem, observations=replace(seen, y=y, jacobian=2.0 * logs.astype(float)))
+            return _refitted(Objective(simulated, self.method), simulated)
+
+        return replicate
+
+
+def _unbounded(problem: Problem, at: Evaluation) -> Callable[[Array], str]:
+    """A sentence on draws whose likelihood has no maximum, by the weights of the subjects; "" for others.
+
+    Where every prediction of 0 meets an observation of 0, and a proportional part explains the others, the likelihood
+    grows without end as the constant part goes to 0.
+    """
+    scale, seen = problem.scale, problem.observations
+    f = problem.analysed(problem.predictions(at.point, at.eta))
+    owner = np.repeat(np.arange(problem.n_subjects), np.diff(seen.first))
+    nothing = (f == 0) & (seen.what == MEASURED) & ~seen.logarithmic[seen.response]
+    entries = []
+    for entry in scale.errors:
+        if entry.free and entry.which == 0 and at.point.sigma[entry.response, 1] > 0:
+            mine = nothing & (seen.response == entry.response)
+            entries.append((entry.label, np.unique(owner[mine]), np.unique(owner[mine & (seen.y != 0)])))
+
+    def sentence(weights: Array) -> str:
+        for label, subjects, others in entries:
+            if weights[subjects].any() and not weights[others].any():
+                return (
+                    f"All drawn subjects have an observation of 0 where the prediction is 0: the likelihood is "
+                    f"infinite as {label} goes to 0."
+                )
+        return ""
+
+    return sentence
+
+
 def bootstrap(
     fit: FitResult,
     replicates: int = 200,
     *,
+    kind: Kind = "subjects",
+    stratify: str | None = None,
     seed: int = 1,
-    callback: Callable[[int, int], object] | None = None,
+    jobs: int | None = None,
+    callback: Callback | None = None,
 ) -> Bootstrap:
-    """Refit a model to data sets whose subjects are drawn, with replacement, from those of the fit.
+    """Refit a model to data sets drawn anew.
 
-    A subject that is drawn twice counts twice in the objective, so nothing is copied; each fit starts at the estimates.
-    Medians on which covariates are centred stay those of the fit.
+    Subjects are drawn, with replacement, from those of the fit: one that is drawn twice counts twice in the objective,
+    so nothing is copied. By the parametric bootstrap all subjects, doses and times stay, and the observations are
+    simulated from the fitted model, which is taken to be right. Each fit starts at the estimates. Medians on which
+    covariates are centred stay those of the fit.
 
     Parameters
     ----------
     fit : FitResult
         By "fo", "foce", "focei" or "laplace".
     replicates : int
+    kind : {"subjects", "parametric"}
+    stratify : str, optional
+        A column that is constant within subjects, such as "SEX": as many subjects as there are of each of its values
+        are drawn from these.
     seed : int
-        Equal seeds draw the same subjects.
+        Equal seeds draw the same.
+    jobs : int, optional
+        Replicates at the same time, by joblib: in threads, or as a surrounding `joblib.parallel_config` says
+        (processes, a dask cluster). The results are the same bits. Threads pay for models that take long to predict;
+        with few observations, processes are faster.
     callback : callable, optional
         Called with (done, replicates); stops by returning something true, and what is done is kept.
 
@@ -157,37 +308,66 @@ def bootstrap(
     Raises
     ------
     FitError
-        If there are less than two subjects, or the method is another one.
+        If nothing can be drawn (one subject, or one in each stratum), observations are censored and should be
+        simulated, or the method is another one.
+    DataError
+        If there is no such column, or a subject has no value in it.
     """
-    if fit.method not in _METHODS:
-        raise FitError(f"The bootstrap is for fits by {', '.join(_METHODS)}; this one is by {fit.method}.")
+    check_method(fit, "The bootstrap", _METHODS)
     if not isinstance(replicates, int) or isinstance(replicates, bool) or replicates < 1:
         raise FitError(f"replicates={replicates!r}; a whole number, 1 or more, is needed.")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise FitError(f"seed={seed!r}; a whole number, 0 or more, is needed.")
+    if kind not in get_args(Kind):
+        raise FitError(f"kind={kind!r}; allowed are {', '.join(map(repr, get_args(Kind)))}.")
     problem = compile(fit.model, fit.data)
-    if problem.n_subjects < 2:
-        raise FitError("There is one subject only: nothing can be drawn.")
-    target = _Resampled(problem, fit.method)
-    N, free = problem.n_subjects, ~problem.scale.fixed
-    target.weights = np.ones(N)
-    centre = target.evaluate(problem.x)
-    values, ofv, status = [], [], []
-    for done in range(1, replicates + 1):
-        rng = np.random.default_rng([seed, done])
-        target.weights = np.bincount(rng.integers(0, N, N), minlength=N).astype(float)
-        target.accept(centre)
-        try:
-            end = minimise(target, problem.x)
-        except FitError:
-            values.append(np.full(int(free.sum()), np.nan))
-            ofv.append(np.nan)
-            status.append("not computable")
-        else:
-            values.append(problem.scale.estimates(end.evaluation.x)[free])
-            ofv.append(end.evaluation.ofv)
-            at_edge = end.status.ok and bool(edges(problem, end.evaluation))
-            status.append((Status.boundary if at_edge else end.status).name)
-        if callback is not None and callback(done, replicates):
-            break
+    prepare: _Resampling | _Simulation
+    if kind == "parametric":
+        if stratify is not None:
+            raise FitError(f"stratify={stratify!r} is for drawn subjects; the parametric bootstrap draws none.")
+        if (problem.observations.what != MEASURED).any():
+            raise FitError(
+                "The parametric bootstrap cannot simulate these observations: below which limit a measured one would "
+                "have been censored is not known. Draw subjects: kind='subjects'."
+            )
+        prepare, title = _Simulation(fit.model, fit.data, fit.method, seed), "Parametric bootstrap"
+    else:
+        strata = _strata(fit.data, stratify)
+        prepare = _Resampling(fit.model, fit.data, fit.method, seed, strata)
+        title = "Bootstrap of subjects" + (f" within {stratify}" if stratify is not None else "")
+    done = each(prepare, replicates, jobs, callback)
+    free = ~problem.scale.fixed
     names = tuple(name.label for name, is_free in zip(problem.scale.names, free, strict=True) if is_free)
-    estimates = problem.scale.estimates(problem.x)[free]
-    return Bootstrap(names, estimates, np.array(values), np.array(ofv), tuple(status), replicates)
+    return Bootstrap(
+        names=names,
+        estimates=problem.scale.estimates(problem.x)[free],
+        values=np.array([one.estimates for one in done]),
+        ofv=np.array([one.ofv for one in done]),
+        status=tuple(one.status for one in done),
+        asked=replicates,
+        messages=tuple(one.message for one in done),
+        title=title,
+    )
+
+
+def _strata(data: GroupedData, column: str | None) -> tuple[Index, ...]:
+    """Subjects by stratum, in order of the column's values."""
+    events = data.events
+    N = len(events.subjects)
+    if N < 2:
+        raise FitError("There is one subject only: nothing can be drawn.")
+    if column is None:
+        return (np.arange(N),)
+    values = data.covariate_values((column,))[column].to_numpy()
+    _, codes = np.unique(values.astype(str) if values.dtype == object else values, return_inverse=True)
+    first = codes[events.start[:-1]]
+    varying = np.unique(events.subject[codes != first[events.subject]])
+    if len(varying):
+        raise FitError(
+            f"stratify={column!r}: it changes within subject {events.subjects[varying[0]]}"
+            f"{f' and {len(varying) - 1} more' if len(varying) > 1 else ''}; a subject belongs to one stratum only."
+        )
+    strata = tuple(np.flatnonzero(first == code) for code in np.unique(first))
+    if all(len(members) == 1 for members in strata):
+        raise FitError(f"stratify={column!r}: every subject has a value of its own, so nothing can be drawn.")
+    return strata

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from workbench import engine
-from workbench.errors import FitError, ModelError, WorkbenchError
-from workbench.model import Model
-from workbench.results import Estimate, FitResult
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.engine.optimise import minimise
+from workbench.engine.scale import Name
+from workbench.engine.uncertainty import edges
+from workbench.errors import FitError
+from workbench.inference.held import Held
+from workbench.inference.target import check_method, target_of
+from workbench.results import Estimate, FitResult, Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Array = NDArray[np.float64]
+
 _WIDEST = 2.0  # the first step at the most, as a share of the value or as a logarithm
 _MOST = 12  # fits on either side
 _CLOSE = 0.02  # to the rise that is looked for
+_SURE = 1 - 1e-6  # a correlation nearer to 1 is taken to be this
 
 
 class ProfilePoint(NamedTuple):
@@ -66,18 +76,34 @@ class Profile:
 
         return pd.DataFrame(self.points, columns=list(ProfilePoint._fields))
 
+    @property
+    def rise(self) -> float:
+        """The rise of the OFV at the ends of the interval: the quantile of χ²(1)."""
+        from scipy.stats import chi2
+
+        return float(chi2.ppf(self.level, 1))
+
     def __repr__(self) -> str:
         text = f"{self.name} {self.estimate:.4g}, {100 * self.level:g} % interval {self.lower:.4g} … {self.upper:.4g}"
         return f"{text} by profile likelihood ({len(self.points)} points)" + (f". {self.reason}" if self.reason else "")
 
+    def _repr_html_(self) -> str:
+        return f"<div>{html.escape(repr(self))}<br>{_drawing(self)}</div>"
+
 
 def profile(
-    fit: FitResult, name: str, *, level: float = 0.95, callback: Callable[[int], object] | None = None
+    fit: FitResult,
+    name: str,
+    *,
+    level: float = 0.95,
+    points: int = 0,
+    callback: Callable[[int], object] | None = None,
 ) -> Profile:
-    """Profile likelihood of an estimate: a typical value, a standard deviation of η, or a residual error.
+    """Profile likelihood of any estimate that is not fixed.
 
-    From the estimate outwards on both sides, every fit starting where its neighbour ended, until the OFV has risen by
-    the quantile of χ²(1); no normal distribution of the estimate is assumed.
+    From the estimate outwards on both sides, every search starting where its neighbour ended, until the OFV has risen
+    by the quantile of χ²(1); no normal distribution of the estimate is assumed. Steps are those of the logarithm for
+    what is positive, of Fisher's z for a correlation, and of its transform for a value between bounds.
 
     Parameters
     ----------
@@ -87,8 +113,10 @@ def profile(
         As in `fit.estimates`.
     level : float
         Of the interval, between 0 and 1.
+    points : int
+        So many more, evenly between the ends (or the furthest point, where an end is missing), for a smooth curve.
     callback : callable, optional
-        Called with the number of fits so far; stops by returning something true, and what is done is kept.
+        Called with the number of searches so far; stops by returning something true, and what is done is kept.
 
     Returns
     -------
@@ -97,59 +125,139 @@ def profile(
     Raises
     ------
     FitError
-        If the fit did not converge, or the estimate is fixed, of another kind, or not there.
+        If the fit did not converge, or the estimate is fixed or not there.
     """
-    from scipy.stats import chi2
-
     estimate = fit.estimate(name)
+    check_method(fit, "A profile")
     if not fit.converged:
         raise FitError(f"There is no minimum to start from: {fit.status.value}")
     if estimate.fixed:
         raise FitError(f"{name} is fixed: it has no profile.")
     if not 0 < level < 1:
         raise FitError(f"level={level!r}; a number between 0 and 1 is needed, such as 0.95.")
-    _held(fit.model, estimate, estimate.value)
-    rise = float(chi2.ppf(level, 1))
-    points = [ProfilePoint(estimate.value, fit.ofv, 0.0, fit.status.name)]
-    ends, reasons, fits, stopped = {}, [], 0, False
+    if not isinstance(points, int) or isinstance(points, bool) or points < 0:
+        raise FitError(f"points={points!r}; a whole number, 0 or more, is needed.")
+    curve = _Curve(fit, estimate, level, callback)
+    ends, reasons = {}, []
     for sign, side in ((-1, "lower"), (1, "upper")):
-        ends[side], model = math.nan, fit.model
+        ends[side], reason = curve.end(sign)
+        if reason:
+            reasons.append(f"No {side} end: {reason}.")
+    curve.fill(points)
+    return Profile(name, estimate.value, level, curve.points, ends["lower"], ends["upper"], " ".join(reasons))
+
+
+class _Curve:
+    """The points of a profile so far, by their distance from the estimate on the scale of the steps."""
+
+    def __init__(self, fit: FitResult, estimate: Estimate, level: float, callback: Callable[[int], object] | None):
+        from scipy.stats import chi2
+
+        self._fit, self._estimate, self._callback = fit, estimate, callback
+        self._rise = float(chi2.ppf(level, 1))
+        self._target, at = target_of(fit.model, fit.data, fit.method, fit.options)
+        names = self._target.problem.scale.names
+        self._which = [one.label for one in names].index(estimate.name)
+        self._steps = _Steps(names[self._which], estimate)
+        point = ProfilePoint(estimate.value, fit.ofv, 0.0, fit.status.name)
+        self._found: dict[float, tuple[ProfilePoint, Array]] = {0.0: (point, at.x)}
+        self._fits, self._stopped = 0, False
+
+    @property
+    def points(self) -> tuple[ProfilePoint, ...]:
+        """In order of the value."""
+        return tuple(sorted(point for point, _ in self._found.values()))
+
+    def end(self, sign: int) -> tuple[float, str]:
+        """The value on one side where the OFV has risen as far as is asked for, or NaN and why there is none."""
         inner, outer = (0.0, 0.0), None  # distance and root of the rise
-        distance = _first_step(estimate, rise)
+        distance = self._steps.first(self._rise)
         for _ in range(_MOST):
-            if stopped:
-                break
-            value = _moved(estimate, sign * distance)
-            try:
-                point = engine.fit(_held(model, estimate, value), fit.data, fit.options or fit.method, covariance=False)  # type: ignore[arg-type]
-            except WorkbenchError:
+            if self._stopped:
+                return math.nan, "it was stopped"
+            point = self._search(sign * distance)
+            if point is None:
                 outer = (distance, math.inf)
                 distance = 0.5 * (inner[0] + distance)
                 continue
-            fits += 1
-            stopped = bool(callback is not None and callback(fits))
-            delta = point.ofv - fit.ofv
-            points.append(ProfilePoint(value, point.ofv, delta, point.status.name))
-            here = (distance, math.sqrt(max(delta, 0.0)))
-            if abs(delta - rise) < _CLOSE:
-                ends[side] = value
-                break
-            if delta < rise:
-                inner, model = here, _held(point.model, estimate, value)
+            if abs(point.delta_ofv - self._rise) < _CLOSE:
+                return point.value, ""
+            here = (distance, math.sqrt(max(point.delta_ofv, 0.0)))
+            if point.delta_ofv < self._rise:
+                inner = here
             else:
                 outer = here
-            distance = _next(inner, outer, math.sqrt(rise))
-        if math.isnan(ends[side]):
-            if stopped:
-                why = "it was stopped"
-            elif outer is None:
-                why = f"the OFV did not rise by {rise:.2f} within {_MOST} fits"
-            else:
-                ends_of_it = (_moved(estimate, sign * distance) for distance in (inner[0], outer[0]))
-                why = "it lies between {:.4g} and {:.4g} and was not found more closely".format(*ends_of_it)
-            reasons.append(f"No {side} end: {why}.")
-    points.sort()
-    return Profile(name, estimate.value, level, tuple(points), ends["lower"], ends["upper"], " ".join(reasons))
+            distance = _next(inner, outer, math.sqrt(self._rise))
+        if outer is None:
+            return math.nan, f"the OFV did not rise by {self._rise:.2f} within {_MOST} fits"
+        first, last = (self._steps.value(sign * distance) for distance in (inner[0], outer[0]))
+        return math.nan, f"it lies between {first:.4g} and {last:.4g} and was not found more closely"
+
+    def fill(self, count: int) -> None:
+        """More points, evenly between the outermost ones that are not above what is asked for, from inside outwards."""
+        near = [distance for distance, (point, _) in self._found.items() if point.delta_ofv < self._rise + _CLOSE]
+        for distance in sorted(np.linspace(min(near), max(near), count + 2)[1:-1].tolist(), key=abs):
+            if self._stopped:
+                return
+            self._search(distance)
+
+    def _search(self, distance: float) -> ProfilePoint | None:
+        """The point at a distance, from the nearest one on the way to it; None where it cannot be computed."""
+        if distance in self._found:
+            return self._found[distance][0]
+        value = self._steps.value(distance)
+        start = min((d for d in self._found if d * distance >= 0), key=lambda d: abs(d - distance))
+        try:
+            end = minimise(Held(self._target, self._which, value), self._found[start][1])
+        except FitError:
+            return None
+        at, status = end.evaluation, end.status
+        if status.ok and edges(self._target.problem, at):
+            status = Status.boundary
+        point = ProfilePoint(value, at.ofv, at.ofv - self._fit.ofv, status.name)
+        self._found[distance] = point, at.x
+        self._fits += 1
+        self._stopped = self._stopped or bool(self._callback is not None and self._callback(self._fits))
+        return point
+
+
+class _Steps:
+    """The scale on which steps from an estimate are taken: that on which its distribution is nearly symmetric."""
+
+    def __init__(self, name: Name, estimate: Estimate):
+        self._name, self._estimate = name, estimate
+
+    def value(self, distance: float) -> float:
+        """The estimate moved by a distance."""
+        value, kind = self._estimate.value, self._name.kind
+        if self._positive:
+            return value * math.exp(distance)
+        if kind == "correlation":
+            return math.tanh(math.atanh(_inside(value)) + distance)
+        if kind in ("logit", "probit"):
+            return self._name.natural(self._name.transformed(value) + distance)[0]
+        return value + distance
+
+    @property
+    def _positive(self) -> bool:
+        return self._name.kind in ("log", "iiv", "iov", "error")
+
+    def first(self, rise: float) -> float:
+        """The first step: where the standard error, if there is one, puts the rise."""
+        value, se, kind = self._estimate.value, self._estimate.se, self._name.kind
+        if self._positive:
+            size, usual = abs(se / value) if value else math.nan, 0.3
+        elif kind == "correlation":
+            size, usual = se / (1.0 - _inside(value) ** 2), 0.3
+        elif kind in ("logit", "probit"):
+            size, usual = se / self._name.natural(self._name.transformed(value))[1], 0.3
+        else:
+            return se * math.sqrt(rise) if math.isfinite(se) else 0.3 * abs(value) or 0.3
+        return min(size * math.sqrt(rise), _WIDEST) if math.isfinite(size) else usual
+
+
+def _inside(correlation: float) -> float:
+    return min(max(correlation, -_SURE), _SURE)
 
 
 def _next(inner: tuple[float, float], outer: tuple[float, float] | None, root: float) -> float:
@@ -163,42 +271,55 @@ def _next(inner: tuple[float, float], outer: tuple[float, float] | None, root: f
     return inner[0] + (outer[0] - inner[0]) * min(max(share, 0.05), 0.95)
 
 
-def _positive(estimate: Estimate) -> bool:
-    return estimate.kind in ("log", "iiv", "iov", "error")
+def _drawing(profile: Profile) -> str:
+    """The curve as an inline SVG: ΔOFV by the value, and the rise at which the interval ends."""
+    from scipy.interpolate import PchipInterpolator
 
+    width, height, left, right, top, foot = 360, 180, 34, 10, 8, 34
+    most = 1.6 * profile.rise
+    value, first = np.unique([point.value for point in profile.points], return_index=True)
+    root = np.sqrt(np.maximum([profile.points[k].delta_ofv for k in first], 0.0))
+    if len(value) < 2:
+        return ""
+    signed = np.where(value < profile.estimate, -root, root)
+    grid = np.linspace(value[0], value[-1], 121)
+    curve = PchipInterpolator(value, signed)(grid) ** 2
+    shown = grid[curve <= most]
+    low, high = float(shown[0]), float(shown[-1])
+    if not low < high:
+        return ""
 
-def _first_step(estimate: Estimate, rise: float) -> float:
-    relative = abs(estimate.se / estimate.value) if estimate.value else math.nan
-    size = relative if _positive(estimate) else estimate.se
-    usual = 0.3 if _positive(estimate) else 0.3 * abs(estimate.value) or 0.3
-    return min(size * math.sqrt(rise), _WIDEST) if math.isfinite(size) else usual
+    def x(at: float) -> float:
+        return left + (width - left - right) * (at - low) / (high - low)
 
+    def y(at: float) -> float:
+        return height - foot - (height - foot - top) * at / most
 
-def _moved(estimate: Estimate, distance: float) -> float:
-    return estimate.value * math.exp(distance) if _positive(estimate) else estimate.value + distance
-
-
-def _held(model: Model, estimate: Estimate, value: float) -> Model:
-    """The model with the estimate fixed at a value."""
-    name, kind = estimate.name, estimate.kind
-    if kind in ("log", "identity", "logit", "probit"):
-        return _with_part(model, name, "value", value)
-    if kind in ("iiv", "iov"):
-        return _with_part(model, name.removeprefix(f"{kind}_"), kind, value)
-    if kind == "error":
-        several = len(model.errors) > 1
-        for response, error in zip(model.structure.responses, model.errors, strict=True):
-            for own in error.names:
-                if name == (f"{own}_{response}" if several else own):
-                    kept = tuple(dict.fromkeys((*error.fixed_names, own)))
-                    held = replace(error.with_values({own: value}), fixed=kept)
-                    return model.with_error(held, response=response if several else None)
-    raise FitError(f"{name} cannot be profiled: only typical values, standard deviations and residual errors can.")
-
-
-def _with_part(model: Model, name: str, part: str, value: float) -> Model:
-    kept = tuple(dict.fromkeys((*model[name].fixed_parts, part)))
-    try:
-        return model.with_parameter(name, **{part: value, "fixed": kept})
-    except ModelError as error:
-        raise FitError(f"{name} cannot be held at {value:.4g}: {error}") from None
+    line = " ".join(f"{x(v):.1f},{y(d):.1f}" for v, d in zip(grid, curve, strict=True) if d <= most)
+    dots = "".join(
+        f"<circle cx='{x(p.value):.1f}' cy='{y(p.delta_ofv):.1f}' r='2.5' fill='currentColor'/>"
+        for p in profile.points
+        if p.delta_ofv <= most and low <= p.value <= high
+    )
+    ends = [end for end in profile.interval if math.isfinite(end)]
+    marks = "".join(
+        f"<line x1='{x(end):.1f}' x2='{x(end):.1f}' y1='{y(profile.rise):.1f}' y2='{height - foot}' "
+        "stroke='currentColor' stroke-dasharray='3 3'/>"
+        for end in ends
+    )
+    labels = "".join(
+        f"<text x='{x(at):.1f}' y='{height - foot + 14}' text-anchor='middle'>{at:.3g}</text>"
+        for at in (*ends, profile.estimate)
+    )
+    return (
+        f"<svg width='{width}' height='{height}' viewBox='0 0 {width} {height}' font-size='11' fill='currentColor' "
+        f"role='img' aria-label='Profile of {html.escape(profile.name, quote=True)}'>"
+        f"<polyline points='{line}' fill='none' stroke='currentColor' stroke-width='1.5'/>{dots}{marks}"
+        f"<line x1='{left}' x2='{width - right}' y1='{y(profile.rise):.1f}' y2='{y(profile.rise):.1f}' "
+        "stroke='currentColor' stroke-dasharray='6 3'/>"
+        f"<line x1='{left}' x2='{width - right}' y1='{height - foot}' y2='{height - foot}' stroke='currentColor'/>"
+        f"<text x='{left - 4}' y='{y(profile.rise) + 4:.1f}' text-anchor='end'>{profile.rise:.3g}</text>"
+        f"<text x='{left - 4}' y='{height - foot + 4}' text-anchor='end'>0</text>{labels}"
+        f"<text x='{(left + width - right) / 2}' y='{height - 4}' text-anchor='middle'>"
+        f"ΔOFV by {html.escape(profile.name)}</text></svg>"
+    )

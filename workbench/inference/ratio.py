@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 
 from workbench.errors import FitError
-from workbench.results import FitResult
+from workbench.results import Estimate, FitResult, Status
 
 
 @dataclass(frozen=True)
@@ -20,24 +22,37 @@ class LikelihoodRatioTest:
         Estimates that the larger model has more.
     p : float
     boundary : bool
-        One variance and nothing else is tested: under the smaller model it lies at its bound 0, and the distribution is
-        an equal mixture of χ²(0) and χ²(1) (Self & Liang 1987, J Am Stat Assoc 82:605).
+        Something that is tested, a variance or a part of the residual error, lies at its bound 0 under the smaller
+        model.
+    weights : tuple of (int, float)
+        The distribution of `delta_ofv` under the smaller model, a mixture of χ²: degrees of freedom and share.
+    note : str
+        Where the distribution comes from if it is no plain χ²(df), or why it should have been none.
     """
 
     delta_ofv: float
     df: int
     p: float
     boundary: bool
+    weights: tuple[tuple[int, float], ...]
+    note: str = ""
 
     def __repr__(self) -> str:
-        law = "½ χ²(0) + ½ χ²(1), a variance at its bound" if self.boundary else f"χ²({self.df})"
-        return f"ΔOFV {self.delta_ofv:.3f} on {self.df} df, p = {self.p:.3g} ({law})"
+        shares = {1.0: "", 0.5: "½ ", 0.25: "¼ "}
+        law = " + ".join(f"{shares.get(share, f'{share:.4g} ')}χ²({df})" for df, share in self.weights)
+        note = f". {self.note}" if self.note else ""
+        return f"ΔOFV {self.delta_ofv:.3f} on {self.df} df, p = {self.p:.3g} ({law}){note}"
 
 
 def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatioTest:
     """Test whether a larger model fits better than by chance.
 
-    That the smaller one is a case of the larger one is for the user to know.
+    That the smaller one is a case of the larger one is for the user to know. Where b of the q tested estimates,
+    variances or parts of the residual error, lie at their bound 0 under the smaller model, ΔOFV is a mixture of χ²: for
+    b = 1, χ²(q-1) and χ²(q) in equal parts (Self & Liang 1987, J Am Stat Assoc 82:605; Stram & Lee 1994, Biometrics
+    50:1171, for a variance with its correlations to others); for more, χ²(q-b+j), j = 0 … b, with binomial shares,
+    which holds where their estimates are uncorrelated. Where no mixture is known, χ²(q) is taken, which is
+    conservative, and `note` says so.
 
     Parameters
     ----------
@@ -71,8 +86,55 @@ def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatio
         if not fit.converged:
             raise FitError(f"The {which} fit has no minimum to compare: {fit.status.value}")
     delta = small.ofv - large.ofv
+    bounded, weights, note = _distribution(small, large, df)
+    if small.status is Status.boundary:
+        edge = f"The smaller model is itself at an edge ({small.message}), which the distribution does not allow for."
+        note = f"{note} {edge}" if note else edge
+    p = sum(share * float(chi2.sf(delta, k)) for k, share in weights if k) if delta > 0 else 1.0
+    return LikelihoodRatioTest(delta, df, p, bounded, weights, note)
+
+
+def _distribution(small: FitResult, large: FitResult, df: int) -> tuple[bool, tuple[tuple[int, float], ...], str]:
+    """Whether something is at its bound, the mixture, and what there is to say of it."""
+    stated = {e.name for e in small.parameters}
     known = {e.name for e in small.parameters if not e.fixed}
-    added = [e for e in large.parameters if not e.fixed and e.name not in known]
-    boundary = df == 1 and len(added) == 1 and added[0].kind in ("iiv", "iov")
-    p = float(chi2.sf(max(delta, 0.0), df))
-    return LikelihoodRatioTest(delta, df, 0.5 * p if boundary and delta > 0 else p, boundary)
+    free = {e.name for e in large.parameters if not e.fixed}
+    added = [e for e in large.parameters if e.name in free - known]
+    bounded = [e for e in added if e.name not in stated and _is_bounded(e, large)]
+    plain = ((df, 1.0),)
+    if not bounded:
+        return False, plain, ""
+    labels = ", ".join(e.name for e in bounded)
+    lie = "lies" if len(bounded) == 1 else "lie"
+    at_bound = f"{labels} {lie} at the bound 0 under the smaller model"
+    gone = ", ".join(sorted(known - free))
+    if gone:
+        why = f"the larger model has no {gone}, so that how the two are nested is not seen"
+    elif _correlated(bounded, {e.name for e in added}):
+        why = "with a correlation between them, which then has no value, no mixture is known"
+    else:
+        b = len(bounded)
+        weights = tuple((df - b + j, comb(b, j) / 2**b) for j in range(b + 1))
+        if b == 1:
+            return True, weights, f"{at_bound}."
+        return True, weights, f"{at_bound}; the binomial shares hold where their estimates are uncorrelated."
+    return True, plain, f"{at_bound}; {why}: χ²({df}) is conservative, the true p is smaller."
+
+
+def _is_bounded(estimate: Estimate, fit: FitResult) -> bool:
+    """Whether 0, what the estimate is without it, is the bound of what it can be."""
+    if estimate.kind in ("iiv", "iov"):
+        return True
+    if estimate.kind != "error" or estimate.name[0] not in "ab":
+        return False
+    other = ("b" if estimate.name[0] == "a" else "a") + estimate.name[1:]  # a + b·f: without either it is another model
+    return any(e.name == other for e in fit.parameters)
+
+
+def _correlated(bounded: list[Estimate], added: set[str]) -> bool:
+    """Whether two of the effects are correlated with one another."""
+    for level, stem in (("iiv", "corr"), ("iov", "corr_iov")):
+        names = [e.name.removeprefix(f"{level}_") for e in bounded if e.kind == level]
+        if any({f"{stem}_{x}_{y}", f"{stem}_{y}_{x}"} & added for x, y in combinations(names, 2)):
+            return True
+    return False
