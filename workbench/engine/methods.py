@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from workbench.errors import ModelError
 
@@ -77,6 +77,31 @@ class Importance(Options):
             raise ModelError(f"Importance(samples={self.samples!r}): a whole number, 10 or more, is needed.")
         if not (_is_whole(self.seed) and self.seed >= 0):
             raise ModelError(f"Importance(seed={self.seed!r}): a whole number, 0 or more, is needed.")
+
+
+@dataclass(frozen=True, repr=False)
+class TwoStage(Options):
+    """From the subjects fitted alone: `wb.fit(model, data, method=wb.TwoStage(kind="standard"))`.
+
+    Parameters
+    ----------
+    kind : {"global", "standard"}
+        "standard": mean (a regression where the model has covariates) and covariance of the subjects' own values; Ψ is
+        too large by their errors. "global": maximum likelihood in view of these errors, which takes them out of Ψ.
+
+    Raises
+    ------
+    ModelError
+        If `kind` is neither.
+    """
+
+    kind: Literal["global", "standard"] = "global"
+
+    name = "two-stage"
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("global", "standard"):
+            raise ModelError(f"TwoStage(kind={self.kind!r}): allowed are 'global' and 'standard'.")
 
 
 def _is_whole(value: object) -> bool:

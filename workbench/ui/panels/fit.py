@@ -17,7 +17,8 @@ from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.state import State
 
 _METHODS = {"focei": "FOCEI", "foce": "FOCE", "fo": "FO", "laplace": "Laplace",
-            "quadrature": "quadrature", "importance": "importance"}  # fmt: skip
+            "quadrature": "quadrature", "importance": "importance", "pooled": "pooled", "individual": "individual",
+            "two-stage": "two-stage"}  # fmt: skip
 _HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
 
 
