@@ -105,6 +105,33 @@ def test_values_and_error_are_a_joint_minimum(error, theophylline):
     assert np.allclose(better.x, at, atol=1e-2)
 
 
+def test_far_from_the_residual_error(alone, theophylline):
+    for a in (1e-3, 500.0):
+        fit = wb.fit(MODEL.with_error(wb.Constant(a)), theophylline, "individual")
+        assert fit.ofv == pytest.approx(alone.ofv, abs=1e-6) and fit.failures == {}
+
+
+def test_own_values_are_those_of_nlslist():
+    # Pinheiro & Bates 2000, Mixed-Effects Models in S and S-PLUS, section 6.2: indomethacin, 0.0756 on 42 df
+    parameters = [
+        wb.Parameter("A1", 2.8, iiv=0.5, transform="identity"),
+        wb.Parameter("l1", 0.8, transform="identity"),
+        wb.Parameter("A2", 0.5, transform="identity"),
+        wb.Parameter("l2", -1.3, transform="identity"),
+    ]
+    model = wb.Model(wb.equation("A1*exp(-exp(l1)*t) + A2*exp(-exp(l2)*t)"), parameters, error=wb.Constant(0.1))
+    data = wb.load_example("indomethacin")
+    fit = wb.fit(model, data, "individual")
+    expected = {
+        1: (2.0293, 0.5794, 0.1915, -1.7878),
+        4: (2.1981, 0.2423, 0.2545, -1.6027),
+        3: (5.4683, 1.7498, 1.6758, -0.4122),
+    }
+    for subject, values in expected.items():
+        assert fit.individual.loc[subject].tolist() == pytest.approx(values, abs=1e-4)
+    assert wb.fit(model, data, "two-stage").estimate("a").value == pytest.approx(0.0756, abs=1e-4)
+
+
 def test_order_and_labels_do_not_matter(alone, theophylline):
     frame, roles = theophylline.frame.copy(), theophylline.roles
     new = {label: f"p{(7 * k) % 12:02d}" for k, label in enumerate(frame[roles["subject"]].unique())}
@@ -147,7 +174,8 @@ def test_subjects_with_too_little_fail_in_words(alone, theophylline):
 
 def test_a_parameter_that_nothing_determines(theophylline):
     frame, roles = theophylline.frame, theophylline.roles
-    late = (frame[roles["subject"]] != 3) | (frame[roles["amount"]] > 0) | (frame[roles["time"]] > 5)
+    late = (frame[roles["subject"]] != 3) | (frame[roles["amount"]] > 0) | (frame[roles["time"]] == 0)
+    late |= frame.index.isin(frame.index[frame[roles["subject"]] == 3][-2:])
     fit = wb.fit(MODEL, wb.read_data(frame[late], roles=roles), "individual")
     assert list(fit.failures) == [3] and "ka" in fit.failures[3] and fit.failures[3].endswith("flat")
 
@@ -179,7 +207,10 @@ def test_one_subject(theophylline):
 
 
 def test_no_more_observations_than_values(theophylline):
-    three = thinned(theophylline, **{f"_{k}": 3 for k in range(1, 13)})
+    frame, roles = theophylline.frame, theophylline.roles
+    number = (~(frame[roles["amount"]] > 0)).groupby(frame[roles["subject"]]).cumsum()
+    kept = (frame[roles["amount"]] > 0) | number.isin([3, 5, 9])
+    three = wb.read_data(frame[kept], roles=roles)
     fit = wb.fit(MODEL, three, "individual")
     assert "The residual error is as stated" in fit.message and fit.estimate("a").value == 0.7
 
@@ -266,7 +297,7 @@ def test_global_is_where_em_ends(blocks, theophylline):
     if blocks and blocks != "full":
         mask[0, 2] = mask[2, 0] = 1
     theta, Psi = z.mean(axis=0), np.cov(z.T) * mask
-    for _ in range(20_000):
+    for _ in range(3_000):
         inverse = np.linalg.inv(Psi)
         post = [np.linalg.inv(np.linalg.inv(c) + inverse) for c in C]
         b = np.array([P @ (np.linalg.solve(c, u) + inverse @ theta) for P, c, u in zip(post, C, z, strict=True)])
@@ -274,7 +305,7 @@ def test_global_is_where_em_ends(blocks, theophylline):
         S = ((b - new).T @ (b - new) / 12 + np.mean(post, axis=0)) * mask
         change = np.abs(S - Psi).max() + np.abs(new - theta).max()
         theta, Psi = new, S
-        if change < 1e-11:
+        if change < 1e-9:
             break
     assert np.allclose(np.log([fit.estimate(name).value for name in NAMES]), theta, atol=1e-4)
     assert np.allclose(fit.omega, Psi, atol=1e-4)

@@ -36,6 +36,7 @@ _NEAR = 0.5  # first spread of a subject's values around the typical ones, in un
 _TRUST = 2.0  # longest step, in units
 _ROUNDS = 200
 _FOUND = 1e-14  # squared distance to the minimum, in standard errors
+_NOISE = 1e-8  # the same, where a step so small was refused: what is left is rounding
 _DAMPING = 1e-3
 _STUCK = 1e10  # damping with which nothing lower is found
 _RUNAWAY = 14.0  # units; e^14 is a million
@@ -195,14 +196,12 @@ class _Search:
         self._descend(self._usable, np.tile(self.typical, (len(self._usable), 1)), _NEAR)
         nearby = self._usable[np.isfinite(self.value[self._usable])]
         self._descend(nearby, self.u[nearby])
-        self._judge()
         for again in (self.typical, None):
             found, left = self.found, np.setdiff1d(self._usable, self.found)
             if self.stopped or not len(left) or (again is None and not len(found)):
                 break
             start = np.median(self.u[found], axis=0) if again is None else again
             self._descend(left, np.tile(start, (len(left), 1)))
-            self._judge()
         self._exchange()
 
     @property
@@ -237,14 +236,15 @@ class _Search:
             self.u[taken], self.value[taken], self.gradient[taken] = trial[taken], value[lower], gradient[lower]
             self.curvature[taken], self.information[taken] = curvature[lower], information[lower]
             damping[taken] *= 0.1
-            damping[refused] = np.maximum(10.0 * damping[refused], _DAMPING)
+            damping[refused] = np.maximum(10.0 * damping[refused], 2.0 * _DAMPING)
             self.state[refused[~np.isfinite(self.value[refused])]] = UNCOMPUTABLE
             going = searching[self.state[searching] == SEARCHING]
             step, decrement = self._steps(going, damping[going])
             moved = (np.abs(self.u[going] - begun[going]) / self._unit).max(axis=1, initial=0.0)
             self.state[going[damping[going] > _STUCK]] = STUCK
             self.state[going[moved > _RUNAWAY]] = LOST
-            self.state[going[decrement < _FOUND]] = FOUND
+            enough = np.where(damping[going] > _DAMPING, _NOISE, _FOUND)  # refused: nothing lower is to be seen
+            self.state[going[decrement < enough]] = FOUND
             trial[going] = self.u[going] + step
             searching = going[self.state[going] == SEARCHING]
             self._report()
@@ -278,17 +278,16 @@ class _Search:
 
     def _judge(self) -> None:
         """Of those where a search ended, the ones whose values nothing determines are not found."""
-        for i in self.found:
-            if self._undetermined(i).any():
-                self.state[i] = LOST
+        found = self.found
+        self.state[found[self._undetermined(found).any(axis=1)]] = LOST
 
-    def _undetermined(self, i: int) -> NDArray[np.bool_]:
-        """The parameters that no observation of the subject determines."""
-        scaled = self.information[i] * np.outer(self._unit, self._unit)
-        if not np.isfinite(scaled).all():
-            return np.ones(len(self.names), dtype=bool)
-        values, vectors = np.linalg.eigh(scaled)
-        error = np.sqrt((vectors**2 / np.maximum(values, 1e-300)).sum(axis=1))
+    def _undetermined(self, subjects: Index) -> NDArray[np.bool_]:
+        """The parameters that no observation of the subject determines, bool[subjects, P]."""
+        scaled = self.information[subjects] * np.outer(self._unit, self._unit)
+        known = np.isfinite(scaled).all(axis=(1, 2))
+        error = np.full(scaled.shape[:2], np.inf)
+        values, vectors = np.linalg.eigh(scaled[known])
+        error[known] = np.sqrt((vectors**2 / np.maximum(values, 1e-300)[:, None, :]).sum(axis=2))
         return np.asarray(error > _UNKNOWN)
 
     def _exchange(self) -> None:
@@ -298,8 +297,13 @@ class _Search:
             return
         own = [k for k, name in enumerate(scale.theta_names) if name.label in self.names]
         order = [self.names.index(scale.theta_names[k].label) for k in own]
-        point, moved = scale.point(problem.x), []
-        for i in self.found:
+        point, moved, candidates = scale.point(problem.x), [], self.found
+        rate = [self.names.index(name) for name in ("k", "CL") if name in self.names]
+        if rate and all(name.kind == "log" for name in self._thetas):  # else each is asked
+            ka, V = (self.u[candidates, self.names.index(name)] for name in ("ka", "V"))
+            k = self.u[candidates, rate[0]]
+            candidates = candidates[ka < (k if "k" in self.names else k - V)]
+        for i in candidates:
             theta = point.theta.copy()
             theta[own] = self.u[i, order]
             x = problem.exchanged(scale.vector(replace(point, theta=theta)))
@@ -309,7 +313,6 @@ class _Search:
         if moved:
             subjects = np.array(moved)
             self._descend(subjects, self.u[subjects])
-            self._judge()
 
     # -- the residual error ------------------------------------------------------------------------------------
 
@@ -369,8 +372,9 @@ class _Search:
 
         begin = np.log(self.sigma[places])
         box = [(log - _WIDEST, log + _WIDEST) for log in begin]
+        flat = 1e-9 * max(1.0, float(self._counts[found].sum()))
         with np.errstate(all="ignore"):
-            best = minimize(value, begin, jac=True, method="L-BFGS-B", bounds=box, options={"ftol": 0.0, "gtol": 1e-8})
+            best = minimize(value, begin, jac=True, method="L-BFGS-B", bounds=box, options={"ftol": 0.0, "gtol": flat})
         if np.isfinite(best.fun):
             self.sigma[places] = np.exp(best.x)
 
@@ -439,7 +443,7 @@ class _Search:
             gone = ", ".join(name for name, is_far in zip(self.names, far, strict=True) if is_far)
             return f"{gone} went to {' and '.join(sorted(limits))}: flat"
         if self.state[i] == LOST:
-            unknown = self._undetermined(i)
+            unknown = self._undetermined(np.array([i]))[0]
             return f"{', '.join(np.array(self.names)[unknown])} not determined: flat"
         return "did not converge"
 
