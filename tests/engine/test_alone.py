@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import least_squares, minimize
 
 import workbench as wb
-from workbench.engine.alone import own_values
+from workbench.engine.own_values import own_values
 from workbench.results import Status
 from workbench.runs import Runs
 from workbench.ui.cell import read_cell
@@ -255,6 +255,35 @@ def test_a_callback_stops_and_keeps_what_is_done(method, theophylline):
     assert np.allclose(fit.individual["CL"], whole.individual["CL"], rtol=0.2)
 
 
+def test_stopped_at_any_round(theophylline):
+    """What a stopped fit returns are values of subjects at their minimum, never half of a step."""
+    model, rounds = MODEL.with_error(wb.Combined2(0.3, 0.1)), []
+    whole = wb.fit(model, theophylline, "individual", callback=rounds.append)
+    stopped = 0
+    for last in range(1, len(rounds)):
+        count = iter(range(1, 10_000))
+        try:
+            fit = wb.fit(model, theophylline, "individual", callback=lambda _, c=count, last=last: next(c) >= last)
+        except wb.FitError as error:
+            assert "Not one subject could be fitted alone: the search was stopped" in str(error)
+            continue
+        stopped += 1
+        assert fit.status is Status.stopped
+        assert set(fit.failures.values()) <= {"the search was stopped"}
+        own = fit.individual.dropna()
+        assert len(own) + len(fit.failures) == 12
+        assert np.allclose(own["CL"], whole.individual.loc[own.index, "CL"], rtol=0.15)
+    assert stopped > len(rounds) / 2
+
+
+def test_data_without_error(theophylline):
+    exact = theophylline.frame.copy()
+    seen = ~(exact[theophylline.roles["amount"]] > 0)
+    exact.loc[seen, theophylline.roles["response"]] = wb.fit(MODEL, theophylline, "individual").table()["IPRED"]
+    fit = wb.fit(MODEL, wb.read_data(exact, roles=theophylline.roles), "individual")
+    assert fit.status is Status.boundary and "The residual error went to 0" in fit.message
+
+
 # -- two stages ------------------------------------------------------------------------------------------------------
 
 
@@ -367,6 +396,18 @@ def test_a_covariate_that_changes_within_subjects(theophylline):
     data = wb.read_data(frame, roles={**theophylline.roles, "covariates": ["WT", "T2"]})
     with pytest.raises(wb.ModelError, match="changes within subjects"):
         wb.fit(MODEL.with_parameter("CL", covariates="T2"), data, "two-stage")
+
+
+def test_tests_and_profiles_of_stages_are_refused(alone, theophylline):
+    staged = wb.fit(MODEL, theophylline, "two-stage")
+    with pytest.raises(wb.FitError, match="have no likelihood-ratio test"):
+        wb.likelihood_ratio_test(wb.fit(MODEL.with_parameter("V", iiv=None), theophylline, "two-stage"), staged)
+    with pytest.raises(wb.FitError, match="has no profile"):
+        wb.profile(staged, "CL")
+    with pytest.raises(wb.ModelError, match="one kind of standard errors"):
+        wb.fit(MODEL, theophylline, wb.TwoStage("standard"), covariance="S")
+    small = wb.fit(MODEL.with_parameter("ka", fixed=True), theophylline, "individual")
+    assert wb.likelihood_ratio_test(small, alone).df == 12
 
 
 # -- around ----------------------------------------------------------------------------------------------------------

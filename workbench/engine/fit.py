@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.engine import likelihood as lik
-from workbench.engine.alone import Alone, OwnValues, own_values, said_of
+from workbench.engine.alone import Alone, said_of
 from workbench.engine.initial import initial_values, with_errors_found
 from workbench.engine.integral import Integral
 from workbench.engine.methods import Importance, Options, Quadrature, TwoStage
 from workbench.engine.objective import METHODS, Evaluation, Objective, Target
 from workbench.engine.optimise import Outcome, Watch, minimise
+from workbench.engine.own_values import OwnValues, own_values
 from workbench.engine.problem import Problem, check_types, compile
 from workbench.engine.residual import CENSORED
 from workbench.engine.scale import Name, Scale
 from workbench.engine.starts import minimise_from_many
 from workbench.engine.two_stage import SecondStage, second_stage_model
-from workbench.engine.uncertainty import Kind, Uncertainty, edges, uncertainty
+from workbench.engine.uncertainty import Kind, Uncertainty, edges, uncertainty, vanished_error
 from workbench.errors import FitError, ModelError
 from workbench.model import Exponential, Model
 from workbench.results import Estimate, FitResult, Progress, Start, Status
@@ -102,8 +103,8 @@ def fit(
     model : Model
         Values that it states are where the search starts; those that it does not are found from the data.
     data : GroupedData
-    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "pooled", "individual", "two-stage"}, \
-or options of one
+    method : str or options of a method
+        "focei", "foce", "fo", "laplace", "quadrature", "importance", "pooled", "individual" or "two-stage".
         "individual" fits each subject alone and shares the residual error: `FitResult.individual` has their own values,
         `FitResult.failures` who has none and why; the typical value is the mean of the own values (transformed), the
         covariates and what is said of the random effects are left out. Its residual error is that of maximum
@@ -225,18 +226,20 @@ def _by_subject(
         return bool(callback and callback(Progress(iteration, ofv, parameters, seconds, eta)))
 
     own = own_values(model, data, report, max_iterations, corrected=method == "two-stage")
+    alone = Alone(own)
+    first = alone.evaluate()
+    vanished = [edge.sentence for edge in vanished_error(own.problem, first)]
+    said = " ".join(filter(None, (said_of(own, data), *vanished)))
     if not isinstance(options, TwoStage):
-        alone = Alone(own)
-        outcome = Outcome(alone.evaluate(), own.status, own.trace)
-        reason = "none: each subject was fitted alone; wb.TwoStage() has those of what they have in common."
-        message = said_of(own, data)
+        outcome = Outcome(first, own.status, own.trace)
+        status = Status.boundary if vanished and own.status.ok else own.status
+        errors = Uncertainty(None, "none: each subject was fitted alone; wb.TwoStage() has those of their mean.")
         seconds = time.perf_counter() - begun
-        result = _result(
-            given, own.model, data, method, options, alone, outcome, own.status, message,
-            Uncertainty(None, reason), seconds,
-        )  # fmt: skip
+        result = _result(given, own.model, data, method, options, alone, outcome, status, said, errors, seconds)
         return alone.completed(_with_failures(result, own))
 
+    if options.kind == "standard" and not isinstance(covariance, bool):
+        raise ModelError(f"covariance={covariance!r}: standard two-stage has one kind of standard errors, True.")
     staged = second_stage_model(model, own)
     target = SecondStage(staged, data, own, options.kind)
     scale = target.problem.scale
@@ -259,7 +262,7 @@ def _by_subject(
             errors = Uncertainty(None, "none: they were not asked for (covariance=False).")
         watch(0, at)
     status, remarks = _verdict(target.problem, outcome, errors)
-    message = " ".join(filter(None, (said_of(own, data), *remarks)))
+    message = " ".join(filter(None, (said, *remarks)))
     seconds = time.perf_counter() - begun
     result = _result(given, staged, data, method, options, target, outcome, status, message, errors, seconds)
     return target.completed(_with_failures(result, own), model)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.alone import OwnValues, error_covariance, with_fixed_alike
 from workbench.engine.objective import Evaluation, Objective
+from workbench.engine.own_values import OwnValues, error_covariance, with_fixed_alike
 from workbench.engine.problem import Problem, compile
 from workbench.engine.psi import Psi
 from workbench.engine.scale import Point
