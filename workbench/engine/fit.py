@@ -262,6 +262,7 @@ def _by_subject(
             errors = Uncertainty(None, "none: they were not asked for (covariance=False).")
         watch(0, at)
     status, remarks = _verdict(target.problem, outcome, errors)
+    status = Status.boundary if vanished and status is Status.converged else status
     message = " ".join(filter(None, (said, *remarks)))
     seconds = time.perf_counter() - begun
     result = _result(given, staged, data, method, options, target, outcome, status, message, errors, seconds)
