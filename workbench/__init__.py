@@ -18,9 +18,11 @@ _PUBLIC = {
     "Model": "model", "Parameter": "model", "Block": "model", "Effect": "model", "Finding": "model",
     "Constant": "model", "Proportional": "model", "Combined": "model", "Combined2": "model", "Power": "model",
     "Exponential": "model",
-    "Quadrature": "engine.methods", "Importance": "engine.methods", "TwoStage": "engine.methods",
+    "Quadrature": "engine.methods", "Importance": "engine.methods", "Saem": "engine.methods",
+    "TwoStage": "engine.methods",
     "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",
     "likelihood_ratio_test": "inference", "profile": "inference", "bootstrap": "inference",
+    "screen": "screening", "Screening": "screening",
     "FitResult": "results", "Status": "results",
     "Workbench": "ui",
 }  # fmt: skip

@@ -29,6 +29,7 @@ METHOD_TITLES = {
     "laplace": "Laplace approximation with interaction",
     "quadrature": "adaptive Gauss-Hermite quadrature",
     "importance": "importance sampling",
+    "saem": "stochastic approximation EM (SAEM)",
     "pooled": "naive pooled",
     "individual": "each subject alone",
     "two-stage": "two-stage",

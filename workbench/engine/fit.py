@@ -16,12 +16,13 @@ from workbench.engine import likelihood as lik
 from workbench.engine.alone import Alone, said_of
 from workbench.engine.initial import initial_values, with_errors_found
 from workbench.engine.integral import Integral
-from workbench.engine.methods import Importance, Options, Quadrature, TwoStage
+from workbench.engine.methods import Importance, Options, Quadrature, Saem, TwoStage
 from workbench.engine.objective import METHODS, Evaluation, Objective, Target
 from workbench.engine.optimise import Outcome, Watch, minimise
 from workbench.engine.own_values import OwnValues, own_values
 from workbench.engine.problem import Problem, check_types, compile
 from workbench.engine.residual import CENSORED
+from workbench.engine.saem import Found, saem
 from workbench.engine.scale import Name, Scale
 from workbench.engine.starts import minimise_from_many
 from workbench.engine.two_stage import SecondStage, second_stage_model
@@ -32,15 +33,16 @@ from workbench.results import Estimate, FitResult, Progress, Start, Status
 
 Array = NDArray[np.float64]
 Method = Literal[
-    "fo", "foce", "focei", "laplace", "quadrature", "importance", "pooled", "individual", "two-stage"
+    "fo", "foce", "focei", "laplace", "quadrature", "importance", "saem", "pooled", "individual", "two-stage"
 ]  # fmt: skip
 Callback = Callable[[Progress], object]
 
-_OPTIONS: dict[str, type[Options]] = {options.name: options for options in (Quadrature, Importance, TwoStage)}
+_OPTIONS: dict[str, type[Options]] = {options.name: options for options in (Quadrature, Importance, Saem, TwoStage)}
 _Z95 = 1.959963984540054
 _BY_SUBJECT = ("individual", "two-stage")  # begin with each subject alone
 _NEARLY_FLAT = 1e-3
 _ESCAPES = 4
+_SAEM_SHORT = 0.1  # of the objective: a third of a standard error in one direction
 _LOWER = 1e-4  # of the objective: less is no way down
 _RUNAWAY = 14.0  # e^14 is a million
 
@@ -53,7 +55,7 @@ def objective(model: Model, data: GroupedData, method: Method | Options = "focei
     model : Model
         With all values stated.
     data : GroupedData
-    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "pooled"}, or options of one
+    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled"}, or options of one
 
     Returns
     -------
@@ -77,8 +79,8 @@ def objective(model: Model, data: GroupedData, method: Method | Options = "focei
     problem = compile(model.without_random_effects() if name == "pooled" else model, data)
     _check_variances(problem, model, data)
     target: Target = Objective(problem, name)
-    if isinstance(options, Quadrature | Importance):
-        target = Integral(problem, options, problem.x)
+    if isinstance(options, Quadrature | Importance | Saem):
+        target = Integral(problem, _drawn(options), problem.x)
     evaluation = target.evaluate(problem.x)
     if not math.isfinite(evaluation.ofv):
         raise FitError("The objective cannot be computed at these values.")
@@ -104,18 +106,20 @@ def fit(
         Values that it states are where the search starts; those that it does not are found from the data.
     data : GroupedData
     method : str or options of a method
-        "focei", "foce", "fo", "laplace", "quadrature", "importance", "pooled", "individual" or "two-stage".
+        "focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled", "individual" or "two-stage".
         "individual" fits each subject alone and shares the residual error: `FitResult.individual` has their own values,
         `FitResult.failures` who has none and why; the typical value is the mean of the own values (transformed), the
         covariates and what is said of the random effects are left out. Its residual error is that of maximum
         likelihood, too small by √(1 - values estimated / observations). "two-stage" corrects that, and estimates the
         model from the subjects' own values; individual parameters are then the modes, as by FOCEI.
         "quadrature" and "importance" integrate over the random effects; they start where FOCEI ends. Their options
-        are given in place of the name: `method=wb.Quadrature(nodes=9)`.
+        are given in place of the name: `method=wb.Quadrature(nodes=9)`. "saem" searches by itself; its OFV and standard
+        errors come from importance sampling at the end, and while it runs the OFV is that of FOCEI.
     callback : callable, optional
         Called with a `Progress` at the start, after each iteration, and every tenth of a second while standard
         errors are computed; stops the work by returning something true. It runs in the thread of the fit.
     max_iterations : int
+        Those of "saem" are in its options.
     covariance : bool or {"R", "S", "sandwich"}
         Standard errors: from the inverse of the Hessian of the objective (True or "R"), of the outer products of the
         subjects' gradients ("S"), or from both ("sandwich", NONMEM's default).
@@ -140,6 +144,8 @@ def fit(
     begun = time.perf_counter()
     check_types(model, data)
     name, options = _named(method, model)
+    if name == "saem" and starts != 1:
+        raise ModelError("method='saem' begins wide and takes no starts=; give it another seed: wb.Saem(seed=2).")
     if not isinstance(max_iterations, int) or max_iterations < 0:
         raise ModelError(f"max_iterations={max_iterations!r}; a whole number, 0 or more, is needed.")
     if not isinstance(starts, int) or isinstance(starts, bool) or starts < 1:
@@ -168,22 +174,33 @@ def fit(
         return bool(callback(Progress(iteration, evaluation.ofv, parameters, seconds, evaluation.eta)))
 
     tried: tuple[Start, ...] = ()
-    if starts > 1:
-        outcome, tried = minimise_from_many(objective, problem.x, starts, seed, watch, max_iterations)
+    if isinstance(options, Saem):
+        target, outcome, found = _by_saem(problem, options, watch)
+        errors = _errors(target, outcome, watch, covariance)
     else:
-        outcome = minimise(target, problem.x, watch, max_iterations)
-    outcome = _second_try(target, outcome, fitted, watch, max_iterations)
-    outcome = _other_side(target, outcome, watch, max_iterations)
-    if isinstance(options, Quadrature | Importance):
-        target = Integral(problem, options, outcome.evaluation.x)
-        outcome = _integrated(target, outcome, watch, max_iterations)
-    errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
+        if starts > 1:
+            outcome, tried = minimise_from_many(objective, problem.x, starts, seed, watch, max_iterations)
+        else:
+            outcome = minimise(target, problem.x, watch, max_iterations)
+        outcome = _second_try(target, outcome, fitted, watch, max_iterations)
+        outcome = _other_side(target, outcome, watch, max_iterations)
+        if isinstance(options, Quadrature | Importance):
+            target = Integral(problem, options, outcome.evaluation.x)
+            outcome = _integrated(target, outcome, watch, max_iterations)
+        errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
+    accuracy = target.accuracy(outcome.evaluation) if isinstance(target, Integral) else ""
+    if isinstance(options, Saem) and outcome.status.ok:
+        best = outcome.evaluation
+        newton = -found.inverse @ best.gradient if errors.newton is None else errors.newton
+        short = -0.5 * float(best.gradient @ newton)
+        accuracy += f" SAEM ended {short:.1g} above the nearest minimum of it."
+        outcome = outcome if short < _SAEM_SHORT else replace(outcome, status=Status.max_iterations)
     status, remarks = _verdict(problem, outcome, errors)
     seconds = time.perf_counter() - begun
     message = " ".join(remarks)
     stated = {"covariance": (covariance, True), "starts": (starts, 1), "seed": (seed, 1)}
     settings = tuple((what, value) for what, (value, usual) in stated.items() if value != usual)
-    result = _result(given, model, data, name, options, target, outcome, status, message, errors, seconds)
+    result = _result(given, model, data, name, options, target, outcome, status, message, errors, accuracy, seconds)
     return replace(result, settings=settings, tried=tried)
 
 
@@ -235,7 +252,10 @@ def _by_subject(
         status = Status.boundary if vanished and own.status.ok else own.status
         errors = Uncertainty(None, "none: each subject was fitted alone; wb.TwoStage() has those of their mean.")
         seconds = time.perf_counter() - begun
-        result = _result(given, own.model, data, method, options, alone, outcome, status, said, errors, seconds)
+        accuracy = alone.accuracy(first)
+        result = _result(
+            given, own.model, data, method, options, alone, outcome, status, said, errors, accuracy, seconds
+        )  # fmt: skip
         return alone.completed(_with_failures(result, own))
 
     if options.kind == "standard" and not isinstance(covariance, bool):
@@ -265,7 +285,10 @@ def _by_subject(
     status = Status.boundary if vanished and status is Status.converged else status
     message = " ".join(filter(None, (said, *remarks)))
     seconds = time.perf_counter() - begun
-    result = _result(given, staged, data, method, options, target, outcome, status, message, errors, seconds)
+    accuracy = target.accuracy(outcome.evaluation)
+    result = _result(
+        given, staged, data, method, options, target, outcome, status, message, errors, accuracy, seconds
+    )  # fmt: skip
     return target.completed(_with_failures(result, own), model)
 
 
@@ -283,27 +306,54 @@ def _integrated(target: Integral, begun: Outcome, watch: Watch, max_iterations: 
     return Outcome(at, Status.stopped, ((0, at.ofv),))
 
 
+def _drawn(options: Quadrature | Importance | Saem) -> Quadrature | Importance:
+    """How a method computes the integral."""
+    return Importance(options.samples, options.seed) if isinstance(options, Saem) else options
+
+
+def _by_saem(problem: Problem, options: Saem, watch: Watch) -> tuple[Integral, Outcome, Found]:
+    """Search by SAEM, then compute the objective where it ended.
+
+    Raises
+    ------
+    FitError
+        If that cannot be done.
+    """
+    found = saem(problem, options, watch)
+    target = Integral(problem, _drawn(options), found.x)
+    at = target.evaluate(found.x)
+    if not at.finite:
+        raise FitError("SAEM ended where the likelihood cannot be computed; try other initial values or another seed.")
+    last = found.trace[-1][0] + 1
+    watch(last, at)
+    status = Status.stopped if found.stopped else Status.converged
+    return target, Outcome(at, status, (*found.trace, (last, at.ofv))), found
+
+
+def _errors(target: Target, outcome: Outcome, watch: Watch, covariance: bool | Kind) -> Uncertainty:
+    """Standard errors where the search ended."""
+    if covariance is False:
+        return Uncertainty(None, "none: they were not asked for (covariance=False).")
+    if outcome.status is Status.stopped:
+        return Uncertainty(None, "none: the fit was stopped.")
+    interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
+    kind: Kind = "R" if isinstance(covariance, bool) else covariance
+    if isinstance(target, Integral):
+        target = target.following()
+    return uncertainty(target, outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt, kind)
+
+
 def _judged(
     target: Target, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool | Kind
 ) -> tuple[Uncertainty, Outcome]:
     """Standard errors where the search ended; what the Hessian shows, a saddle or a last step, is followed."""
-    if covariance is False:
-        return Uncertainty(None, "none: they were not asked for (covariance=False)."), outcome
-    if outcome.status is Status.stopped:
-        return Uncertainty(None, "none: the fit was stopped."), outcome
-
-    def computed() -> Uncertainty:
-        interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
-        kind: Kind = "R" if isinstance(covariance, bool) else covariance
-        return uncertainty(target, outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt, kind)
-
-    errors = computed()
+    errors = _errors(target, outcome, watch, covariance)
     for _ in range(_ESCAPES):
         below = _below_saddle(target, outcome.evaluation, errors.downhill) if outcome.status.ok else None
         if below is None:
             break
         outcome = _resumed(target, outcome, below, watch, max_iterations)
-        errors = computed()
+        errors = _errors(target, outcome, watch, covariance)
     else:
         outcome = replace(outcome, status=Status.stalled)
     if outcome.status.ok and errors.newton is not None:
@@ -313,7 +363,7 @@ def _judged(
             outcome = replace(outcome, evaluation=polished, trace=(*outcome.trace, (last, polished.ofv)))
             watch(last, polished)
             if errors.smallest < _NEARLY_FLAT:  # what was left of the gradient bent a flat valley
-                errors = computed()
+                errors = _errors(target, outcome, watch, covariance)
     return errors, outcome
 
 
@@ -483,6 +533,7 @@ def _result(
     status: Status,
     message: str,
     errors: Uncertainty,
+    accuracy: str,
     seconds: float,
 ) -> FitResult:
     best = outcome.evaluation
@@ -535,7 +586,7 @@ def _result(
         linear_prediction=linear,
         linear_slope=slope,
         subject_ofv=best.by_subject,
-        accuracy=target.accuracy(best) if isinstance(target, Integral | Alone | SecondStage) else "",
+        accuracy=accuracy,
     )
 
 

@@ -13,6 +13,7 @@ so that the sum is a smooth function of x whose exact gradient is the mean of �
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 from numba import njit
@@ -58,6 +59,7 @@ class Integral:
         self.tolerance = 0.0  # there is no search within
         self._spent = 0
         self.standard_error = math.nan
+        self._follows = False
         self.centre(x)
 
     @property
@@ -76,6 +78,16 @@ class Integral:
         self._centre = np.where(np.isfinite(at.zeta), at.zeta, 0.0)
         self._spread = spread
 
+    def following(self) -> Integral:
+        """The same, but its nodes follow the modes from x to x, for differences of gradients.
+
+        The Hessian of the sum with nodes that stay is that of a subject's complete data less the variance of its
+        gradient over the nodes: where the data are rich both are large, and a few draws do not tell their difference.
+        """
+        other = copy(self)
+        other._follows = True
+        return other
+
     def accept(self, evaluation: Evaluation) -> None:
         """Nothing: the nodes stay."""
 
@@ -89,6 +101,8 @@ class Integral:
 
     def evaluate(self, x: Array) -> Evaluation:
         """Compute objective and gradient at x; `zeta` of the result is the conditional mean of ζ."""
+        if self._follows:
+            self.centre(x)
         problem, seen, layout = self.problem, self.problem.observations, self.problem.layout
         point = problem.scale.point(x)
         mean, A = layout.mean(point.theta)
@@ -123,6 +137,34 @@ class Integral:
         self._spent += 1
         total_ofv = float(ofv.sum()) if np.isfinite(ofv).all() else math.nan
         return Evaluation(x, point, mean, total_ofv, scores.sum(axis=0), ofv, scores, middle, -2.0 * top, (), K)
+
+    def nodes(self, x: Array) -> tuple[Array, Array]:
+        """The nodes as random effects, and how likely each is given the observations.
+
+        Returns
+        -------
+        eta : float64[K, N, Q]
+        weight : float64[K, N]
+            Of p(η | y) at x; they add up to 1 for each subject, and are NaN where no node can be computed.
+        """
+        problem, seen, layout = self.problem, self.problem.observations, self.problem.layout
+        point = problem.scale.point(x)
+        mean, _ = layout.mean(point.theta)
+        Bl = layout.B @ point.L
+        K, N, Q, D = len(self._units), problem.n_subjects, problem.n_random, problem.n_coordinates
+        f, u, none = np.empty(len(seen.y)), np.empty((N, D)), (np.empty((0, D)), np.empty((0, D, D)))
+        zeta, power = np.empty((K, N, Q)), np.empty((K, N))
+        with np.errstate(all="ignore"):
+            for k, (unit, log_weight) in enumerate(zip(self._units, self._log_weights, strict=True)):
+                zeta[k] = self._centre + np.einsum("ipq,iq->ip", self._spread, np.broadcast_to(unit, (N, Q)))
+                lik.coordinates(self._all, mean, Bl, zeta[k], u)
+                problem.predict(self._all, u, 0, f, *none)
+                _depths(seen.first, seen.y, seen.upper, seen.what, seen.response, f, seen.kind, point.sigma, power[k])
+                power[k] = log_weight - 0.5 * (power[k] + (zeta[k] ** 2).sum(axis=1))
+            power[~np.isfinite(power)] = -np.inf
+            weight = np.exp(power - power.max(axis=0))
+            weight /= weight.sum(axis=0)
+        return zeta @ point.L.T, weight
 
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
         """As that of FOCEI: f ≈ E + G ζ around the modes."""
@@ -176,6 +218,19 @@ def _nodes(problem: Problem, options: Quadrature | Importance) -> tuple[Array, A
     peak = math.lgamma((_DF + Q) / 2) - math.lgamma(_DF / 2) - Q / 2 * math.log(_DF * math.pi)
     density = peak - (_DF + Q) / 2 * np.log1p((units**2).sum(axis=-1) / _DF)
     return units, -density - math.log(K)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _depths(first_observation, y, upper, what, response, f, kind, sigma, depth):
+    """-2 log p(y | ζ) of each subject, but for a constant."""
+    for i in range(depth.shape[0]):
+        depth[i] = 0.0
+        for j in range(first_observation[i], first_observation[i + 1]):
+            k = response[j]
+            L, _, _, _, _ = record(
+                True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
+            )
+            depth[i] += L
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

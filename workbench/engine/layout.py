@@ -28,6 +28,13 @@ Index = NDArray[np.int64]
 _TRANSFORMS = {"log": LOG, "identity": IDENTITY, "logit": LOGIT, "probit": PROBIT}
 
 
+def spread(start: Index, chosen: Index) -> tuple[Index, Index]:
+    """Of rows that belong to subjects, those of subject i from start[i] on: the rows of chosen ones, and their start."""
+    counts = np.diff(start)[chosen]
+    begin = np.concatenate([[0], np.cumsum(counts)])
+    return np.repeat(start[chosen] - begin[:-1], counts) + np.arange(begin[-1]), begin
+
+
 @dataclass(frozen=True, eq=False)
 class Fractional:
     """A parameter whose typical value is  h⁻¹(X_linear θ) · Π_g (1 + X_g θ).
@@ -41,7 +48,7 @@ class Fractional:
     groups : tuple of int64[...]
         The θ of each fractional effect.
     subject, coordinate : int64[E]
-        Where its values enter a(θ).
+        Where its values enter a(θ); in the order of the subjects.
     X : float64[E, M]
         Design of each of them.
     """
@@ -53,11 +60,11 @@ class Fractional:
     coordinate: Index
     X: Array
 
-    def among(self, place: Index) -> Fractional:
-        """The same among chosen subjects; place[i] is the new index of subject i, -1 for those left out."""
-        kept = place[self.subject] >= 0
-        subject = place[self.subject[kept]]
-        return replace(self, subject=subject, coordinate=self.coordinate[kept], X=self.X[kept])
+    def among(self, chosen: Index, n_subjects: int) -> Fractional:
+        """The same for chosen subjects, of so many, in their order."""
+        at, start = spread(np.searchsorted(self.subject, np.arange(n_subjects + 1)), chosen)
+        subject = np.repeat(np.arange(len(chosen)), np.diff(start))
+        return replace(self, subject=subject, coordinate=self.coordinate[at], X=self.X[at])
 
     def evaluate(self, theta: Array) -> tuple[Array, Array]:
         """Values on the transformed scale, float64[E], and their derivatives by θ, float64[E, M]."""

@@ -80,6 +80,48 @@ class Importance(Options):
 
 
 @dataclass(frozen=True, repr=False)
+class Saem(Options):
+    """Stochastic approximation EM: `wb.fit(model, data, method=wb.Saem(exploration=500))`.
+
+    Parameters
+    ----------
+    exploration : int
+        Iterations that go all the way to what suits the draws of the random effects best; in the first half of them
+        variances fall slowly (simulated annealing).
+    smoothing : int
+        Iterations after these, in which the k-th goes 1/k of the way.
+    chains : int, optional
+        Draws of each subject in an iteration; by default as many as make 50 with the number of subjects.
+    samples : int
+        Draws for -2LL and the standard errors, which importance sampling gives at the end.
+    seed : int
+        Equal seeds give equal results.
+
+    Raises
+    ------
+    ModelError
+        If one of them is no whole number, or too small.
+    """
+
+    exploration: int = 300
+    smoothing: int = 200
+    chains: int | None = None
+    samples: int = 1000
+    seed: int = 1
+
+    name = "saem"
+
+    def __post_init__(self) -> None:
+        lowest = {"exploration": 1, "smoothing": 1, "chains": 1, "samples": 10, "seed": 0}
+        for name, least in lowest.items():
+            value = getattr(self, name)
+            if name == "chains" and value is None:
+                continue
+            if not (_is_whole(value) and value >= least):
+                raise ModelError(f"Saem({name}={value!r}): a whole number, {least} or more, is needed.")
+
+
+@dataclass(frozen=True, repr=False)
 class TwoStage(Options):
     """From the subjects fitted alone: `wb.fit(model, data, method=wb.TwoStage(kind="standard"))`.
 

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 METHODS = {
     "focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "laplace": lik.LAPLACE,
-    "quadrature": lik.FOCEI, "importance": lik.FOCEI,  # their modes are those of FOCEI
+    "quadrature": lik.FOCEI, "importance": lik.FOCEI, "saem": lik.FOCEI,  # their modes are those of FOCEI
     "pooled": lik.FOCEI, "individual": lik.FOCEI, "two-stage": lik.FOCEI,
 }  # fmt: skip
 _INTERACTION = (lik.FOCEI, lik.LAPLACE)

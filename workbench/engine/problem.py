@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.data.events import OTHER
-from workbench.engine.layout import Layout, columns_by_record, layout_of, occasions_of
+from workbench.engine.layout import Layout, columns_by_record, layout_of, occasions_of, spread
 from workbench.engine.predictions import Predictor, predictor_of
 from workbench.engine.predictions.jets import untransform
 from workbench.engine.predictions.schedule import Schedule, schedule_of
@@ -303,23 +303,24 @@ def thinned(problem: Problem, most: int) -> Problem:
     N = problem.n_subjects
     if most >= N:
         return problem
-    chosen = np.unique(np.linspace(0, N - 1, most).astype(np.int64))
+    return of_subjects(problem, np.unique(np.linspace(0, N - 1, most).astype(np.int64)))
+
+
+def of_subjects(problem: Problem, chosen: Index) -> Problem:
+    """The same problem for chosen subjects, in their order; one that is chosen several times is there several times."""
     old, seen, layout = problem.schedule, problem.observations, problem.layout
-    at = np.flatnonzero(np.isin(old.subject, chosen))
+    at, start = spread(old.start, chosen)
     slot = old.slot[at]
-    schedule = old.taken(at, np.searchsorted(chosen, old.subject[at]), len(chosen))
+    schedule = old.taken(at, np.repeat(np.arange(len(chosen)), np.diff(start)), len(chosen))
     schedule = replace(schedule, slot=np.where(slot >= 0, np.cumsum(slot >= 0) - 1, -1))
-    counts = np.diff(seen.first)
-    kept = np.isin(np.repeat(np.arange(N), counts), chosen)
-    place = np.full(N, -1, dtype=np.int64)
-    place[chosen] = np.arange(len(chosen))
+    mine, first = spread(seen.first, chosen)
     layout = replace(
         layout, A=layout.A[chosen], B=layout.B[chosen], row=layout.row[at],
-        fractional=tuple(part.among(place) for part in layout.fractional),
+        fractional=tuple(part.among(chosen, problem.n_subjects) for part in layout.fractional),
     )  # fmt: skip
     observations = replace(
-        seen, y=seen.y[kept], upper=seen.upper[kept], what=seen.what[kept], response=seen.response[kept],
-        first=np.concatenate([[0], np.cumsum(counts[chosen])]), jacobian=seen.jacobian[chosen],
+        seen, y=seen.y[mine], upper=seen.upper[mine], what=seen.what[mine], response=seen.response[mine],
+        first=first, jacobian=seen.jacobian[chosen],
     )  # fmt: skip
     return replace(
         problem, schedule=schedule, layout=layout, observations=observations,

@@ -391,7 +391,7 @@ def _category_columns(term: str, node: ast.expr, records: pd.DataFrame) -> tuple
     """A column of 0 and 1 for each level but the reference."""
     assert isinstance(node, ast.Call) and isinstance(node.args[0], ast.Name)
     column = node.args[0].id
-    levels = _levels(records[column])
+    levels = levels_of(records[column])
     if len(levels) < 2:
         raise ModelError(f"Covariate term {term!r}: the column has a single level, there is nothing to estimate.")
     if len(node.args) == 2:
@@ -406,7 +406,7 @@ def _category_columns(term: str, node: ast.expr, records: pd.DataFrame) -> tuple
     return np.asarray(matrix, dtype=float)[:, 1:], tuple(f"{term}[{level}]" for level in levels[1:])
 
 
-def _levels(values: pd.Series[Any]) -> list[Any]:
+def levels_of(values: pd.Series[Any]) -> list[Any]:
     """The levels that occur, in the order of the categories where the column has one, else sorted."""
     there = set(values.tolist())
     if hasattr(values, "cat"):

@@ -17,8 +17,7 @@ from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.state import State
 
 _METHODS = {"focei": "FOCEI", "foce": "FOCE", "fo": "FO", "laplace": "Laplace",
-            "quadrature": "quadrature", "importance": "importance", "pooled": "pooled", "individual": "individual",
-            "two-stage": "two-stage"}  # fmt: skip
+            "quadrature": "quadrature", "importance": "importance", "saem": "SAEM"}  # fmt: skip
 _HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
 
 

@@ -1,0 +1,354 @@
+"""What a screen found: a frozen table that draws itself, and turns its lines into models and code."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.errors import ModelError
+from workbench.model import Model
+from workbench.model.shapes import Shape
+from workbench.results import FitResult
+from workbench.screening.covariates import Candidate, Refusal
+from workbench.screening.joint import correlations, forward_selection, penalised_path, variance_inflation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Which = Literal["p", "p_corrected", "p_sampled", "p_sampled_corrected"]
+
+_STRONGEST = 8.0  # -log10 p of the deepest colour
+
+
+class Contrast(NamedTuple):
+    """The effect of going from one value of a covariate to another, with its 95 % interval."""
+
+    low: Any
+    high: Any
+    effect: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One line of a screen; see `Screening.table`."""
+
+    parameter: str
+    covariate: str
+    shape: Shape
+    n: int
+    df: int
+    coefficients: tuple[float, ...]
+    p: float
+    p_sampled: float
+    r2: float
+    psi_drop: float
+    rho: float
+    rho_p: float
+    scale: Literal["ratio", "difference"]
+    contrasts: tuple[Contrast, ...]
+    shrinkage: float
+    trustworthy: bool
+    modelled: bool
+    remarks: tuple[str, ...]
+    p_corrected: float = math.nan
+    p_sampled_corrected: float = math.nan
+
+    @property
+    def label(self) -> str:
+        """By which `Screening.table` names it."""
+        return f"{self.parameter} ~ {self.covariate} ({self.shape})"
+
+    @property
+    def largest(self) -> Contrast:
+        """The contrast that is farthest from none."""
+        none = 1.0 if self.scale == "ratio" else 0.0
+        return max(self.contrasts, key=lambda c: abs(math.log(c.effect) if none and c.effect > 0 else c.effect - none))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Screening:
+    """Covariates tested on random effects.
+
+    Attributes
+    ----------
+    fit : FitResult
+        The fit whose random effects were screened.
+    rows : tuple of Tested
+        By p, smallest first; `table` has the same.
+    refused : tuple of (name, reason)
+        Covariates and parameters that could not be screened.
+    candidates : tuple of Candidate
+        Covariates that were.
+    etas : dict of str to float64[N]
+        Modes of the random effects by parameter, NaN for a subject that is left out.
+    correction : str
+    draws : int
+        Samples of the conditional distribution.
+    remarks : tuple of str
+        What else is to be said.
+    """
+
+    fit: FitResult
+    rows: tuple[Tested, ...]
+    refused: tuple[Refusal, ...]
+    candidates: tuple[Candidate, ...]
+    etas: Mapping[str, Array] = field(repr=False)
+    correction: str
+    draws: int
+    remarks: tuple[str, ...]
+
+    # -- tables ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row for each test, smallest p first.
+
+        ======================== =================================================================================
+        parameter, covariate,    What was tested; the index names it.
+        shape
+        n, df                    Subjects, and coefficients of the covariate.
+        p, p_corrected           That of F of the regression; corrected for the number of rows.
+        p_sampled,               The same on samples of the conditional distribution.
+        p_sampled_corrected
+        r2                       Of the regression of the modes.
+        psi_drop                 Per cent of the variance Ψ that is expected to go: adjusted R² / (1 - shrinkage of
+                                 the variance).
+        rho, rho_p               Spearman's rank correlation, of numbers and of two levels.
+        effect, lower, upper     The effect of going from `low` to `high` with its 95 % interval: a ratio for a
+                                 log-normal parameter, else a difference on the transformed scale, see `scale`. Of
+                                 the modes, which shrinkage pulls towards none.
+        low, high                5 and 95 % points; of a category the reference, and the level that differs most.
+        shrinkage, trustworthy   Per cent, of the standard deviation; whether it is not above 30.
+        modelled                 Whether the covariate acts on the parameter already: what is left is tested.
+        remarks                  About the covariate.
+        ======================== =================================================================================
+        """
+        import pandas as pd
+
+        records = []
+        for row in self.rows:
+            record = {name: getattr(row, name) for name in _COLUMNS if name in Tested.__dataclass_fields__}
+            records.append(record | row.largest._asdict() | {"remarks": " ".join(row.remarks)})
+        index = pd.Index([row.label for row in self.rows], name="test")
+        return pd.DataFrame(records, index=index, columns=list(_COLUMNS))
+
+    @property
+    def correlations(self) -> pd.DataFrame:
+        """How the covariates go together; see `workbench.screening.joint.correlations`."""
+        return correlations(self.candidates)
+
+    @property
+    def vif(self) -> pd.Series[Any]:
+        """Variance inflation factor of each covariate; see `workbench.screening.joint.variance_inflation`."""
+        return variance_inflation(self.candidates)
+
+    @cached_property
+    def multivariable(self) -> pd.DataFrame:
+        """Regressions on several covariates, built forwards by BIC; see `joint.forward_selection`."""
+        return forward_selection(self.etas, self.candidates, {name: self._terms(name) for name in self.etas})
+
+    def _terms(self, parameter: str) -> list[tuple[str, Shape]]:
+        return [(row.covariate, row.shape) for row in self.rows if row.parameter == parameter]
+
+    def path(self, parameter: str, l1: float = 1.0, points: int = 20) -> pd.DataFrame:
+        """Coefficients of all covariates together as a penalty is relaxed: lasso, or elastic net for l1 below 1.
+
+        Each covariate in its shape of the smallest p. See `workbench.screening.joint.penalised_path`.
+
+        Raises
+        ------
+        ModelError
+            If the parameter was not screened, or l1 is not above 0 and at most 1.
+        """
+        if not 0 < l1 <= 1:
+            raise ModelError(f"l1={l1!r}; a number above 0 and at most 1 is needed.")
+        best: dict[str, Shape] = {}
+        for covariate, shape in self._terms(self._parameter(parameter)):
+            best.setdefault(covariate, shape)
+        return penalised_path(self.etas[parameter], self.candidates, list(best.items()), l1, points)
+
+    def lowess(self, parameter: str, covariate: str, frac: float = 2 / 3) -> pd.DataFrame:
+        """Random effects along a covariate, with a smooth curve by locally weighted regression (Cleveland 1979).
+
+        Parameters
+        ----------
+        parameter, covariate : str
+            The covariate holds numbers.
+        frac : float
+            Share of the subjects that each point of the curve rests on.
+
+        Returns
+        -------
+        DataFrame
+            covariate, eta, smooth, in order of the covariate; the index names the subjects.
+        """
+        import pandas as pd
+        from statsmodels.nonparametric.smoothers_lowess import lowess
+
+        eta = self.etas[self._parameter(parameter)]
+        found = [c for c in self.candidates if c.name == covariate and c.kind == "continuous"]
+        if not found:
+            known = ", ".join(c.name for c in self.candidates if c.kind == "continuous") or "none"
+            raise ModelError(f"{covariate!r} is no screened covariate that holds numbers; there are {known}.")
+        if not 0 < frac <= 1:
+            raise ModelError(f"frac={frac!r}; a number above 0 and at most 1 is needed.")
+        x = found[0].baseline
+        at = np.flatnonzero(np.isfinite(x) & np.isfinite(eta))
+        at = at[np.argsort(x[at], kind="stable")]
+        smooth = lowess(eta[at], x[at], frac=frac, return_sorted=False)
+        subjects = pd.Index([self.fit.data.events.subjects[i] for i in at], name="subject")
+        return pd.DataFrame({covariate: x[at], "eta": eta[at], "smooth": smooth}, index=subjects)
+
+    def _parameter(self, name: str) -> str:
+        if name not in self.etas:
+            raise ModelError(f"{name!r} was not screened; {', '.join(self.etas) or 'no parameter'} was.")
+        return name
+
+    # -- what figures draw -------------------------------------------------------------------------------------
+
+    def best(self) -> dict[tuple[str, str], Tested]:
+        """The row of the smallest p by parameter and covariate."""
+        found: dict[tuple[str, str], Tested] = {}
+        for row in self.rows:
+            found.setdefault((row.parameter, row.covariate), row)
+        return found
+
+    def heatmap(self, which: Which = "p") -> pd.DataFrame:
+        """Parameters × covariates: p of the shape of the smallest p, or another column of it; NaN where not tested."""
+        import pandas as pd
+
+        best, covariates = self.best(), [c.name for c in self.candidates]
+        values = [[getattr(best[p, c], which) if (p, c) in best else np.nan for c in covariates] for p in self.etas]
+        shape = (len(self.etas), len(covariates))
+        return pd.DataFrame(np.array(values, float).reshape(shape), index=list(self.etas), columns=covariates)
+
+    def forest(self) -> pd.DataFrame:
+        """Effects with their intervals, a row for each contrast of the best shape of each parameter and covariate.
+
+        Columns: parameter, covariate, shape, low, high, effect, lower, upper, scale, p, trustworthy; in the order of
+        the parameters, for each of them by p.
+        """
+        import pandas as pd
+
+        order = list(self.etas)
+        best = sorted(self.best().values(), key=lambda row: order.index(row.parameter))
+        records = [
+            {"parameter": row.parameter, "covariate": row.covariate, "shape": row.shape, **contrast._asdict(),
+             "scale": row.scale, "p": row.p, "trustworthy": row.trustworthy}
+            for row in best for contrast in row.contrasts
+        ]  # fmt: skip
+        columns = ["parameter", "covariate", "shape", *Contrast._fields, "scale", "p", "trustworthy"]
+        return pd.DataFrame(records, columns=columns)
+
+    # -- acts --------------------------------------------------------------------------------------------------
+
+    def row(self, which: int | str) -> Tested:
+        """A row by its label in `table` or its position.
+
+        Raises
+        ------
+        ModelError
+            If there is none.
+        """
+        if isinstance(which, str):
+            found = [row for row in self.rows if row.label == which]
+            if found:
+                return found[0]
+        elif isinstance(which, int | np.integer) and -len(self.rows) <= which < len(self.rows):
+            return self.rows[which]
+        some = f"such as {self.rows[0].label!r}" if self.rows else "of which there are none"
+        raise ModelError(f"There is no row {which!r}; a row is a position below {len(self.rows)} or a label, {some}.")
+
+    def apply(self, which: int | str) -> Model:
+        """The model of the fit with the effect of a row added, ready to be fitted; starts at the fit's estimates.
+
+        Raises
+        ------
+        ModelError
+            If there is no such row, or the model has this very effect already.
+        """
+        row = self.row(which)
+        return self.fit.model.with_covariate(row.parameter, row.covariate, shape=row.shape)
+
+    def code(self, which: int | str) -> str:
+        """The line of Python that `apply` stands for."""
+        row = self.row(which)
+        return f"model = model.with_covariate({row.parameter!r}, {row.covariate!r}, shape={row.shape!r})"
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def _head(self) -> str:
+        return (
+            f"Screen of {len(self.candidates)} covariates on {', '.join(self.etas) or 'no parameter'}: "
+            f"{len(self.rows)} tests, p corrected by {self.correction!r}"
+        )
+
+    def _notes(self) -> list[str]:
+        notes = list(self.remarks)
+        shrunk = {row.parameter: row.shrinkage for row in self.rows if not row.trustworthy}
+        if shrunk:
+            listed = ", ".join(f"{name} {value:.0f} %" for name, value in shrunk.items())
+            notes.append(f"Shrinkage makes p untrustworthy: {listed}. Look at p_sampled, and at the likelihood.")
+        notes += [f"{c.name}: {' '.join(c.remarks)}" for c in self.candidates if c.remarks]
+        notes += [f"Not screened: {name}. {reason}" for name, reason in self.refused]
+        return notes
+
+    def __repr__(self) -> str:
+        lines = [self._head()]
+        if self.rows:
+            columns = ["p", "p_corrected", "p_sampled", "r2", "effect", "lower", "upper", "shrinkage"]
+            lines.append(self.table[columns].head(20).to_string(float_format=lambda value: f"{value:.3g}"))
+            if len(self.rows) > 20:
+                lines.append(f"… and {len(self.rows) - 20} more in `table`.")
+        return "\n".join([*lines, *self._notes()])
+
+    def _repr_html_(self) -> str:
+        """Parameters × covariates, coloured by p; below it remarks and what was refused."""
+        best, cells = self.best(), "padding:2px 8px;text-align:center;white-space:nowrap"
+        head = "".join(f"<th style='{cells}'>{html.escape(c.name)}</th>" for c in self.candidates)
+        lines = [f"<tr><th></th>{head}</tr>"]
+        for name in self.etas:
+            shrunk = next((row.shrinkage for row in self.rows if row.parameter == name and not row.trustworthy), None)
+            mark = "" if shrunk is None else f" <small>⚠ shrinkage {shrunk:.0f} %</small>"
+            line = f"<th style='text-align:left;white-space:nowrap'>{html.escape(name)}{mark}</th>"
+            for candidate in self.candidates:
+                row = best.get((name, candidate.name))
+                line += f"<td style='{cells}'>–</td>" if row is None else _cell(row, cells)
+            lines.append(f"<tr>{line}</tr>")
+        legend = "p of the best shape"
+        legend += "; in brackets on samples of the conditional distribution" if self.draws else ""
+        legend += "; * acts already" if any(row.modelled for row in self.rows) else ""
+        notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes())
+        title = f"<b>{html.escape(self._head())}</b>"
+        table = f"<table>{''.join(lines)}</table><div><i>{legend}</i></div>"
+        return f"<div style='overflow-x:auto'>{title}{table}{notes}</div>"
+
+
+_COLUMNS = (
+    "parameter", "covariate", "shape", "n", "df", "p", "p_corrected", "p_sampled", "p_sampled_corrected", "r2",
+    "psi_drop", "rho", "rho_p", "effect", "lower", "upper", "low", "high", "scale", "shrinkage", "trustworthy",
+    "modelled", "remarks",
+)  # fmt: skip
+
+
+def _cell(row: Tested, style: str) -> str:
+    depth = min(-math.log10(max(row.p, 1e-300)) / _STRONGEST, 1.0) if math.isfinite(row.p) else 0.0
+    sampled = f"({row.p_sampled:.2g})<br>" if math.isfinite(row.p_sampled) else ""
+    effect = row.largest
+    about = f"{row.label}: {effect.low:.3g} → {effect.high:.3g}" if isinstance(effect.low, float) else row.label
+    about += f", {row.scale} {effect.effect:.3g} ({effect.lower:.3g} … {effect.upper:.3g})"
+    mark = " *" * row.modelled
+    return (
+        f"<td style='{style};background:rgba(214,96,77,{0.75 * depth:.2f})' title='{html.escape(about, quote=True)}'>"
+        f"{row.p:.2g}{mark}<br><small>{sampled}{html.escape(row.shape)}</small></td>"
+    )
