@@ -406,6 +406,8 @@ def test_tests_and_profiles_of_stages_are_refused(alone, theophylline):
         wb.profile(staged, "CL")
     with pytest.raises(wb.ModelError, match="one kind of standard errors"):
         wb.fit(MODEL, theophylline, wb.TwoStage("standard"), covariance="S")
+    with pytest.raises(wb.FitError, match="no population"):
+        wb.screen(alone)
     small = wb.fit(MODEL.with_parameter("ka", fixed=True), theophylline, "individual")
     assert wb.likelihood_ratio_test(small, alone).df == 12
 
