@@ -19,6 +19,7 @@ _PUBLIC = {
     "Constant": "model", "Proportional": "model", "Combined": "model", "Combined2": "model", "Power": "model",
     "Exponential": "model",
     "Quadrature": "engine.methods", "Importance": "engine.methods", "Saem": "engine.methods",
+    "TwoStage": "engine.methods",
     "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",
     "likelihood_ratio_test": "inference", "profile": "inference", "bootstrap": "inference", "sir": "inference",
     "screen": "screening", "Screening": "screening",

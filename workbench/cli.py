@@ -24,7 +24,9 @@ from workbench.errors import ModelError, WorkbenchError
 if TYPE_CHECKING:
     import workbench as wb
 
-METHODS = ("focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled")
+METHODS = (
+    "focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled", "individual", "two-stage",
+)  # fmt: skip
 ERRORS = ("constant", "proportional", "combined", "combined2", "power", "exponential")
 ABSORPTION = ("none", "first-order", "zero-order", "parallel", "transit")
 PARAMETERS = ("clearance", "rate", "macro", "half-life")

@@ -32,6 +32,8 @@ METHOD_TITLES = {
     "importance": "importance sampling",
     "saem": "stochastic approximation EM (SAEM)",
     "pooled": "naive pooled",
+    "individual": "each subject alone",
+    "two-stage": "two-stage",
 }
 
 
@@ -164,6 +166,11 @@ class FitResult:
         Other arguments of `fit` that were not the usual ones.
     tried : tuple of Start
         Where each of several starting points ended; empty where there was one.
+    failures : dict
+        By the label of the subject, why it could not be fitted alone ("individual" and "two-stage"); its observations
+        are not in the likelihood.
+    counted : int, optional
+        Number of estimated quantities where they are not those of `parameters` but each subject's own ("individual").
     """
 
     model: Model
@@ -202,18 +209,23 @@ class FitResult:
     accuracy: str = ""
     settings: tuple[tuple[str, object], ...] = ()
     tried: tuple[Start, ...] = ()
+    failures: dict[object, str] = field(default_factory=dict)
+    counted: int | None = None
 
     # -- numbers -----------------------------------------------------------------------------------------------
 
     @property
     def n_observations(self) -> int:
         """Observations in the likelihood."""
-        return len(self.record)
+        if not self.failures:
+            return len(self.record)
+        failed = np.array([subject in self.failures for subject in self.data.events.subjects], dtype=bool)
+        return int((~failed[self.data.events.subject[self.record]]).sum())
 
     @property
     def n_estimated(self) -> int:
         """Number of estimated quantities."""
-        return sum(not estimate.fixed for estimate in self.parameters)
+        return sum(not estimate.fixed for estimate in self.parameters) if self.counted is None else self.counted
 
     @property
     def minus2ll(self) -> float:
@@ -387,8 +399,9 @@ class FitResult:
         RES = DV - PRED, IRES = DV - IPRED; IWRES is the individual residual over the residual standard deviation at
         IPRED; CWRES, the conditional weighted residual, is whitened by the linear model of the method (Hooker et al.
         2007, Pharm Res 24:2187; by "fo" that is NONMEM's WRES). Both are on the scale of the analysis, the logarithm
-        for a log-normal error. A column DVID names the response where there are several, a column CENS the censored
-        observations, whose DV is the limit and which have no residual.
+        for a log-normal error; without a population ("individual") there is no CWRES. A column DVID names the response
+        where there are several, a column CENS the censored observations, whose DV is the limit and which have no
+        residual.
         """
         import pandas as pd
 
@@ -417,7 +430,7 @@ class FitResult:
         residual = np.full_like(y, np.nan)
         bounds = np.flatnonzero(np.diff(owner)) + 1
         for subject in np.split(np.arange(len(y)), bounds):
-            at = subject[np.isfinite(y[subject])]
+            at = subject[np.isfinite(y[subject] - self.linear_prediction[subject])]
             G = self.linear_slope[at]
             values, vectors = np.linalg.eigh(G @ G.T + np.diag(variance[at]))
             deviations = np.sqrt(np.where(values > 0, values, np.nan))  # none where the residual error vanished
@@ -433,7 +446,8 @@ class FitResult:
         omega = np.sqrt(np.diag(self.omega_matrix))
         with np.errstate(divide="ignore", invalid="ignore"):
             for k, name in enumerate(self.random_effects):
-                ratio = self.eta_matrix[:, k].std(ddof=1) / omega[k] if len(self.eta_matrix) > 1 else math.nan
+                known = len(self.eta_matrix) > 1 and self.method != "individual"  # nothing draws own values together
+                ratio = self.eta_matrix[:, k].std(ddof=1) / omega[k] if known else math.nan
                 rows[name] = (100 * (1 - ratio), 100 * (1 - ratio**2))
             residual = (self.y - self.analysed_ipred) / self.isd
             residual = residual[np.isfinite(residual)]

@@ -164,7 +164,7 @@ def test_fit_is_that_of_the_function(bench, theophylline):
     assert len(bench.runs) == 1 and bench.runs[1].fit is fit
 
 
-@pytest.mark.parametrize("method", ["focei", "foce", "fo", "pooled"])
+@pytest.mark.parametrize("method", ["focei", "foce", "fo", "pooled", "individual", "two-stage"])
 def test_the_cell_gives_the_fit_again_to_the_digit(bench, method):
     bench.method = method
     bench.model_panel.rows["ka"].value.value = 2.5
@@ -174,6 +174,28 @@ def test_the_cell_gives_the_fit_again_to_the_digit(bench, method):
     exec(bench.code, namespace)
     assert namespace["fit"].ofv == fit.ofv
     pd.testing.assert_frame_equal(namespace["fit"].estimates, fit.estimates, check_exact=True)
+
+
+def test_subjects_fitted_alone_are_drawn_by_their_own_values(theophylline):
+    frame, roles = theophylline.frame, theophylline.roles
+    few = frame.index[frame[roles["subject"]] == 2][3:]
+    bench = wb.Workbench(wb.read_data(frame.drop(index=few), roles=roles))
+    assert bench.wait(60)
+    for position in range(len(bench._tabs)):
+        bench.tab.selected_index = position
+    open_tab(bench, "Individual fits")
+    bench.model = bench.model.with_covariate("CL", "WT", shape="power", reference=70).with_parameter("V", iiv=None)
+    for method in ("individual", "two-stage"):
+        bench.controls.method.value = method
+        fit = fitted(bench)
+        assert bench._state.problem == "" and list(fit.failures) == [2]
+        first, second = bench.individual_panel.cells[:2]
+        assert first._individual.visible and second._individual.visible == (method == "two-stage")
+        seen = fit.table().query("ID == 1")
+        drawn = np.interp(seen["TIME"], first._individual.x, first._individual.y)
+        assert drawn[3:] == pytest.approx(seen["IPRED"][3:], rel=0.05)
+        assert "2 observations for 3 parameters" in bench.controls.status.value
+    assert len(bench.runs) == 2 and bench.model.with_parameter("V", iiv=None) == bench.model
 
 
 def test_curves_follow_the_fit(bench):

@@ -14,27 +14,33 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.engine import likelihood as lik
+from workbench.engine.alone import Alone, said_of
 from workbench.engine.initial import initial_values, with_errors_found
 from workbench.engine.integral import Integral
-from workbench.engine.methods import Importance, Options, Quadrature, Saem
+from workbench.engine.methods import Importance, Options, Quadrature, Saem, TwoStage
 from workbench.engine.objective import METHODS, Evaluation, Objective, Target
 from workbench.engine.optimise import Outcome, Watch, minimise
+from workbench.engine.own_values import OwnValues, own_values
 from workbench.engine.problem import Problem, check_types, compile
 from workbench.engine.residual import CENSORED
 from workbench.engine.saem import Found, saem
 from workbench.engine.scale import Name, Scale
 from workbench.engine.starts import minimise_from_many
-from workbench.engine.uncertainty import Kind, Uncertainty, edges, uncertainty
+from workbench.engine.two_stage import SecondStage, second_stage_model
+from workbench.engine.uncertainty import Kind, Uncertainty, edges, uncertainty, vanished_error
 from workbench.errors import FitError, ModelError
 from workbench.model import Exponential, Model
 from workbench.results import Estimate, FitResult, Progress, Start, Status
 
 Array = NDArray[np.float64]
-Method = Literal["fo", "foce", "focei", "laplace", "quadrature", "importance", "saem", "pooled"]
+Method = Literal[
+    "fo", "foce", "focei", "laplace", "quadrature", "importance", "saem", "pooled", "individual", "two-stage"
+]  # fmt: skip
 Callback = Callable[[Progress], object]
 
-_OPTIONS: dict[str, type[Options]] = {options.name: options for options in (Quadrature, Importance, Saem)}
+_OPTIONS: dict[str, type[Options]] = {options.name: options for options in (Quadrature, Importance, Saem, TwoStage)}
 _Z95 = 1.959963984540054
+_BY_SUBJECT = ("individual", "two-stage")  # begin with each subject alone
 _NEARLY_FLAT = 1e-3
 _ESCAPES = 4
 _SAEM_SHORT = 0.1  # of the objective: a third of a standard error in one direction
@@ -66,6 +72,11 @@ def objective(model: Model, data: GroupedData, method: Method | Options = "focei
     """
     check_types(model, data)
     name, options = _named(method, model)
+    if name in _BY_SUBJECT:
+        raise ModelError(
+            f"method={name!r} gives every subject values of its own: there is no objective at the values of a model. "
+            "Use wb.fit, or another method."
+        )
     problem = compile(model.without_random_effects() if name == "pooled" else model, data)
     _check_variances(problem, model, data)
     target: Target = Objective(problem, name)
@@ -95,7 +106,13 @@ def fit(
     model : Model
         Values that it states are where the search starts; those that it does not are found from the data.
     data : GroupedData
-    method : {"focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled"}, or options of one
+    method : str or options of a method
+        "focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled", "individual" or "two-stage".
+        "individual" fits each subject alone and shares the residual error: `FitResult.individual` has their own values,
+        `FitResult.failures` who has none and why; the typical value is the mean of the own values (transformed), the
+        covariates and what is said of the random effects are left out. Its residual error is that of maximum
+        likelihood, too small by √(1 - values estimated / observations). "two-stage" corrects that, and estimates the
+        model from the subjects' own values; individual parameters are then the modes, as by FOCEI.
         "quadrature" and "importance" integrate over the random effects; they start where FOCEI ends. Their options
         are given in place of the name: `method=wb.Quadrature(nodes=9)`. "saem" searches by itself; its OFV and standard
         errors come from importance sampling at the end, and while it runs the OFV is that of FOCEI.
@@ -137,6 +154,11 @@ def fit(
     if not (isinstance(covariance, bool) or covariance in get_args(Kind)):
         raise ModelError(f"covariance={covariance!r}; allowed are True, False, 'R', 'S' and 'sandwich'.")
     given, model = model, initial_values(model, data)
+    if name in _BY_SUBJECT:
+        if starts > 1:
+            raise ModelError(f"starts={starts}: method={name!r} has one start, near the typical values of the model.")
+        result = _by_subject(given, model, data, name, options, callback, max_iterations, covariance, begun)
+        return replace(result, settings=() if covariance is True else (("covariance", covariance),))
     fitted = model.without_random_effects() if name == "pooled" else model
     problem = compile(fitted, data)
     _check_variances(problem, fitted, data)
@@ -167,13 +189,25 @@ def fit(
             target = Integral(problem, options, outcome.evaluation.x)
             outcome = _integrated(target, outcome, watch, max_iterations)
         errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
-    status, best = outcome.status, outcome.evaluation
-    accuracy = target.accuracy(best) if isinstance(target, Integral) else ""
-    if isinstance(options, Saem) and status.ok:
+    accuracy = target.accuracy(outcome.evaluation) if isinstance(target, Integral) else ""
+    if isinstance(options, Saem) and outcome.status.ok:
+        best = outcome.evaluation
         newton = -found.inverse @ best.gradient if errors.newton is None else errors.newton
         short = -0.5 * float(best.gradient @ newton)
         accuracy += f" SAEM ended {short:.1g} above the nearest minimum of it."
-        status = status if short < _SAEM_SHORT else Status.max_iterations
+        outcome = outcome if short < _SAEM_SHORT else replace(outcome, status=Status.max_iterations)
+    status, remarks = _verdict(problem, outcome, errors)
+    seconds = time.perf_counter() - begun
+    message = " ".join(remarks)
+    stated = {"covariance": (covariance, True), "starts": (starts, 1), "seed": (seed, 1)}
+    settings = tuple((what, value) for what, (value, usual) in stated.items() if value != usual)
+    result = _result(given, model, data, name, options, target, outcome, status, message, errors, accuracy, seconds)
+    return replace(result, settings=settings, tried=tried)
+
+
+def _verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Status, list[str]]:
+    """How a search ended in view of where it did, and what there is to say about that."""
+    status, best = outcome.status, outcome.evaluation
     remarks = [edge.sentence for edge in edges(problem, best)]
     if status.ok and remarks:
         status = Status.boundary
@@ -186,12 +220,83 @@ def fit(
         status, remarks = Status.diverged, [*remarks, lost]
     if problem.exchanged(best.x) is not None:
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
+    return status, remarks
+
+
+def _by_subject(
+    given: Model,
+    model: Model,
+    data: GroupedData,
+    method: str,
+    options: Options | None,
+    callback: Callback | None,
+    max_iterations: int,
+    covariance: bool | Kind,
+    begun: float,
+) -> FitResult:
+    """Fit each subject alone and, by "two-stage", the model to what comes out."""
+    problem = compile(model, data)
+    _check_variances(problem, model, data)
+    no_effects = np.zeros((problem.n_subjects, 0))
+
+    def report(iteration: int, ofv: float, parameters: dict[str, float], eta: Array = no_effects) -> bool:
+        seconds = time.perf_counter() - begun
+        return bool(callback and callback(Progress(iteration, ofv, parameters, seconds, eta)))
+
+    own = own_values(model, data, report, max_iterations, corrected=method == "two-stage")
+    alone = Alone(own)
+    first = alone.evaluate()
+    vanished = [edge.sentence for edge in vanished_error(own.problem, first)]
+    said = " ".join(filter(None, (said_of(own, data), *vanished)))
+    if not isinstance(options, TwoStage):
+        outcome = Outcome(first, own.status, own.trace)
+        status = Status.boundary if vanished and own.status.ok else own.status
+        errors = Uncertainty(None, "none: each subject was fitted alone; wb.TwoStage() has those of their mean.")
+        seconds = time.perf_counter() - begun
+        accuracy = alone.accuracy(first)
+        result = _result(
+            given, own.model, data, method, options, alone, outcome, status, said, errors, accuracy, seconds
+        )  # fmt: skip
+        return alone.completed(_with_failures(result, own))
+
+    if options.kind == "standard" and not isinstance(covariance, bool):
+        raise ModelError(f"covariance={covariance!r}: standard two-stage has one kind of standard errors, True.")
+    staged = second_stage_model(model, own)
+    target = SecondStage(staged, data, own, options.kind)
+    scale = target.problem.scale
+    last = own.rounds
+
+    def watch(iteration: int, at: Evaluation) -> bool:
+        parameters = dict(zip((n.label for n in scale.names), scale.estimates(at.x).tolist(), strict=True))
+        return report(last + iteration, at.ofv, parameters, at.eta)
+
+    x, matrix, reason = target.standard()
+    if options.kind == "global" and own.status is not Status.stopped:
+        outcome = minimise(target, x, watch, max_iterations)
+        errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
+    else:
+        at = target.evaluate(x)
+        outcome = Outcome(at, own.status, ((0, at.ofv),))
+        free = ~scale.fixed
+        errors = Uncertainty(None if matrix is None else matrix[np.ix_(free, free)], reason)
+        if covariance is False:
+            errors = Uncertainty(None, "none: they were not asked for (covariance=False).")
+        watch(0, at)
+    status, remarks = _verdict(target.problem, outcome, errors)
+    status = Status.boundary if vanished and status is Status.converged else status
+    message = " ".join(filter(None, (said, *remarks)))
     seconds = time.perf_counter() - begun
-    message = " ".join(remarks)
-    stated = {"covariance": (covariance, True), "starts": (starts, 1), "seed": (seed, 1)}
-    settings = tuple((what, value) for what, (value, usual) in stated.items() if value != usual)
-    result = _result(given, model, data, name, options, target, outcome, status, message, errors, accuracy, seconds)
-    return replace(result, settings=settings, tried=tried)
+    accuracy = target.accuracy(outcome.evaluation)
+    result = _result(
+        given, staged, data, method, options, target, outcome, status, message, errors, accuracy, seconds
+    )  # fmt: skip
+    return target.completed(_with_failures(result, own), model)
+
+
+def _with_failures(result: FitResult, own: OwnValues) -> FitResult:
+    """The result with the subjects that have no values of their own."""
+    subjects = result.data.events.subjects
+    return replace(result, failures={subjects[i]: reason for i, reason in own.failures.items()})
 
 
 def _integrated(target: Integral, begun: Outcome, watch: Watch, max_iterations: int) -> Outcome:
@@ -442,7 +547,7 @@ def _result(
     if method == "fo":  # FO has no modes of its own: NONMEM's POSTHOC step, at the FO estimates
         posthoc = Objective(problem, "foce").evaluate(best.x)
         shown = posthoc if np.isfinite(posthoc.zeta).all() else best
-    elif isinstance(target, Integral):  # modes, as by the other methods
+    elif isinstance(target, Integral | SecondStage):  # modes, as by the other methods
         shown = Objective(problem, "focei").evaluate(best.x)
     f0, f1 = problem.predictions(point), problem.predictions(point, shown.eta)
     analysed = [problem.analysed(f) for f in (f0, f1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from workbench.errors import ModelError
 
@@ -119,6 +119,31 @@ class Saem(Options):
                 continue
             if not (_is_whole(value) and value >= least):
                 raise ModelError(f"Saem({name}={value!r}): a whole number, {least} or more, is needed.")
+
+
+@dataclass(frozen=True, repr=False)
+class TwoStage(Options):
+    """From the subjects fitted alone: `wb.fit(model, data, method=wb.TwoStage(kind="standard"))`.
+
+    Parameters
+    ----------
+    kind : {"global", "standard"}
+        "standard": mean (a regression where the model has covariates) and covariance of the subjects' own values; Ψ is
+        too large by their errors. "global": maximum likelihood in view of these errors, which takes them out of Ψ.
+
+    Raises
+    ------
+    ModelError
+        If `kind` is neither.
+    """
+
+    kind: Literal["global", "standard"] = "global"
+
+    name = "two-stage"
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("global", "standard"):
+            raise ModelError(f"TwoStage(kind={self.kind!r}): allowed are 'global' and 'standard'.")
 
 
 def _is_whole(value: object) -> bool:

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 METHODS = {
     "focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "laplace": lik.LAPLACE,
     "quadrature": lik.FOCEI, "importance": lik.FOCEI, "saem": lik.FOCEI,  # their modes are those of FOCEI
-    "pooled": lik.FOCEI,
+    "pooled": lik.FOCEI, "individual": lik.FOCEI, "two-stage": lik.FOCEI,
 }  # fmt: skip
 _INTERACTION = (lik.FOCEI, lik.LAPLACE)
 _STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order

@@ -127,11 +127,15 @@ class Problem:
             to_logarithm(subjects, seen.first, seen.response, seen.logarithmic, seen.floor, order, f, fu, fuu)
 
     def predictions(self, point: Point, eta: Array | None = None) -> Array:
-        """Predictions at all slots on the natural scale, for random effects eta[N, Q] (default 0)."""
+        """Predictions at all slots on the natural scale, for random effects eta[N, Q] (default 0).
+
+        They are NaN for a subject whose random effects are.
+        """
         D = self.n_coordinates
         f = np.full(self.schedule.n_slots, np.nan)
         u = self._coordinates(point, eta)
-        self.predictor.predict(np.arange(self.n_subjects), u, 0, f, np.empty((0, D)), np.empty((0, D, D)))
+        known = np.arange(self.n_subjects) if eta is None else np.flatnonzero(~np.isnan(eta).any(axis=1))
+        self.predictor.predict(known, u, 0, f, np.empty((0, D)), np.empty((0, D, D)))
         return f
 
     def analysed(self, f: Array) -> Array:

@@ -23,6 +23,7 @@ from workbench.model import Model
 Array = NDArray[np.float64]
 
 _TINY = np.finfo(float).tiny
+_SINGULAR = 1e-6  # eigenvalue of a correlation matrix
 Free = Literal["entry", "log diagonal", "log sd", "direction", "scale"]
 
 
@@ -118,6 +119,24 @@ class Psi:
         for r in np.flatnonzero(self.owner >= 0).tolist():
             L[r] = scale[r] * L[self.owner[r]]
         return L
+
+    def factor(self, covariance: Array, least: Array) -> Array:
+        """L of the Ψ with this covariance, as far as the model can state it; float64[Q, Q].
+
+        Entries outside the blocks are 0, what is fixed is as stated, standard deviations are at least `least`,
+        float64[Q], and a correlation matrix that is not positive definite becomes one.
+        """
+        deviation = np.where(self.deviation_free, np.maximum(np.sqrt(np.diag(covariance)), least), self.deviation)
+        together = self.block[:, None] == self.block[None, :]
+        correlation = np.where(together, covariance / np.outer(deviation, deviation), 0.0)
+        correlation = np.where(self.correlation_free[:, None], correlation, self.correlation)
+        np.fill_diagonal(correlation, 1.0)
+        values, vectors = np.linalg.eigh(correlation)
+        if len(values) and values[0] < _SINGULAR:
+            correlation = (vectors * np.maximum(values, _SINGULAR)) @ vectors.T
+            size = np.sqrt(np.diag(correlation))
+            correlation /= np.outer(size, size)
+        return np.asarray(deviation[:, None] * np.linalg.cholesky(correlation))
 
     def vector(self, L: Array) -> Array:
         """x at L; the inverse of `matrix`."""

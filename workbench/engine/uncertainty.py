@@ -101,7 +101,7 @@ def edges(problem: Problem, at: Evaluation) -> tuple[Edge, ...]:
     begin = int(scale.theta_free.sum())
     between = _psi_edges(problem, at, scale.subject, at.point.L[:n, :n], begin)
     within = _psi_edges(problem, at, scale.occasion, at.point.L[n : n + k, n : n + k], begin + scale.subject.size)
-    return (*_at_bounds(scale, at), *_vanished_error(problem, at), *between, *within)
+    return (*_at_bounds(scale, at), *vanished_error(problem, at), *between, *within)
 
 
 def _at_bounds(scale: Scale, at: Evaluation) -> list[Edge]:
@@ -151,7 +151,7 @@ def _psi_edges(problem: Problem, at: Evaluation, psi: Psi, L: Array, begin: int)
     return found
 
 
-def _vanished_error(problem: Problem, at: Evaluation) -> list[Edge]:
+def vanished_error(problem: Problem, at: Evaluation) -> list[Edge]:
     """Parts of the residual errors that add nothing to the rest."""
     scale, seen = problem.scale, problem.observations
     f_all = np.abs(problem.analysed(problem.predictions(at.point, at.eta)))

@@ -76,6 +76,10 @@ def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatio
         raise FitError(
             f"The two fits are by {small.method!r} and {large.method!r}: only objectives of one method can be compared."
         )
+    if small.failures.keys() != large.failures.keys():
+        raise FitError("The subjects that could not be fitted alone are not the same: the fits are of different data.")
+    if small.method == "two-stage":
+        raise FitError("Two-stage fits have no likelihood-ratio test: each takes the own values of its model as data.")
     df = large.n_estimated - small.n_estimated
     if df < 1:
         raise FitError(

@@ -146,6 +146,8 @@ def screen(
 
 
 def _parameters(fit: FitResult, wanted: Iterable[str] | None) -> tuple[str, ...]:
+    if fit.method == "individual":
+        raise FitError("Subjects fitted alone are no population: screen a fit by 'two-stage', which begins with them.")
     own = tuple(name for name in fit.random_effects if fit.model[name].share is None)
     if not own:
         raise FitError(f"The fit by {fit.method!r} has no random effects between subjects: there is nothing to screen.")

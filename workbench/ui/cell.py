@@ -19,7 +19,7 @@ from workbench.runs import METHOD
 _MAKERS = frozenset(
     ["load_example", "read_data", "pk", "pkpd", "equation", "ode", "Model", "Parameter", "Effect", "Block", "Constant",
      "Proportional", "Combined", "Combined2", "Power", "Exponential", "initial_values",
-     "Quadrature", "Importance", "Saem"]
+     "Quadrature", "Importance", "Saem", "TwoStage"]
 )  # fmt: skip
 _VERBS = {
     GroupedData: frozenset(["filter", "exclude", "mend", "convert", "with_units", "with_covariate_rule"]),

@@ -143,6 +143,7 @@ class State:
         self.seeking = False
         self.background = background
         self._sketch: Sketch | None = None
+        self._own_sketch: Sketch | None = None
         self._evaluated: dict[str, tuple[_Point, Any]] = {}
         self._watchers: list[Watcher] = []
         self._rendering = False
@@ -234,7 +235,8 @@ class State:
 
     def _at_point(self, name: str, evaluate: Callable[[Sketch, Model, Array | None, int], T]) -> T | None:
         """What a sketch evaluates to now, at once if that is quick, else as soon as another thread has it."""
-        sketch, (model, etas) = self._sketch, self.point()
+        model, etas = self.point()
+        sketch = None if model is None else self._sketch_of(model, etas)
         if sketch is None or model is None:
             return None
         at = _Point(sketch, self.response, model, etas)
@@ -248,6 +250,14 @@ class State:
         self.background(name, lambda: self._evaluate(name, at, evaluate))
         return value if before is not None and before.is_beside(at) else None
 
+    def _sketch_of(self, model: Model, etas: Array | None) -> Sketch | None:
+        """What evaluates a model with these random effects: subjects fitted alone have others than the stated model."""
+        if self._sketch is None or etas is None or self.data is None or self._sketch.is_of(model, self.data):
+            return self._sketch
+        if self._own_sketch is None or not self._own_sketch.is_of(model, self.data):
+            self._own_sketch = Sketch(model, self.data)
+        return self._own_sketch
+
     def _evaluate(self, name: str, at: _Point, evaluate: Callable[[Sketch, Model, Array | None, int], Any]) -> None:
         try:
             value = evaluate(at.sketch, at.model, at.etas, at.response)
@@ -255,7 +265,7 @@ class State:
             self.update(problem=self._reported(error))
             return
         with self.lock:
-            if self._sketch is at.sketch:
+            if at.sketch in (self._sketch, self._own_sketch):
                 self._evaluated[name] = at, value
                 self._render(frozenset({name}))
 

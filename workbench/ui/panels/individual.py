@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from ipywidgets import HTML, Box, Button, Widget
 
 from workbench.ui.figures import INDIVIDUAL, OBSERVED, POPULATION, Cell, Plane, axis_title, observations
@@ -101,4 +102,6 @@ class IndividualPanel(Panel):
                 cell.show_curves(None, None, None)
             else:
                 individual = drawn.individual[i] if drawn.individual is not None else None
+                if individual is not None and np.isnan(individual).all():  # a subject that could not be fitted alone
+                    individual = None
                 cell.show_curves(drawn.time[i], drawn.population[i], individual)
