@@ -274,12 +274,14 @@ class FitResult:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """By iteration: ofv, and every estimate on the natural scale."""
+        """By iteration: ofv, and every estimate on the natural scale; "individual" keeps the ofv only."""
         import pandas as pd
 
         iterations, ofv = zip(*self.trace, strict=True)
-        frame = pd.DataFrame(self.along(), columns=[e.name for e in self.parameters])
-        frame.insert(0, "ofv", list(ofv))
+        values = self.along()
+        frame = pd.DataFrame({"ofv": ofv})
+        if len(values):
+            frame[[e.name for e in self.parameters]] = values
         return frame.set_axis(pd.Index(iterations, name="iteration"))
 
     @property

@@ -276,7 +276,7 @@ def _by_subject(
         errors, outcome = _judged(target, outcome, watch, max_iterations, covariance)
     else:
         at = target.evaluate(x)
-        outcome = Outcome(at, own.status, ((0, at.ofv),))
+        outcome = Outcome(at, own.status, ((0, at.ofv),), (at.x,))
         free = ~scale.fixed
         errors = Uncertainty(None if matrix is None else matrix[np.ix_(free, free)], reason)
         if covariance is False:

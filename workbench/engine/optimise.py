@@ -32,13 +32,13 @@ class Outcome:
     ----------
     trace : tuple of (iteration, objective)
     path : tuple of float64[size]
-        x at each of them.
+        x at each of them; empty where it was not kept.
     """
 
     evaluation: Evaluation
     status: Status
     trace: tuple[tuple[int, float], ...]
-    path: tuple[Array, ...]
+    path: tuple[Array, ...] = ()
 
 
 def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterations: int = 500) -> Outcome:
