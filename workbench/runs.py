@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 METHOD = "focei"
+Settings = tuple[tuple[str, object], ...]  # further arguments of a fit, as in `FitResult.settings`
 _WIDTH = 72
 
 
@@ -82,6 +83,11 @@ class Run:
         """The method of estimation: its name, or its options where they are not the usual ones."""
         options = self.fit.options
         return self.fit.method if options is None or options == type(options)() else options
+
+    @property
+    def settings(self) -> Settings:
+        """Further arguments of the fit that were not the usual ones."""
+        return self.fit.settings
 
     @property
     def code(self) -> str:

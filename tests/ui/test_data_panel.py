@@ -188,7 +188,16 @@ def test_errors_lock_and_mends_unlock(bench, tmp_path, monkeypatch):
     assert bench.wait(60)
     data, model, fit = bench.data, bench.model, bench.fit
     hand_over(bench, FAULTY)
-    assert locked_panels(bench) == {"Model", "Error", "Covariates", "Typical curves", "Fit", "Individual fits", "Runs"}
+    assert locked_panels(bench) == {
+        "Model",
+        "Error",
+        "Covariates",
+        "Typical curves",
+        "Fit",
+        "Individual fits",
+        "Runs",
+        "Uncertainty",
+    }
     assert bench.controls.fit.disabled and "file.csv has 2 errors" in bench.controls.status.value
     assert (bench.data, bench.model, bench.fit) == (data, model, fit)
     with pytest.raises(wb.ModelError, match="2 errors"):

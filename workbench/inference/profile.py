@@ -133,8 +133,6 @@ def profile(
         raise FitError(f"There is no minimum to start from: {fit.status.value}")
     if estimate.fixed:
         raise FitError(f"{name} is fixed: it has no profile.")
-    if fit.method in ("individual", "two-stage"):
-        raise FitError(f"A fit by {fit.method!r} has no profile: what its stages minimise is not one objective.")
     if not 0 < level < 1:
         raise FitError(f"level={level!r}; a number between 0 and 1 is needed, such as 0.95.")
     if not isinstance(points, int) or isinstance(points, bool) or points < 0:

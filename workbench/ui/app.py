@@ -29,6 +29,7 @@ from workbench.ui.panels import (
     ModelPanel,
     RunsPanel,
     TypicalPanel,
+    UncertaintyPanel,
 )
 from workbench.ui.state import State
 from workbench.ui.style import CSS
@@ -82,11 +83,12 @@ class Workbench:
         self.data_panel, self.equations_panel = DataPanel(state), EquationsPanel(state)
         self.covariates_panel, self.typical_panel = CovariatesPanel(state), TypicalPanel(state)
         self.band_panel, self.fit_panel = BandPanel(state), FitPanel(state)
-        self.individual_panel, self.runs_panel = IndividualPanel(state), RunsPanel(state)
+        self.individual_panel = IndividualPanel(state, self._fitting.ask)
+        self.runs_panel, self.uncertainty_panel = RunsPanel(state), UncertaintyPanel(state, self._fitting.ask)
         self.code_panel = CodePanel(state)
         self._tabs = [self.data_panel, self.equations_panel, self.covariates_panel]
         self._tabs += [self.typical_panel, self.band_panel, self.fit_panel]
-        self._tabs += [self.individual_panel, self.runs_panel, self.code_panel]
+        self._tabs += [self.individual_panel, self.uncertainty_panel, self.runs_panel, self.code_panel]
         self._view = self._layout()
         state.watch(self._lock)
         state.watch(self._refit)
@@ -200,7 +202,8 @@ class Workbench:
         model = stated.model or self.model or (usual_model(data) if data is not None else None)
         method = self.method if stated.method is None else stated.method
         method_name(method)
-        self._state.update(data=data, model=model, method=method, refused=None)
+        settings = self._state.settings if stated.method is None else stated.settings
+        self._state.update(data=data, model=model, method=method, settings=settings, refused=None)
 
     # -- what it does ------------------------------------------------------------------------------------------
 
@@ -211,7 +214,7 @@ class Workbench:
             raise ModelError("There is nothing to fit yet: load data first.")
         if state.locked:
             raise ModelError(state.locked)
-        self._fitting.start(state.model, state.data, state.method)
+        self._fitting.start(state.model, state.data, state.method, state.settings)
 
     def cancel(self) -> None:
         """Stop the fit at the best values found so far."""
@@ -253,15 +256,15 @@ class Workbench:
 
     def _statement(self) -> tuple[Any, ...]:
         state = self._state
-        return (state.data, state.model.without_values() if state.model else None, state.method)
+        return (state.data, state.model.without_values() if state.model else None, state.method, state.settings)
 
     def _refit(self, changed: frozenset[str]) -> None:
         """Where the user wants it live, fit what is stated as soon as it changes; values alone are no change."""
         state = self._state
-        if state.seeking or not changed & {"data", "model", "method", "live", "start"}:
+        if state.seeking or not changed & {"data", "model", "method", "settings", "live", "start"}:
             return
         before, self._stated = self._stated, self._statement()
         if not state.live or state.locked or state.start is None or state.model is None or state.data is None:
             return
         if "live" in changed or (self._stated != before and not state.is_current):
-            self._fitting.start(state.model, state.data, state.method)
+            self._fitting.start(state.model, state.data, state.method, state.settings)

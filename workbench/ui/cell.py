@@ -14,7 +14,7 @@ import workbench
 from workbench.data import GroupedData
 from workbench.errors import ModelError
 from workbench.model import Model
-from workbench.runs import METHOD
+from workbench.runs import METHOD, Settings
 
 _MAKERS = frozenset(
     ["load_example", "read_data", "pk", "pkpd", "equation", "ode", "Model", "Parameter", "Effect", "Block", "Constant",
@@ -38,6 +38,7 @@ class Fitted:
     model: Model
     data: GroupedData
     method: object
+    settings: Settings
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Statement:
     data: GroupedData | None
     model: Model | None
     method: object
+    settings: Settings = ()
 
 
 def read_cell(text: str, data: GroupedData | None = None) -> Statement:
@@ -76,7 +78,7 @@ def read_cell(text: str, data: GroupedData | None = None) -> Statement:
     found = reader.names
     fits = [value for value in found.values() if isinstance(value, Fitted)]
     if fits:
-        return Statement(fits[-1].data, fits[-1].model, fits[-1].method)
+        return Statement(fits[-1].data, fits[-1].model, fits[-1].method, fits[-1].settings)
     models = [value for value in found.values() if isinstance(value, Model)]
     sets = [value for value in found.values() if isinstance(value, GroupedData)]
     return Statement(sets[-1] if sets else None, models[-1] if models else None, None)
@@ -162,10 +164,20 @@ class _Reader:
         )
 
 
-def _fitted(model: Any, data: Any, method: object = METHOD) -> Fitted:
+def _fitted(
+    model: Any,
+    data: Any,
+    method: object = METHOD,
+    *,
+    covariance: object = True,
+    starts: object = 1,
+    seed: object = 1,
+) -> Fitted:
     if not isinstance(model, Model) or not isinstance(data, GroupedData):
         raise ModelError("wb.fit(…) takes a model, then data.")
-    return Fitted(model, data, method)
+    stated = {"covariance": (covariance, True), "starts": (starts, 1), "seed": (seed, 1)}
+    settings = tuple((name, value) for name, (value, usual) in stated.items() if value != usual)
+    return Fitted(model, data, method, settings)
 
 
 def _needs_frame(node: ast.expr) -> bool:

@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 OBSERVED, POPULATION, INDIVIDUAL = "var(--wb-observed)", "var(--wb-population)", "var(--wb-individual)"
+POOLED, ALONE = "var(--wb-q2)", "var(--wb-q3)"
 _GAP: Array = np.array([np.nan])
 _ORIGIN: Array = np.zeros(2)  # bqplot wants a mark to stand somewhere, even while it is not seen
 
@@ -255,14 +256,15 @@ def drawn_of(data: GroupedData) -> str:
 
 
 class Cell:
-    """One subject of a trellis."""
+    """One subject of a trellis; curves of other fits lie beneath those of the shown one."""
 
     def __init__(self, plane: Plane):
         self._plane = plane
         self._population = plane.line(POPULATION, 1.4, "dashed")
         self._individual = plane.line(INDIVIDUAL, 1.9)
+        self._pooled, self._alone = plane.line(POOLED, 1.4), plane.line(ALONE, 1.6)
         self._points = plane.points()
-        marks = [self._population, self._individual, self._points]
+        marks = [self._pooled, self._alone, self._population, self._individual, self._points]
         self.view = plane.figure(marks, 150, (25, 6, 20, 30))
         self.view.title_style = {"font-size": "11.5px", "font-weight": "600", "fill": "var(--wb-ink)"}
 
@@ -275,6 +277,11 @@ class Cell:
     def show_curves(self, times: Array | None, population: Array | None, individual: Array | None) -> None:
         """Draw the curves of a subject; None for no curve."""
         for mark, values in ((self._population, population), (self._individual, individual)):
+            put(mark, times, None if values is None else self._plane.heights(values))
+
+    def show_beside(self, times: Array | None, pooled: Array | None, alone: Array | None) -> None:
+        """Draw the curves of the pooled fit and of the subject alone; None for no curve."""
+        for mark, values in ((self._pooled, pooled), (self._alone, alone)):
             put(mark, times, None if values is None else self._plane.heights(values))
 
 

@@ -1,7 +1,8 @@
-"""The fit beside the interface: a worker thread computes, a pump thread shows, neither waits for the other."""
+"""Fits and other long work beside the interface: a worker computes, a pump shows, neither waits for the other."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -14,7 +15,8 @@ from ipywidgets import IntText, jslink
 from workbench import engine
 from workbench.data import GroupedData
 from workbench.model import Model
-from workbench.results import FitResult, Progress, Status
+from workbench.results import FitResult, Progress
+from workbench.runs import Settings
 from workbench.ui.state import State, in_words
 
 INTERVAL = 0.1  # seconds between redraws: a person sees motion, the browser is not drowned
@@ -102,16 +104,51 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Request:
-    """A fit to be done."""
+class Portion:
+    """How much of some work is done: the snapshot of what is no single fit.
 
-    model: Model
-    data: GroupedData
-    method: object
+    Attributes
+    ----------
+    done, total : int
+        `total` is 0 where it is not known.
+    seconds : float
+        Since it began.
+    """
+
+    done: int
+    total: int
+    seconds: float
+
+    @property
+    def left(self) -> float:
+        """Seconds that the rest will take; NaN where that is not known."""
+        return self.seconds / self.done * (self.total - self.done) if self.done and self.total else math.nan
+
+
+@dataclass(frozen=True)
+class Request:
+    """Work to be done.
+
+    Attributes
+    ----------
+    title : str
+        What the status line calls it; "" for a fit.
+    work : callable
+        Takes what to report snapshots to, a `Progress` or a `Portion`; told to stop, it returns what there is.
+    done : callable
+        Brings what it returned into the state.
+    model : Model or None
+        What is fitted.
+    """
+
+    title: str
+    work: Callable[[Callable[[Any], bool]], Any]
+    done: Callable[[Any], None]
+    model: Model | None = None
 
 
 class Fitting:
-    """Does the fits of a session one after the other, the latest request first, and shows them as they go.
+    """Does the work of a session one thing after the other, the latest request first, and shows it as it goes.
 
     Its pump thread is the only one that changes the state while a fit runs (the user's own edits apart).
     """
@@ -135,10 +172,19 @@ class Fitting:
             if self._warming or not self._state.ready:
                 self._ensure_pump()
 
-    def start(self, model: Model, data: GroupedData, method: object) -> None:
-        """Fit, in the background; a fit that is running is given up."""
+    def start(self, model: Model, data: GroupedData, method: object, settings: Settings = ()) -> None:
+        """Fit, in the background; what is running is given up."""
+
+        def work(report: Callable[[Any], bool]) -> FitResult:
+            more: dict[str, Any] = dict(settings)
+            return engine.fit(model, data, method=method, callback=report, **more)  # type: ignore[arg-type]
+
+        self.ask(Request("", work, self._keep, model))
+
+    def ask(self, request: Request) -> None:
+        """Have some work done, in the background; what is running is given up."""
         with self._changed:
-            self._request = Request(model, data, method)
+            self._request = request
             if self._job is not None:
                 self._job.stop()
             self._ensure_pump()
@@ -150,7 +196,7 @@ class Fitting:
             job = self._job
             if job is not None:
                 job.stop()
-        if job is not None and self._state.activity == "fitting":
+        if job is not None and self._state.activity in ("fitting", "working"):
             self._state.update(activity="stopping")
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -185,14 +231,17 @@ class Fitting:
                         self._pump = None
                         self._changed.notify_all()
                         return
-                    work = _work(request)
-                    self._job = job = Job(work)
-                self._state.update(activity="fitting", problem="", progress=None, running=request.model)
+                    self._job = job = Job(request.work)
+                activity = "working" if request.title else "fitting"
+                self._state.update(
+                    activity=activity, task=request.title, problem="", progress=None, portion=None,
+                    running=request.model,
+                )  # fmt: skip
                 job.start()
                 self._show(job)
                 self._finish(job, request)
             except Exception as error:
-                self._state.update(activity="", progress=None, problem=in_words(error))
+                self._state.update(activity="", task="", progress=None, portion=None, problem=in_words(error))
 
     def _prepare(self) -> None:
         job = Job(lambda report: engine.warm_up())
@@ -212,15 +261,18 @@ class Fitting:
                 self._draw(latest)
                 redraws, last = redraws + 1, latest
         steady = job.error is None and not job.stopped and not self._state.live
-        if redraws == 0 and steady:
+        if redraws == 0 and steady and isinstance(job.latest(), Progress):
             for snapshot in job.spread(_REPLAYED):
                 if self._waiting or job.stopped or self._request is not None:
                     return
                 self._draw(snapshot)
                 time.sleep(_REPLAY_INTERVAL)
 
-    def _draw(self, progress: Progress) -> None:
-        self._state.update(progress=progress)
+    def _draw(self, snapshot: Progress | Portion) -> None:
+        if isinstance(snapshot, Progress):
+            self._state.update(progress=snapshot)
+        else:
+            self._state.update(portion=snapshot)
         if not self._waiting:  # a cell that waits may be what keeps the browser's answers from us
             self._front_end.keep_pace()
 
@@ -229,17 +281,14 @@ class Fitting:
             self._job = None
             superseded = self._request is not None
         if job.error is not None:
-            self._state.update(activity="", progress=None, problem=in_words(job.error))
+            problem = in_words(job.error)
+            self._state.update(activity="", task="", progress=None, portion=None, problem=problem)
             return
-        fit: FitResult = job.result
-        if superseded and fit.status is Status.stopped:
+        if superseded and job.stopped:
             return
+        request.done(job.result)
+        self._state.update(activity="", task="", progress=None, portion=None)
+
+    def _keep(self, fit: FitResult) -> None:
         runs = self._state.runs.add(fit)
         self._state.update(runs=runs, run=runs[-1], activity="", progress=None, problem="")
-
-
-def _work(request: Request) -> Callable[[Callable[[Any], bool]], FitResult]:
-    def work(report: Callable[[Any], bool]) -> FitResult:
-        return engine.fit(request.model, request.data, method=request.method, callback=report)  # type: ignore[arg-type]
-
-    return work

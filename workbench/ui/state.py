@@ -23,7 +23,7 @@ from workbench.engine.problem import responses_of
 from workbench.errors import DataError, ModelError, WorkbenchError
 from workbench.model import PK, Model, usual_model
 from workbench.results import FitResult, Progress
-from workbench.runs import Run, Runs, cell
+from workbench.runs import Run, Runs, Settings, cell
 from workbench.ui.file import File
 from workbench.ui.sketch import Drawn, Predicted, Sketch, is_quick
 
@@ -64,6 +64,8 @@ class State:
     model : Model or None
         What the user states; values that are not stated are found from the data.
     method : str, or options of a method
+    settings : tuple of (str, value)
+        Further arguments of a fit that are not the usual ones: starts, seed, covariance.
     live : bool
         Refit whenever the statement changes.
     runs : Runs
@@ -71,9 +73,13 @@ class State:
         The run that is shown.
     progress : Progress or None
         Where the running fit is.
+    portion : Portion or None
+        How much is done of other work.
+    task : str
+        What that work is called; "" while a fit runs, or nothing.
     running : Model or None
         What the last fit that was started is one of.
-    activity : {"", "compiling", "fitting", "stopping"}
+    activity : {"", "compiling", "fitting", "working", "stopping"}
     ready : bool
         The kernels are compiled.
     problem : str
@@ -94,6 +100,8 @@ class State:
         `model` with all its values: where a fit starts.
     seeking : bool
         `start`, or what evaluates its curves, is being computed.
+    studies : dict
+        Results of further work, by the number of its run and a name.
     background : callable or None
         Does some work, known by a name, in another thread; the latest by each name.
     """
@@ -103,10 +111,14 @@ class State:
             "data",
             "model",
             "method",
+            "settings",
             "live",
             "runs",
             "run",
             "progress",
+            "portion",
+            "task",
+            "studies",
             "running",
             "activity",
             "ready",
@@ -126,10 +138,14 @@ class State:
         self.data: GroupedData | None = None
         self.model: Model | None = None
         self.method: object = "focei"
+        self.settings: Settings = ()
         self.live = False
         self.runs = Runs()
         self.run: Run | None = None
         self.progress: Progress | None = None
+        self.portion: object = None
+        self.task = ""
+        self.studies: dict[tuple[int, str], Any] = {}
         self.running: Model | None = None
         self.activity = ""
         self.ready = engine.is_warm()
@@ -161,15 +177,25 @@ class State:
         return self.run is not None and self.run.fits(self.data, self.model)
 
     @property
+    def is_as_stated(self) -> bool:
+        """Whether the shown fit is the one that would be done now."""
+        run = self.run
+        return run is not None and self.is_current and (run.method, run.settings) == (self.method, self.settings)
+
+    def study(self, name: str) -> Any:
+        """The result of further work on the shown run; None where there is none."""
+        return self.studies.get((self.run.number, name)) if self.run is not None else None
+
+    @property
     def code(self) -> str:
         """The cell that reproduces what is shown."""
         if self.draft is not None:
             return f"import workbench as wb\n\ndata = {self.draft.code()}\ndata.check()"
         if self.data is None or self.model is None:
             return "import workbench as wb\n"
-        if self.run is not None and self.is_current and self.run.method == self.method:
+        if self.run is not None and self.is_as_stated:
             return self.run.code
-        return cell(self.data, self.model, self.method)
+        return cell(self.data, self.model, self.method, self.settings)
 
     @property
     def locked(self) -> str:
@@ -319,7 +345,7 @@ class State:
 
     def restore(self, run: Run) -> None:
         """Show a run again: its data, model, method and fit."""
-        self.update(data=run.data, model=run.model, method=run.method, run=run)
+        self.update(data=run.data, model=run.model, method=run.method, settings=run.settings, run=run)
 
     def refresh(self) -> None:
         """Render everything again, for instance after a widget was given what the model refuses."""

@@ -220,6 +220,15 @@ CSS = """
 .wb-bars .wb-cut { max-width: 80px; }
 .wb-bars u { display: block; height: 9px; }
 .wb-panel > .widget-html, .wb-panel > .widget-html > .widget-html-content { min-width: 0; max-width: 100%; }
+.wb-profiles { display: flex; flex-flow: row wrap; gap: 8px 18px; }
+.wb-profiles > div { max-width: 370px; font-size: 12px; color: var(--wb-soft); }
+.wb-panel code { font-family: var(--jp-code-font-family); font-size: 12px; white-space: pre-wrap; }
+.wb-sparks { display: grid; grid-template-columns: repeat(auto-fill, minmax(118px, 1fr)); gap: 6px 14px; }
+.wb-sparks > div { min-width: 0; font-size: 12px; }
+.wb-sparks > div > div { display: flex; justify-content: space-between; gap: 6px; white-space: nowrap; }
+.wb-sparks b { font-weight: 600; font-variant-numeric: tabular-nums; }
+.wb-sparks svg { display: block; width: 100%; height: 34px; border-bottom: 1px solid var(--wb-axis); }
+.wb-sparks path { fill: none; stroke: var(--wb-individual); stroke-width: 1.5; }
 .wb pre.wb-code { background: var(--jp-layout-color2); border: 1px solid var(--wb-line); border-radius: 3px; margin: 0;
   padding: 10px 12px; font-family: var(--jp-code-font-family);
   font-size: var(--jp-code-font-size, 13px); line-height: 1.4;

@@ -11,6 +11,7 @@ from workbench.ui.panels.individual import IndividualPanel
 from workbench.ui.panels.model import ModelPanel
 from workbench.ui.panels.runs import RunsPanel
 from workbench.ui.panels.typical import TypicalPanel
+from workbench.ui.panels.uncertainty import UncertaintyPanel
 
 __all__ = [
     "BandPanel",
@@ -25,4 +26,5 @@ __all__ = [
     "ModelPanel",
     "RunsPanel",
     "TypicalPanel",
+    "UncertaintyPanel",
 ]

@@ -13,7 +13,10 @@ from workbench.engine.objective import METHODS
 from workbench.results import METHOD_TITLES, FitResult, Progress
 from workbench.ui import markup
 from workbench.ui.figures import Trace
+from workbench.ui.job import Portion
 from workbench.ui.panels.panel import Panel, heading
+from workbench.ui.panels.settings import SettingsRow
+from workbench.ui.sparklines import sparklines
 from workbench.ui.state import State
 
 _METHODS = {"focei": "FOCEI", "foce": "FOCE", "fo": "FO", "laplace": "Laplace",
@@ -25,8 +28,8 @@ class FitControls(Panel):
     """The bar at the top: what is at hand, Fit, Cancel, and one line that says what is going on."""
 
     follows = frozenset(
-        ["data", "draft", "model", "start", "seeking", "method", "live", "run", "progress", "activity", "problem",
-         "ready"]
+        ["data", "draft", "model", "start", "seeking", "method", "settings", "live", "run", "progress", "portion",
+         "task", "activity", "problem", "ready"]
     )  # fmt: skip
 
     def __init__(self, state: State, fit: Callable[[], None], cancel: Callable[[], None]):
@@ -70,7 +73,7 @@ class FitControls(Panel):
         self.method.tooltip = METHOD_TITLES.get(name, name)
         self.live.value = state.live
         self.fit.disabled = state.data is None or state.model is None or bool(state.locked)
-        self.cancel.disabled = state.activity != "fitting"
+        self.cancel.disabled = state.activity not in ("fitting", "working")
         kind, text = self._sentence()
         self.status.value = f"<div class='wb-status {kind}' role='status'><div class='wb-said'>{text}</div></div>"
 
@@ -83,9 +86,9 @@ class FitControls(Panel):
         state = self.state
         if state.activity == "compiling":
             return "busy", "Compiling, the first time only: this takes some seconds. What you do meanwhile is not lost."
-        if state.activity in ("fitting", "stopping"):
-            what = "Stopping" if state.activity == "stopping" else "Fitting"
-            return "busy", f"{what} … {_progress(state.progress)}"
+        if state.activity in ("fitting", "working", "stopping"):
+            what = "Stopping" if state.activity == "stopping" else markup.escaped(state.task or "Fitting")
+            return "busy", f"{what} … {_portion(state.portion) if state.task else _progress(state.progress)}"
         if state.seeking:
             return "busy", "Computing start values … New equations are compiled first, which takes some seconds."
         if state.problem:
@@ -100,7 +103,7 @@ class FitControls(Panel):
         kind = "good" if fit.status.ok and not fit.message else "fair"
         head = f"<b>Run {state.run.number}</b> · OFV <b>{markup.decimals(fit.ofv, 3)}</b>"
         tail = f"{len(fit.trace) - 1} iterations · {markup.duration(fit.seconds)}"
-        changed = "" if state.is_current and state.method == state.run.method else " The model has changed since."
+        changed = "" if state.is_as_stated else " Model, method or settings have changed since."
         words = markup.escaped(" ".join(filter(None, (fit.status.value, fit.message, fit.accuracy))))
         return kind, f"{head} · {tail} — {words}{changed}"
 
@@ -111,6 +114,16 @@ def _progress(progress: Progress | None) -> str:
     return (
         f"iteration {progress.iteration} · OFV {markup.decimals(progress.ofv, 3)} · {markup.duration(progress.seconds)}"
     )
+
+
+def _portion(portion: Portion | None) -> str:
+    if portion is None:
+        return ""
+    parts = [f"{portion.done:,} of {portion.total:,}" if portion.total else f"{portion.done:,} fits"]
+    parts.append(markup.duration(portion.seconds))
+    if portion.seconds > 1 and math.isfinite(portion.left):
+        parts.append(f"about {max(1, round(portion.left))} s left")
+    return " · ".join(parts)
 
 
 def _summary(data: Any) -> str:
@@ -125,36 +138,56 @@ class FitPanel(Panel):
     """The objective by iteration and the table of estimates, both live."""
 
     title = "Fit"
-    follows = frozenset({"run", "progress", "activity"})
+    follows = frozenset({"run", "progress", "activity", "method", "settings"})
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
+        self.settings = SettingsRow(self.state)
         self.criteria = HTML()
         self.trace = Trace()
         self.estimates = HTML()
+        self.paths = HTML()
+        self.starts = HTML()
         self._points: list[tuple[int, float]] = []
-        return [self.criteria, self.estimates, heading("Objective by iteration"), self.trace.view]
+        self._values: list[dict[str, float]] = []
+        return [
+            self.settings.view, self.criteria, self.estimates, self.starts,
+            heading("Objective by iteration"), self.trace.view, heading("Estimates by iteration"), self.paths,
+        ]  # fmt: skip
 
     def render(self, changed: frozenset[str]) -> None:
         """Show the running fit, or the shown one."""
         progress, fit = self.state.progress, self.state.fit
+        if changed & {"method", "settings"}:
+            self.settings.render()
+        if not changed - {"method", "settings"}:
+            return
         if progress is not None:
             if self._points and self._points[-1][0] >= progress.iteration:
-                self._points = []
+                self._points, self._values = [], []
             self._points.append((progress.iteration, progress.ofv))
+            self._values.append(progress.parameters)
             self.trace.show(self._points)
             self.criteria.value = f"<span class='wb-note'>Fitting … {_progress(progress)}</span>"
             rows = [(name, markup.number(value), "", "", "", "") for name, value in progress.parameters.items()]
             self.estimates.value = markup.table(_HEAD, rows)
+            at = [iteration for iteration, _ in self._points]
+            self.paths.value = sparklines(at, {n: [v[n] for v in self._values] for n in progress.parameters})
+            self.starts.value = ""
         elif fit is not None:
-            self._points = []
+            self._points, self._values = [], []
             self.trace.show(fit.trace)
             self.criteria.value = _criteria(fit)
             self.estimates.value = markup.table(_HEAD, _estimates(fit)) + _footnote(fit) + _correlations(fit)
+            history = fit.history
+            names = [e.name for e in fit.parameters if e.name in history and not e.fixed]
+            self.paths.value = sparklines(history.index.tolist(), {name: history[name].tolist() for name in names})
+            self.starts.value = _starts(fit)
         else:
             self.trace.show(())
             self.criteria.value = "<span class='wb-note'>Nothing has been fitted yet.</span>"
             self.estimates.value = markup.table(_HEAD, [])
+            self.paths.value = self.starts.value = ""
 
 
 def _criteria(fit: FitResult) -> str:
@@ -187,6 +220,24 @@ def _estimates(fit: FitResult) -> list[tuple[str, ...]]:
 
 def _footnote(fit: FitResult) -> str:
     return f"<p class='wb-note'>Standard errors: {markup.escaped(fit.se_reason)}</p>" if fit.se_reason else ""
+
+
+def _starts(fit: FitResult) -> str:
+    """Where several starting points ended, folded away."""
+    if not fit.tried:
+        return ""
+    lowest = min(start.ofv for start in fit.tried if math.isfinite(start.ofv))
+    reached = sum(start.ofv < lowest + 0.01 for start in fit.tried)
+    rows = [
+        (start.number, markup.decimals(start.initial_ofv, 3), markup.decimals(start.ofv, 3),
+         start.status.replace("_", " "), start.iterations)
+        for start in sorted(fit.tried, key=lambda start: (not math.isfinite(start.ofv), start.ofv))
+    ]  # fmt: skip
+    table = markup.table(("start", "OFV there", "OFV at the end", "how it ended", "iterations"), rows)
+    return (
+        f"<details class='wb-note'><summary>{len(fit.tried)} starting points; {reached} reached the lowest OFV"
+        f"</summary>{table}</details>"
+    )
 
 
 def _correlations(fit: FitResult) -> str:

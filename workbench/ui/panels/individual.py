@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from ipywidgets import HTML, Box, Button, Widget
+from ipywidgets import HTML, Box, Button, Checkbox, Widget
 
-from workbench.ui.figures import INDIVIDUAL, OBSERVED, POPULATION, Cell, Plane, axis_title, observations
+from workbench.results import FitResult
+from workbench.ui import markup, studies
+from workbench.ui.figures import ALONE, INDIVIDUAL, OBSERVED, POOLED, POPULATION, Cell, Plane, axis_title, observations
+from workbench.ui.job import Request
 from workbench.ui.markup import escaped
 from workbench.ui.panels.panel import Panel, ResponseSwitch, note, response_title, row, scale_switch
+from workbench.ui.state import State
 
 PER_PAGE = 12  # more figures on a page drown the browser
 
@@ -21,18 +25,31 @@ _LEGEND = (
     f"<span>{_LINE.format(POPULATION, '5 3')}typical</span>"
     f"<span>{_LINE.format(INDIVIDUAL, 'none')}individual</span>"
 )
+_BESIDE = f"<span>{_LINE.format(POOLED, 'none')}pooled</span><span>{_LINE.format(ALONE, 'none')}alone</span>"
 
 
 class IndividualPanel(Panel):
     """Observations with the population and the individual curve of each subject."""
 
     title = "Individual fits"
-    follows = frozenset({"data", "start", "progress", "run", "logarithmic", "response", "model", "curves"})
+    follows = frozenset(
+        {"data", "start", "progress", "run", "logarithmic", "response", "model", "curves", "studies", "activity"}
+    )
+
+    def __init__(self, state: State, ask: Callable[[Request], None]):
+        super().__init__(state)
+        self._ask = ask
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
         self.page = 0
-        self.legend = HTML(f"<div class='wb-legend'>{_LEGEND}</div>")
+        self.legend = HTML()
+        self.beside = Checkbox(
+            description="pooled and alone", indent=False, layout={"width": "auto"},
+            tooltip="beside the shown fit: all subjects as one, and every subject alone",
+        )  # fmt: skip
+        self.beside.observe(self.state.handler(lambda change: self._lay_beside()), "value")
+        self.table = HTML()
         self.caption = note()
         self.scale, self.response = scale_switch(self.state), ResponseSwitch(self.state)
         self.back = Button(description="◀", tooltip="previous subjects")
@@ -46,13 +63,37 @@ class IndividualPanel(Panel):
         self.cells: list[Cell] = []
         self.trellis = Box()
         self.trellis.add_class("wb-trellis")
-        switches = row(self.response.view, self.pager, self.scale)
-        return [row(self.legend, switches, spread=True), self.trellis, self.caption]
+        switches = row(self.beside, self.response.view, self.pager, self.scale)
+        return [row(self.legend, switches, spread=True), self.trellis, self.caption, self.table]
+
+    def _lay_beside(self) -> None:
+        run = self.state.run
+        if self.beside.value and run is not None and self.state.study("beside") is None:
+            self._ask(studies.beside(self.state, run))
+        self._render_beside()
+
+    def _render_beside(self) -> None:
+        """The curves and estimates of the other fits, where they are wanted and known."""
+        run = self.state.run
+        usual = run is not None and run.fit.method not in ("pooled", "individual") and bool(run.fit.random_effects)
+        self.beside.disabled = not usual or self.state.activity != ""
+        found = self.state.study("beside") if self.beside.value and usual and self.state.is_current else None
+        self.legend.value = f"<div class='wb-legend'>{_LEGEND}{_BESIDE if found else ''}</div>"
+        self.table.value = "" if found is None or run is None else _estimates_beside(run.fit, found)
+        drawn = self.state.drawn() if found is not None else None
+        for cell, i in zip(self.cells, self._subjects(), strict=False):
+            if found is None or drawn is None:
+                cell.show_beside(None, None, None)
+                continue
+            pooled, alone = found.curves[self.state.response]
+            own = None if alone is None or np.isnan(alone[i]).all() else alone[i]
+            cell.show_beside(drawn.time[i], None if pooled is None else pooled[i], own)
 
     def _turn(self, step: int) -> None:
         self.page += step
         self._render_data()
         self._render_curves()
+        self._render_beside()
 
     def render(self, changed: frozenset[str]) -> None:
         """Draw observations where they changed, and the curves."""
@@ -69,7 +110,9 @@ class IndividualPanel(Panel):
             self.caption.value = escaped(f"{title} over {axis_title(data, 'time', 'time')}")
             self.plane.cover(data, self.state.logarithmic, self.state.seen())
             self._render_data()
-        self._render_curves()
+        if changed != {"activity"}:
+            self._render_curves()
+        self._render_beside()
 
     def _subjects(self) -> range:
         data = self.state.data
@@ -105,3 +148,22 @@ class IndividualPanel(Panel):
                 if individual is not None and np.isnan(individual).all():  # a subject that could not be fitted alone
                     individual = None
                 cell.show_curves(drawn.time[i], drawn.population[i], individual)
+
+
+def _estimates_beside(fit: FitResult, found: studies.Beside) -> str:
+    """Typical values and residual errors by the three fits, and who could not be fitted alone."""
+    rows = []
+    others = [{e.name: e.value for e in f.parameters} if isinstance(f, FitResult) else {} for f in found.both]
+    for e in fit.parameters:
+        if e.kind in ("iov", "correlation", "share"):
+            continue
+        rows.append([e.name, markup.number(e.value), *(markup.number(other.get(e.name, np.nan)) for other in others)])
+    said = [f for f in found.both if isinstance(f, str)]
+    if isinstance(found.alone, FitResult) and found.alone.failures:
+        names = [f"{subject}: {reason}" for subject, reason in list(found.alone.failures.items())[:20]]
+        more = f" … and {len(found.alone.failures) - 20} more" if len(found.alone.failures) > 20 else ""
+        said.append(f"Not fitted alone — {'; '.join(names)}{more}")
+    lines = "".join(f"<p class='wb-note'>{escaped(line)}</p>" for line in said)
+    code = 'wb.fit(model, data, method="pooled")\nwb.fit(model, data, method="individual")'
+    table = markup.table(("", fit.method, "pooled", "alone"), rows)
+    return f"{table}{lines}<p class='wb-note'><code>{escaped(code)}</code></p>"
