@@ -174,7 +174,9 @@ def _profiles(found: dict[str, Profile | str]) -> str:
         p._repr_html_() if isinstance(p, Profile) else f"<div>{markup.escaped(name)}: {markup.escaped(p)}</div>"
         for name, p in found.items()
     )
-    return f"<div class='wb-profiles'>{drawn}</div>" + _code("\n".join(f'wb.profile(fit, "{n}")' for n in found))
+    names = ", ".join(f'"{name}"' for name in found)
+    code = f"wb.profile(fit, {names})" if len(found) == 1 else f"[wb.profile(fit, name) for name in [{names}]]"
+    return f"<div class='wb-profiles'>{drawn}</div>" + _code(code)
 
 
 def _resampled(fit: FitResult, bootstrap: tuple[Bootstrap, str] | None, sir: tuple[Sir, str] | None) -> str:
