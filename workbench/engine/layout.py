@@ -20,7 +20,7 @@ from workbench.engine.predictions.jets import IDENTITY, LOG, LOGIT, PROBIT, untr
 from workbench.engine.scale import Name, Scale
 from workbench.errors import ModelError
 from workbench.model import Model
-from workbench.model.formula import columns_of, design_columns
+from workbench.model.formula import design_of
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -251,7 +251,7 @@ def _design(model: Model, data: GroupedData, scale: Scale) -> _Design:
 
 def columns_by_record(term: str, data: GroupedData) -> tuple[Array, tuple[str, ...]]:
     """Design columns of a covariate term, float64[records, columns], and their labels."""
-    return design_columns(term, data.covariate_values(columns_of(term)))
+    return design_of(term, data)
 
 
 def _numbers(what: str, column: str, data: GroupedData) -> Array:

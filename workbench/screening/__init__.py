@@ -1,0 +1,6 @@
+"""Covariate screening: which covariates matter, and a search for the model that has them."""
+
+from workbench.screening.comparison import Comparison, compare
+from workbench.screening.linearised import LinearisedScreen, linearised_screen
+
+__all__ = ["Comparison", "LinearisedScreen", "compare", "linearised_screen"]
