@@ -21,7 +21,7 @@ _PUBLIC = {
     "Quadrature": "engine.methods", "Importance": "engine.methods",
     "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",
     "likelihood_ratio_test": "inference", "profile": "inference", "bootstrap": "inference",
-    "compare": "screening", "linearised_screen": "screening",
+    "compare": "screening", "linearised_screen": "screening", "stepwise": "screening",
     "FitResult": "results", "Status": "results",
     "Workbench": "ui",
 }  # fmt: skip

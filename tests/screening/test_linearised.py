@@ -38,7 +38,7 @@ def lines(seed=1, subjects=30):
 
 
 def realised(fit, prediction):
-    model, _ = Linearisation(fit).refitted(prediction.candidate)
+    _, model = Linearisation(fit).predict(prediction.candidate)
     return wb.fit(model, fit.data, fit.method, covariance=False)
 
 

@@ -2,5 +2,6 @@
 
 from workbench.screening.comparison import Comparison, compare
 from workbench.screening.linearised import LinearisedScreen, linearised_screen
+from workbench.screening.stepwise import Stepwise, stepwise
 
-__all__ = ["Comparison", "LinearisedScreen", "compare", "linearised_screen"]
+__all__ = ["Comparison", "LinearisedScreen", "Stepwise", "compare", "linearised_screen", "stepwise"]

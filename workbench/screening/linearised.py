@@ -113,11 +113,11 @@ class LinearisedScreen:
 
     def __repr__(self) -> str:
         lines = [self._head(), self.table.to_string(index=False, float_format=_short)]
-        return "\n".join([*lines, *_not_tried(self.refused)])
+        return "\n".join([*lines, *not_tried(self.refused)])
 
     def _repr_html_(self) -> str:
         table: str = self.table.to_html(index=False, escape=True, float_format=_short, border=0)
-        notes = "".join(f"<p>{html.escape(line)}</p>" for line in _not_tried(self.refused))
+        notes = "".join(f"<p>{html.escape(line)}</p>" for line in not_tried(self.refused))
         return f"<b>{html.escape(self._head())}</b>{table}{notes}"
 
 
@@ -125,7 +125,7 @@ def _short(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _not_tried(refused: tuple[Refusal, ...]) -> list[str]:
+def not_tried(refused: tuple[Refusal, ...]) -> list[str]:
     """Lines on what was refused, a covariate on several parameters once."""
     on: dict[tuple[str, str], list[str]] = {}
     for r in refused:
@@ -170,7 +170,7 @@ def linearised_screen(
     found: list[Prediction] = []
     for done, candidate in enumerate(tried, 1):
         try:
-            found.append(base.predict(candidate))
+            found.append(base.predict(candidate)[0])
         except WorkbenchError as error:
             refused.append(Refusal(*_parts(candidate), " ".join(str(error).split())))
         if callback is not None and callback(done, len(tried)):
@@ -222,31 +222,27 @@ class Linearisation:
         _expand(interaction, seen.what, seen.kind, seen.response, seen.y, seen.upper, f, sigma, R0, out)
         return out
 
-    def predict(self, candidate: Candidate) -> Prediction:
-        """What an effect would do.
+    def predict(self, candidate: Candidate) -> tuple[Prediction, Model]:
+        """What an effect would do, and the model with it at the estimates of the linear model.
 
         Raises
         ------
         WorkbenchError
             If the model with it cannot be computed.
         """
-        model, delta = self.refitted(candidate)
-        values = [v for effect in candidate.effects(model) for v in effect.value or ()]
-        df = len(values)
-        return Prediction(*_parts(candidate), delta, df, float(chi2.sf(max(delta, 0.0), df)), tuple(values))
-
-    def refitted(self, candidate: Candidate) -> tuple[Model, float]:
-        """The model with an effect at the estimates of the linear model, and by how much the OFV falls."""
         larger = candidate.added_to(self.model).with_centred(self.fit.data)
         problem = compile(larger, self.fit.data)
         linear = _Linear(problem, self._eta, self._records)
-        start = linear.moved(*self._begun)
-        z, ofv = linear.minimise(start)
-        return problem.scale.model_at(larger, linear.x(z)), self.ofv - ofv
+        z, ofv = linear.minimise(linear.moved(*self._begun))
+        found = problem.scale.model_at(larger, linear.x(z))
+        values = [v for effect in candidate.effects(found) for v in effect.value or ()]
+        df, delta = len(values), self.ofv - ofv
+        p = float(chi2.sf(max(delta, 0.0), df))
+        return Prediction(*_parts(candidate), delta, df, p, tuple(values)), found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _expand(interaction, what, kind, response, y, upper, f, sigma, R0, out):
+def _expand(interaction, what, kind, response, y, upper, f, sigma, R0, out):  # type: ignore[no-untyped-def]
     """Fill out[n, 6]; see `Linearisation._second_order`. L = e²/(s·R) + log R for what was measured."""
     for j in range(len(f)):
         k = response[j]

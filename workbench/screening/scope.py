@@ -20,6 +20,7 @@ Scope = Mapping[str, Iterable[str | tuple[str, str]]]
 FEW_LEVELS = 4  # a column of so many whole numbers, or fewer, is taken for categories
 MOST_LEVELS = 10
 _SAME = 1e-9
+_RANK = 1e-6
 
 
 @dataclass(frozen=True, order=True)
@@ -32,6 +33,11 @@ class Candidate:
 
     def __str__(self) -> str:
         return f"{self.covariate} on {self.parameter} ({self.shape})"
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Parameter and covariate: there is one shape at most for each pair."""
+        return self.parameter, self.covariate
 
     def added_to(self, model: Model, start: Iterable[float] | None = None) -> Model:
         """The model with this effect, its coefficients at `start`, or at 0."""
@@ -100,6 +106,15 @@ def candidates(model: Model, data: GroupedData, scope: Scope | None) -> tuple[li
         else:
             found.append(candidate)
     return found, refused
+
+
+def follows(candidate: Candidate, larger: Model, data: GroupedData) -> bool:
+    """Whether the columns of an effect follow from those of the other effects on its parameter."""
+    effects = larger[candidate.parameter].covariates
+    columns = [design_of(effect.term, data)[0] for effect in effects]
+    X = np.column_stack([np.ones(len(columns[0])), *columns])
+    X = X / np.maximum(np.linalg.norm(X, axis=0), np.finfo(float).tiny)
+    return bool(np.linalg.matrix_rank(X, tol=_RANK) < X.shape[1])
 
 
 def _without(model: Model, candidate: Candidate) -> Model:
