@@ -37,6 +37,8 @@ from workbench.screening.scope import Candidate, Refusal, Scope, candidates
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.data import GroupedData
+
 Array = NDArray[np.float64]
 
 _GRADIENT = 1e-2  # in standard errors: leaves less than 1e-4 of the objective
@@ -230,15 +232,31 @@ class Linearisation:
         WorkbenchError
             If the model with it cannot be computed.
         """
-        larger = candidate.added_to(self.model).with_centred(self.fit.data)
-        problem = compile(larger, self.fit.data)
+        found, delta = self.refitted(candidate.added_to(self.model))
+        values = [v for effect in candidate.effects(found) for v in effect.value or ()]
+        p = float(chi2.sf(max(delta, 0.0), len(values)))
+        return Prediction(*_parts(candidate), delta, len(values), p, tuple(values)), found
+
+    def refitted(self, larger: Model, data: GroupedData | None = None) -> tuple[Model, float]:
+        """A model with more covariate effects at the estimates of the linear model, and by how much the OFV falls.
+
+        Parameters
+        ----------
+        larger : Model
+        data : GroupedData, optional
+            The data of the fit with other covariates.
+
+        Raises
+        ------
+        WorkbenchError
+            If the model cannot be computed.
+        """
+        data = self.fit.data if data is None else data
+        larger = larger.with_centred(data)
+        problem = compile(larger, data)
         linear = _Linear(problem, self._eta, self._records)
         z, ofv = linear.minimise(linear.moved(*self._begun))
-        found = problem.scale.model_at(larger, linear.x(z))
-        values = [v for effect in candidate.effects(found) for v in effect.value or ()]
-        df, delta = len(values), self.ofv - ofv
-        p = float(chi2.sf(max(delta, 0.0), df))
-        return Prediction(*_parts(candidate), delta, df, p, tuple(values)), found
+        return problem.scale.model_at(larger, linear.x(z)), self.ofv - ofv
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.data import GroupedData
+from workbench.data.tables import is_categorical
 from workbench.errors import DataError, ModelError
 from workbench.model import Effect, Model
 from workbench.model.formula import columns_of, design_of
@@ -17,7 +18,6 @@ from workbench.model.shapes import Shape
 
 Scope = Mapping[str, Iterable[str | tuple[str, str]]]
 
-FEW_LEVELS = 4  # a column of so many whole numbers, or fewer, is taken for categories
 MOST_LEVELS = 10
 _SAME = 1e-9
 _RANK = 1e-6
@@ -165,14 +165,11 @@ def _levels(data: GroupedData, covariate: str) -> np.ndarray[Any, np.dtype[np.in
 def usual_shape(model: Model, data: GroupedData, parameter: str, covariate: str) -> Shape:
     """The shape with which a covariate is tried where none is asked for."""
     values = data.frame[covariate].dropna()
-    if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
-        return "categorical"
-    numbers = values.to_numpy(dtype=float)
-    if len(np.unique(numbers)) <= FEW_LEVELS and (numbers == np.round(numbers)).all():
+    if is_categorical(values):
         return "categorical"
     if model[parameter].transform == "identity":
         return "linear"
-    return "power" if (numbers > 0).all() else "exponential"
+    return "power" if (values > 0).all() else "exponential"
 
 
 def _fault(data: GroupedData, covariate: str, kind: str) -> str:

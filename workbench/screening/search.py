@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from workbench import engine
 from workbench.data import GroupedData
@@ -23,6 +23,7 @@ from workbench.screening.scope import Candidate, Refusal, follows
 Criterion = Literal["lrt", "aic", "bic"]
 Direction = Literal["base", "forward", "backward"]
 Effects = frozenset[Candidate]
+Result = TypeVar("Result")
 
 _NOW_AND_THEN = 0.1  # seconds
 _PER_WORKER = 2  # fits that a worker gets before the others are waited for
@@ -210,7 +211,7 @@ class Search:
     def _base(self) -> None:
         key, seconds = self.begun_with, 0.0
         if key not in self.done:
-            result, why, seconds = _attempt((self.model,), self.data, self.method, math.inf, self.starts, self.seed,
+            result, why, seconds = attempt((self.model,), self.data, self.method, math.inf, self.starts, self.seed,
                                             self.ask)  # fmt: skip
             if result is None or not (result.converged or self.ask.stopped):
                 raise FitError(f"The base model does not end at a minimum: {why}")
@@ -316,38 +317,52 @@ class Search:
 
     def _fits(self, plans: Sequence[_Plan], now: Fitted, direction: Direction) -> Iterator[tuple[_Plan, Fitted, float]]:
         """Each plan with its fit and how long it took, those done before first; ends early when stopped."""
-        from joblib import Parallel, delayed, effective_n_jobs
-
         yield from ((plan, self.done[plan.key], 0.0) for plan in plans if plan.key in self.done)
         new = [plan for plan in plans if plan.key not in self.done]
         ceiling = now.ofv if direction == "forward" else math.inf
-        workers = effective_n_jobs(self.jobs)
-        size = 1 if workers == 1 else _PER_WORKER * workers
-        for begin in range(0, len(new), size):
-            some = new[begin : begin + size]
-            outcomes = Parallel(n_jobs=self.jobs, prefer="threads")(
-                delayed(_beside if workers > 1 else _attempt)(
-                    plan.starts, self.data, self.method, ceiling, self.starts, self.seed, self.ask
-                )
-                for plan in some
-            )
-            for plan, (result, why, seconds) in zip(some, outcomes, strict=True):
-                if result is not None and result.status is Status.stopped:
-                    continue
-                self.done[plan.key] = _kept(result, why) if result is not None else _no_fit(plan.starts[0], why)
-                yield plan, self.done[plan.key], seconds
-            if self.ask.stopped:
-                return
+        work = [(p.starts, self.data, self.method, ceiling, self.starts, self.seed, self.ask) for p in new]
+        outcomes = side_by_side(attempt, work, self.jobs, lambda: self.ask.stopped)
+        for plan, (result, why, seconds) in zip(new, outcomes, strict=False):
+            if result is not None and result.status is Status.stopped:
+                continue
+            self.done[plan.key] = _kept(result, why) if result is not None else _no_fit(plan.starts[0], why)
+            yield plan, self.done[plan.key], seconds
 
 
-def _attempt(
+def side_by_side(
+    task: Callable[..., Result], work: Sequence[tuple[Any, ...]], jobs: int | None, stopped: Callable[[], bool] = bool
+) -> Iterator[Result]:
+    """Results of a task for the arguments in `work`, in their order, until it is stopped.
+
+    Each of `jobs` threads, or of what a surrounding `joblib.parallel_config` names, gets a few before all are waited
+    for.
+    """
+    from joblib import Parallel, delayed, effective_n_jobs
+
+    workers = effective_n_jobs(jobs)
+    size = 1 if workers == 1 else _PER_WORKER * workers
+    for begin in range(0, len(work), size):
+        if stopped():
+            return
+        some = work[begin : begin + size]
+        yield from Parallel(n_jobs=jobs, prefer="threads")(delayed(_beside)(workers, task, *one) for one in some)
+
+
+def _beside(workers: int, task: Callable[..., Result], *arguments: Any) -> Result:
+    if workers == 1:
+        return task(*arguments)
+    with alone():
+        return task(*arguments)
+
+
+def attempt(
     begins: Sequence[Model],
     data: GroupedData,
     method: Method | Options,
     ceiling: float,
     starts: int,
     seed: int,
-    ask: Ask,
+    ask: Callable[[object], bool] | None,
 ) -> tuple[FitResult | None, str, float]:
     """Fit from one starting model after the other, then from many, until a minimum at or below the ceiling is found.
 
@@ -379,12 +394,6 @@ def _attempt(
         if best.converged and best.ofv > ceiling + _HIGHER:
             why = f"The OFV is {best.ofv - ceiling:.2f} above that of the smaller model: this is no minimum."
     return best, why, time.perf_counter() - begun
-
-
-def _beside(*arguments: Any) -> tuple[FitResult | None, str, float]:
-    """`_attempt` for one of several fits that run side by side."""
-    with alone():
-        return _attempt(*arguments)
 
 
 def _order(result: FitResult) -> tuple[bool, float]:
