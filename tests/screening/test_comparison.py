@@ -90,6 +90,16 @@ def test_every_difference_has_words(base, data):
         assert words in wb.compare(base, fitted(other, data)).differences["2"]
 
 
+def test_fixed_effects_have_their_values_in_words(base, data):
+    one, other = (fitted(base.model.with_covariate("CL", "WT", start=value, fixed=True), data) for value in (0.75, 1.0))
+    free = fitted(one.model.with_parameter("CL", covariates=[wb.Effect("log(WT/1.3)", 0.75)]), data)
+    found = wb.compare(one, other, free)
+    assert found.differences["2"] == ("log(WT/1.3) on CL fixed at 1 instead of 0.75",)
+    assert found.differences["3"] == ("log(WT/1.3) on CL estimated",)
+    assert found.table.loc["3", "p"] == pytest.approx(chi2.sf(one.ofv - free.ofv, 1))
+    assert "As many estimates" in found.table.loc["2", "remark"]
+
+
 def test_what_cannot_be_compared(base):
     with pytest.raises(wb.FitError, match="Two fits or more"):
         wb.compare(base)

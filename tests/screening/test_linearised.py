@@ -60,6 +60,25 @@ def test_a_linear_model_is_predicted_exactly():
     assert (np.diff(order) <= 0).all()
 
 
+def test_occasions_and_shared_effects_are_predicted_exactly():
+    _, data = lines(subjects=20)
+    frame = data.to_frame()
+    rng = np.random.default_rng(5)
+    frame["OCC"] = np.where(frame["TIME"] < 2, 1, 2)
+    visit = (2 * frame["ID"] + frame["OCC"] - 1).to_numpy()
+    frame["DV"] += rng.normal(size=visit.max() + 1)[visit]
+    data = wb.read_data(frame, roles={"occasion": "OCC", "covariates": ["X", "Z", "G"]})
+    parameters = [
+        wb.Parameter("p", iiv=True, iov=True, transform="identity"),
+        wb.Parameter("q", share="p", transform="identity"),
+    ]
+    fit = wb.fit(wb.Model(wb.equation("p + q*t"), parameters, wb.Constant()), data, covariance=False)
+    screen = wb.linearised_screen(fit, {"p": ["X", "Z"], "q": ["G"]})
+    assert len(screen.predictions) == 3
+    for prediction in screen.predictions:
+        assert prediction.delta_ofv == pytest.approx(fit.ofv - realised(fit, prediction).ofv, abs=0.02)
+
+
 def test_the_gradient_is_that_of_the_objective():
     model, data = lines(subjects=8)
     fit = wb.fit(model.with_correlate("full"), data, covariance=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
-from workbench.model import Combined, Combined2, Constant, Model, Parameter, Power, Proportional
+from workbench.model import Combined, Combined2, Constant, Effect, Model, Parameter, Power, Proportional
 from workbench.model.residual import ResidualError
 from workbench.results import METHOD_TITLES, FitResult
 
@@ -190,6 +190,8 @@ def not_nested(small: Model, large: Model) -> str:
         for part in other.fixed_parts:
             if part not in parameter.fixed_parts or getattr(parameter, part) != getattr(other, part):
                 return f"{part} of {parameter.name} is fixed in the larger model"
+        if parameter.share is not None and (other.share is None or other.share[0] != parameter.share[0]):
+            return f"{parameter.name} shares no random effect with {parameter.share[0]} in the larger model"
         for part in ("iiv", "iov"):
             if getattr(parameter, part) is not None and getattr(other, part) is None:
                 return f"the larger model has no {part} of {parameter.name}"
@@ -273,10 +275,18 @@ def _of_parameter(a: Parameter, b: Parameter) -> list[str]:
     before, after = ({(e.term, e.fractional): e for e in p.covariates} for p in (a, b))
     found += [f"with {term} on {b.name}{_how(after[term, f])}" for term, f in after if (term, f) not in before]
     found += [f"without {term} on {b.name}" for term, f in before if (term, f) not in after]
-    both = [key for key in after if key in before and before[key].fixed != after[key].fixed]
-    found += [f"{key[0]} on {b.name} {'fixed' if after[key].fixed else 'estimated'}" for key in both]
+    for key in (key for key in after if key in before):
+        was, is_ = before[key], after[key]
+        if was.fixed != is_.fixed:
+            found.append(f"{key[0]} on {b.name} {'fixed' if is_.fixed else 'estimated'}")
+        elif is_.fixed and was.value != is_.value:
+            found.append(f"{key[0]} on {b.name} fixed at {_numbers(is_)} instead of {_numbers(was)}")
     return found
 
 
-def _how(effect: object) -> str:
-    return " (fractional)" if getattr(effect, "fractional", False) else ""
+def _how(effect: Effect) -> str:
+    return " (fractional)" if effect.fractional else ""
+
+
+def _numbers(effect: Effect) -> str:
+    return ", ".join(f"{value:g}" for value in effect.value or ())
