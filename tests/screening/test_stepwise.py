@@ -111,6 +111,15 @@ def test_a_fit_under_way_can_be_stopped(data, monkeypatch):
     assert search.stopped and len(search.trials) == 1
 
 
+def test_a_base_that_was_stopped_is_fitted_when_it_is_taken_up_again(found, data, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("workbench.screening.search._NOW_AND_THEN", 0.0)
+        search = wb.stepwise(wb.Model(wb.pk()), data, callback=lambda progress: True)
+    assert search.stopped and search.fit.status is wb.Status.stopped
+    rest = wb.stepwise(wb.Model(wb.pk()), data, resume=search)
+    assert rest.base.converged and effects(rest) == effects(found)
+
+
 def test_another_search_cannot_be_resumed(found, data):
     with pytest.raises(wb.FitError, match="from another model"):
         wb.stepwise(wb.Model(wb.pk(), error=wb.Proportional()), data, resume=found)
@@ -230,3 +239,18 @@ def test_a_search_travels(found):
     copy = pickle.loads(pickle.dumps(found))
     assert copy.effects == found.effects and copy.fit.ofv == found.fit.ofv
     assert math.isnan(copy.trials[0].delta_ofv) and copy.trials[1].candidate == Candidate("V", "WT", "power")
+
+
+def test_a_variance_that_was_explained_comes_back():
+    rng = np.random.default_rng(3)
+    x, t = rng.normal(size=40).repeat(4), np.tile(np.arange(4.0), 40)
+    y = 10 + 2 * x + (1 + 0.5 * rng.normal(size=40).repeat(4)) * t + 0.5 * rng.normal(size=160)
+    data = wb.read_data(pd.DataFrame({"ID": np.arange(40).repeat(4), "TIME": t, "DV": y, "X": x}))
+    parameters = [wb.Parameter(name, iiv=True, transform="identity") for name in "pq"]
+    bare = wb.Model(wb.equation("p + q*t"), parameters, wb.Constant())
+    search = wb.stepwise(bare.with_covariate("p", "X", "linear"), data, {"p": ["X"]})
+    assert search.base.estimate("iiv_p").value < 0.2  # nearly or wholly explained
+    (removal,) = [trial for trial in search.trials if trial.direction == "backward"]
+    assert removal.ok and removal.kept and removal.p < 1e-10
+    assert removal.ofv == pytest.approx(wb.fit(bare, data, covariance=False).ofv, abs=1e-3)
+    assert dict(removal.estimates)["iiv_p"] > 1.5

@@ -210,7 +210,7 @@ class Search:
 
     def _base(self) -> None:
         key, seconds = self.begun_with, 0.0
-        if key not in self.done:
+        if key not in self.done or not self.done[key].ok:
             result, why, seconds = attempt((self.model,), self.data, self.method, math.inf, self.starts, self.seed,
                                             self.ask)  # fmt: skip
             if result is None or not (result.converged or self.ask.stopped):

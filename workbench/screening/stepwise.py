@@ -152,6 +152,10 @@ def stepwise(
     good enough; backward, every effect of the scope that the model has is taken away in turn, and the least needed one
     leaves, until all are needed. Of a covariate, a parameter has one shape at most.
 
+    A covariate may explain the whole of a random effect: its variance goes to 0, and the status says "boundary", which
+    is a minimum. Every fit starts with it away from 0, so that it can come back where the covariate leaves. The tests
+    are of coefficients alone, which lie at no bound.
+
     Parameters
     ----------
     model : Model
