@@ -23,6 +23,9 @@ _PUBLIC = {
     "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",
     "likelihood_ratio_test": "inference", "profile": "inference", "bootstrap": "inference", "sir": "inference",
     "screen": "screening", "Screening": "screening",
+    "compare": "screening", "linearised_screen": "screening", "stepwise": "screening",
+    "full_covariate_model": "screening", "forest": "screening", "bootstrap_inclusion": "screening",
+    "randomisation_test": "screening",
     "FitResult": "results", "Status": "results",
     "Workbench": "ui",
 }  # fmt: skip

@@ -20,12 +20,12 @@ from workbench.engine.predictions.jets import IDENTITY, LOG, LOGIT, PROBIT, untr
 from workbench.engine.scale import Name, Scale
 from workbench.errors import ModelError
 from workbench.model import Model
-from workbench.model.formula import columns_of, design_columns
+from workbench.model.formula import design_of
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_TRANSFORMS = {"log": LOG, "identity": IDENTITY, "logit": LOGIT, "probit": PROBIT}
+TRANSFORMS = {"log": LOG, "identity": IDENTITY, "logit": LOGIT, "probit": PROBIT}
 
 
 def spread(start: Index, chosen: Index) -> tuple[Index, Index]:
@@ -73,7 +73,7 @@ class Fractional:
             z = self.X[:, self.linear] @ theta[self.linear]
             factors = [1.0 + self.X[:, group] @ theta[group] for group in self.groups]
             factor = np.prod(factors, axis=0)
-            code, bounds = _TRANSFORMS[self.name.kind], self.name.bounds
+            code, bounds = TRANSFORMS[self.name.kind], self.name.bounds
             natural = np.array([untransform(value, code, *bounds) for value in z]).reshape(-1, 3)
             value = natural[:, 0] * factor
             transformed = np.array([self._transformed(v) for v in value.tolist()])
@@ -181,7 +181,7 @@ def layout_of(model: Model, data: GroupedData, scale: Scale, record: Index) -> L
         If a column that a parameter or the structure needs does not hold numbers.
     """
     start, names = data.events.start, model.structure.names
-    transform = np.array([_TRANSFORMS[model[name].transform] for name in names], dtype=np.int64)
+    transform = np.array([TRANSFORMS[model[name].transform] for name in names], dtype=np.int64)
     bounds = np.array([model[name].bounds if model[name].transform in ("logit", "probit") else (0.0, 1.0)
                        for name in names], dtype=float).reshape(-1, 2)  # fmt: skip
     for p, name in enumerate(names):
@@ -258,7 +258,7 @@ def _design(model: Model, data: GroupedData, scale: Scale) -> _Design:
 
 def columns_by_record(term: str, data: GroupedData) -> tuple[Array, tuple[str, ...]]:
     """Design columns of a covariate term, float64[records, columns], and their labels."""
-    return design_columns(term, data.covariate_values(columns_of(term)))
+    return design_of(term, data)
 
 
 def _numbers(what: str, column: str, data: GroupedData) -> Array:

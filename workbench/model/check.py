@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.data.events import RESET, RESET_AND_DOSE, Events
 from workbench.errors import DataError, ModelError
-from workbench.model.formula import columns_of, design_columns
+from workbench.model.formula import columns_of, design_of
 from workbench.model.ode import Ode
 from workbench.model.residual import Exponential, Power, Proportional
 from workbench.model.structure import PK, Structure
@@ -178,12 +178,10 @@ class _Check:
         """What is wrong with a term on these data, in words; its columns by record, and their labels."""
         if effect.term not in self.designs:
             names = columns_of(effect.term)
-            first = np.zeros(len(self.events.time), dtype=bool)
-            first[self.events.start[:-1]] = True
             made: _Design = "", None, ()  # where a column is absent, which is said already
             try:
                 if set(names) <= set(self.frame.columns):
-                    made = "", *design_columns(effect.term, self.data.covariate_values(names), first=first)
+                    made = "", *design_of(effect.term, self.data)
             except ModelError as error:
                 made = str(error), None, ()
             except DataError as error:

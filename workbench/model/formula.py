@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,10 @@ from workbench.errors import ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.data import GroupedData
+
+Design = tuple[NDArray[np.float64], tuple[str, ...]]
 
 
 def _below(values: Any, at: Any) -> Any:
@@ -371,6 +376,32 @@ def design_columns(
             f"(the first has {', '.join(f'{k}={v!r}' for k, v in values_there.items())})."
         )
     return values, labels
+
+
+_KEPT: WeakKeyDictionary[GroupedData, dict[str, Design]] = WeakKeyDictionary()
+_MOST_KEPT = 500
+
+
+def design_of(term: str, data: GroupedData) -> Design:
+    """`design_columns` of a term on all records of a data set; kept, for a search over covariates asks again and again.
+
+    Raises
+    ------
+    ModelError
+        As `design_columns`.
+    DataError
+        If a column is missing, or has gaps that the covariate rule does not fill.
+    """
+    kept = _KEPT.setdefault(data, {})
+    if term not in kept:
+        first = np.zeros(len(data.events.time), dtype=bool)
+        first[data.events.start[:-1]] = True
+        values, labels = design_columns(term, data.covariate_values(columns_of(term)), first=first)
+        values.setflags(write=False)
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        kept[term] = values, labels
+    return kept[term]
 
 
 def _number_column(term: str, node: ast.expr, records: pd.DataFrame) -> tuple[NDArray[np.float64], tuple[str, ...]]:

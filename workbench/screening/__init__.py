@@ -1,7 +1,32 @@
-"""Which covariates act on which parameters: fast screens, and searches by real fits."""
+"""Which covariates act on which parameters: fast screens, and a search for the model that has them by real fits."""
 
+from workbench.screening.comparison import Comparison, compare
 from workbench.screening.covariates import Candidate, Refusal, usable_covariates
+from workbench.screening.forest import forest
+from workbench.screening.full import FullCovariateModel, full_covariate_model
+from workbench.screening.inclusion import Inclusion, RandomisationTest, bootstrap_inclusion, randomisation_test
 from workbench.screening.individual import screen
+from workbench.screening.linearised import LinearisedScreen, linearised_screen
 from workbench.screening.result import Screening
+from workbench.screening.stepwise import Stepwise, stepwise
 
-__all__ = ["Candidate", "Refusal", "Screening", "screen", "usable_covariates"]
+__all__ = [
+    "Candidate",
+    "Comparison",
+    "FullCovariateModel",
+    "Inclusion",
+    "LinearisedScreen",
+    "RandomisationTest",
+    "Refusal",
+    "Screening",
+    "Stepwise",
+    "bootstrap_inclusion",
+    "compare",
+    "forest",
+    "full_covariate_model",
+    "linearised_screen",
+    "randomisation_test",
+    "screen",
+    "stepwise",
+    "usable_covariates",
+]

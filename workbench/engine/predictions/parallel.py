@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -13,6 +15,18 @@ from numpy.typing import NDArray
 Index = NDArray[np.int64]
 
 _CHUNKS = 4  # per thread, so that none waits long for the slowest
+_here = threading.local()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within it, this thread does all subjects by itself: fits side by side would only wait for each other."""
+    before = getattr(_here, "alone", False)
+    _here.alone = True
+    try:
+        yield
+    finally:
+        _here.alone = before
 
 
 def threads() -> int:
@@ -39,7 +53,7 @@ def over_subjects(task: Callable[[Index], None], subjects: Index, work: float) -
         How long all of it takes, in seconds, roughly; what is short is not worth a second thread.
     """
     workers = threads()
-    if workers < 2 or work < 5e-4 or len(subjects) < 2:
+    if workers < 2 or work < 5e-4 or len(subjects) < 2 or getattr(_here, "alone", False):
         task(subjects)
         return
     chunks = np.array_split(subjects, min(len(subjects), workers * _CHUNKS))
