@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.fit import runaway
 from workbench.engine.objective import Evaluation, Objective
 from workbench.engine.optimise import minimise
 from workbench.engine.predict import draw
 from workbench.engine.problem import Problem, compile
 from workbench.engine.residual import MEASURED
 from workbench.engine.uncertainty import edges
+from workbench.engine.verdict import runaway
 from workbench.errors import FitError
 from workbench.inference.parallel import Callback, Work, each
 from workbench.inference.target import check_method
