@@ -68,6 +68,15 @@ def test_it_ends_at_the_maximum_of_the_likelihood(name, theophylline):
     assert fit.status.ok, fit.accuracy
 
 
+@pytest.mark.parametrize("factors", [(-1, 1, -1), (1, -1, 1)])
+def test_it_gets_there_from_far(factors, theophylline):
+    values = {n: v * np.exp(f) for (n, v), f in zip({"ka": 1.5, "CL": 0.04, "V": 0.46}.items(), factors, strict=True)}
+    model = oral(**{n: {"value": v, "iiv": 0.3} for n, v in values.items()}, error=wb.Combined2(1.0, 0.3))
+    fit = wb.fit(model, theophylline, "saem", covariance=False)
+    best = wb.fit(oral(error=wb.Combined2()), theophylline, "quadrature", covariance=False)
+    assert wb.objective(fit.model, theophylline, "quadrature") - best.ofv < 0.1
+
+
 def test_occasions_and_covariates_that_change_within_subjects(occasions):
     parameters = [
         wb.Parameter("CL", 3.0, iiv=0.3, iov=0.3, covariates="log(WT/70)"),
