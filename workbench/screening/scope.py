@@ -128,7 +128,7 @@ def _pairs(model: Model, data: GroupedData, scope: Scope | None) -> list[tuple[s
     if scope is None:
         used = {p.column for p in model.parameters} | set(model.structure.columns)
         return [(name, covariate, None) for name in random for covariate in data.covariate_names
-                if covariate not in used and data.frame[covariate].nunique(dropna=False) != 1]  # fmt: skip
+                if covariate not in used and len(data.frame[covariate].unique()) > 1]  # fmt: skip
     if not isinstance(scope, Mapping):
         raise ModelError(f"scope={scope!r}; a dictionary such as {{'CL': ['WT', ('AGE', 'linear')]}} is needed.")
     pairs = []
