@@ -114,6 +114,33 @@ def test_theophylline_by_method(benchmark, method):
     assert fit.converged
 
 
+@pytest.mark.parametrize("error", [wb.Constant(), wb.Combined2()], ids=lambda e: e.title)
+def test_saem_of_theophylline(benchmark, error):
+    """The whole call, standard errors included."""
+    data, model = wb.load_example("theophylline"), wb.Model(ORAL, error=error)
+    fit = benchmark.pedantic(lambda: wb.fit(model, data, "saem"), rounds=3, iterations=1, warmup_rounds=1)
+    benchmark.extra_info["ofv"] = fit.ofv
+    assert fit.converged
+
+
+@pytest.mark.parametrize("error", [wb.Constant(), wb.Combined2()], ids=lambda e: e.title)
+@pytest.mark.parametrize("method", ["individual", wb.TwoStage("standard"), wb.TwoStage()], ids=str)
+def test_theophylline_by_subject(benchmark, method, error):
+    data = wb.load_example("theophylline")
+    model = wb.initial_values(wb.Model(ORAL, error=error), data)
+    fit = benchmark(lambda: wb.fit(model, data, method))
+    benchmark.extra_info["rounds"] = fit.evaluations
+    assert fit.status.ok
+
+
+def test_screening_of_phenobarbital(benchmark):
+    """Once statsmodels is imported."""
+    model = wb.Model(wb.pk(), error=wb.Proportional())
+    fit = wb.fit(model, wb.load_example("phenobarbital"), covariance=False)
+    found = benchmark.pedantic(lambda: wb.screen(fit), rounds=5, iterations=1, warmup_rounds=1)
+    benchmark.extra_info["tests"] = len(found.table)
+
+
 @pytest.mark.parametrize("kind", [False, "R", "sandwich"], ids=str)
 def test_covariance_step(benchmark, kind):
     model, data = simulated(120)

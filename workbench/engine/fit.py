@@ -147,7 +147,7 @@ def fit(
     if isinstance(options, Saem):
         target, outcome, inverse = by_saem(problem, options, watch, reports.part)
         errors = standard_errors(target, outcome, watch, covariance)
-        outcome, short = above_minimum(outcome, errors, inverse)
+        outcome, short = above_minimum(target, outcome, errors, inverse)
     else:
         first = Objective(problem, name)
         target, outcome, tried = by_gradient(first, options, fitted, starts, seed, watch, max_iterations, reports.part)
