@@ -124,23 +124,39 @@ def screen(state: State, run: Run) -> Request:
 
 def adding(state: State, run: Run, candidate: Candidate, prediction: Prediction | None) -> Request:
     """Add an effect to a run's model and fit it, from the estimates and from what was predicted of the effect."""
-    start = None
-    if prediction is not None and all(map(math.isfinite, prediction.coefficient)):
-        start = tuple(rounded(value, 4) for value in prediction.coefficient)
-    larger = candidate.added_to(run.fit.model, start)
-    names = f"{candidate.parameter!r}, {candidate.covariate!r}, shape={candidate.shape!r}"
-    at = "" if start is None else f", start={start[0] if len(start) == 1 else start}"
-    code = f"model = fit.model.with_covariate({names}{at})"
+    larger = candidate.added_to(run.fit.model, _start_of(prediction))
+    title = f"{candidate.parameter} ~ {candidate.covariate}, {candidate.shape}, added"
     predicted = -prediction.delta_ofv if prediction is not None else math.nan
-    return _refit(state, run, larger, f"{candidate.parameter} ~ {candidate.covariate}, {candidate.shape}, added",
-                  code, predicted)  # fmt: skip
+    return _refit(state, run, larger, title, adding_code(candidate, prediction), predicted)
+
+
+def adding_code(candidate: Candidate, prediction: Prediction | None) -> str:
+    """The line of Python that adds an effect to the model of `fit`."""
+    start = _start_of(prediction)
+    at = "" if start is None else f", start={start[0] if len(start) == 1 else start}"
+    return (
+        f"model = fit.model.with_covariate({candidate.parameter!r}, {candidate.covariate!r}, "
+        f"shape={candidate.shape!r}{at})"
+    )
+
+
+def _start_of(prediction: Prediction | None) -> tuple[float, ...] | None:
+    """Coefficients to start from: the predicted ones, in few digits so that they can be read."""
+    if prediction is None or not all(map(math.isfinite, prediction.coefficient)):
+        return None
+    return tuple(rounded(value, 4) for value in prediction.coefficient)
 
 
 def removing(state: State, run: Run, parameter: str, covariate: str) -> Request:
     """Take the effects of a covariate on a parameter out of a run's model, and fit it from the estimates."""
     smaller = run.fit.model.without_covariate(parameter, covariate)
-    code = f"model = fit.model.without_covariate({parameter!r}, {covariate!r})"
-    return _refit(state, run, smaller, f"{parameter} ~ {covariate}, removed", code, math.nan)
+    title = f"{parameter} ~ {covariate}, removed"
+    return _refit(state, run, smaller, title, removing_code(parameter, covariate), math.nan)
+
+
+def removing_code(parameter: str, covariate: str) -> str:
+    """The line of Python that takes the effects of a covariate out of the model of `fit`."""
+    return f"model = fit.model.without_covariate({parameter!r}, {covariate!r})"
 
 
 def _refit(state: State, run: Run, stated: Model, title: str, code: str, predicted: float) -> Request:

@@ -239,13 +239,13 @@ CSS = """
 .wb-heat .widget-html-content { line-height: 26px; font-weight: 600; font-size: 12px; }
 .wb-heat-head .widget-html-content { text-align: center; }
 .wb .wb-heat > .wb-heat-side, .wb .wb-heat > .wb-heat-corner { position: sticky; left: 0; z-index: 1;
-  background: var(--wb-paper); align-self: stretch; height: auto; box-shadow: 3px 0 0 var(--wb-paper); }
+  background: var(--wb-paper); align-self: stretch; height: auto; box-shadow: 2px 0 0 var(--wb-paper); }
 .wb-heat-side i { font-style: normal; font-weight: 400; color: var(--wb-soft); margin-left: 4px; }
 .wb-heat > button { height: 28px; line-height: 26px; padding: 0 2px; font-size: 12px; box-shadow: none !important;
   font-variant-numeric: tabular-nums; white-space: pre; overflow: hidden; border-radius: 2px; display: block;
   border: 1px solid transparent; text-align: center; }
 .wb-heat > button:hover { filter: brightness(1.06); }
-.wb-heat > button.wb-chosen { outline: 2px solid var(--wb-observed); outline-offset: -1px; }
+.wb-heat > button.wb-chosen { outline: 2px solid var(--wb-observed); outline-offset: -2px; }
 .wb .wb-heat > button:focus-visible { outline: 2px solid var(--wb-ink); outline-offset: -1px; }
 .wb .wb-p0 { background: var(--wb-h0); color: var(--wb-ink); }
 .wb .wb-p1 { background: var(--wb-h1); color: var(--wb-ink); }
@@ -258,6 +258,8 @@ CSS = """
 .wb-heat-legend span { padding: 0 7px; line-height: 18px; border-radius: 2px; }
 .wb-heat-legend i { font-style: normal; color: var(--wb-soft); margin-left: 12px; }
 .wb-stale { opacity: 0.55; }
+.wb-tight p { margin: 2px 0 !important; }
+.wb .wb-tight table.wb-table th, .wb .wb-tight table.wb-table td { padding-right: 8px; }
 .wb-outcome .widget-html-content { min-height: 20px; }
 .wb .wb-log .wb-scroll { max-height: 300px; overflow: auto; }
 .wb .wb-log thead th { position: sticky; top: 0; background: var(--wb-paper); }

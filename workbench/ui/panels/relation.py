@@ -10,9 +10,10 @@ import numpy as np
 from ipywidgets import HTML, Button, Dropdown, ToggleButtons, VBox
 
 from workbench.errors import ModelError
+from workbench.screening.result import Tested
 from workbench.screening.scope import Candidate
 from workbench.ui import markup, screenings
-from workbench.ui.figures import INDIVIDUAL, Plane, put, ticks
+from workbench.ui.figures import INDIVIDUAL, Array, Plane, put, ticks
 from workbench.ui.job import Request
 from workbench.ui.panels.heatmap import p_text, refusal
 from workbench.ui.panels.panel import Refusal, row
@@ -23,8 +24,7 @@ from workbench.ui.state import State
 SMOOTH = "var(--wb-q2)"
 _LINE = "<svg width='22' height='10'><path d='M0 5H22' style='stroke:{};stroke-width:2;stroke-dasharray:{}'/></svg>"
 _MOST_TEXTS = 12
-_HEAD = ("shape", "θ", "effect", "from", "to", "95 % interval", "p", "p corrected", "p samples", "R²", "Ψ less %",
-         "ΔOFV predicted", "p of it")  # fmt: skip
+_HEAD = ("shape", "ΔOFV", "θ", "effect, 95 % interval", "p", "corrected", "samples", "R²", "Ψ less")
 
 
 class RelationView:
@@ -35,9 +35,10 @@ class RelationView:
     ):
         self._state, self._ask = state, ask
         guard = refusal.guard
-        wide = {"description_width": "initial"}
-        self.pair = Dropdown(options=[""], description="effect", style=wide, layout={"width": "230px"})
-        self.shape = Dropdown(options=[""], description="shape", style=wide, layout={"width": "165px"})
+        self.pair = Dropdown(options=[""], description="effect", layout={"width": "150px"})
+        self.shape = Dropdown(options=[""], description="shape", layout={"width": "118px"})
+        for choice in (self.pair, self.shape):
+            choice.add_class("wb-quiet")
         self.y = ToggleButtons(
             options=[("η", False), ("parameter", True)],
             tooltips=["random effects of the subjects", "individual values of the parameter"],
@@ -78,6 +79,15 @@ class RelationView:
     def _candidate(self) -> Candidate:
         shape: Any = self.shape.value
         return Candidate(*self._chosen, shape)
+
+    def _act_code(self) -> str:
+        """What Add would do, or Remove."""
+        screened = self._screened
+        assert screened is not None
+        if _acts(screened.found.fit.model, *self._chosen):
+            return screenings.removing_code(*self._chosen)
+        candidate = self._candidate()
+        return screenings.adding_code(candidate, screened.predictions.get(candidate))
 
     def _start(self, request: Request) -> None:
         """State the model of a request, by the method of the shown run, and fit it."""
@@ -176,23 +186,28 @@ class RelationView:
         put(self._line, *drawn.line)
         put(self._smooth, *(drawn.smooth or (None, None)))
         self.table.value = _table(screened, parameter, covariate)
-        label = f"{parameter} ~ {covariate} ({shape})"
-        self.code.value = markup.code(f"screen.apply({label!r})")
+        self.code.value = markup.code(self._act_code())
 
     def _place(self, drawn: Relation) -> None:
-        heights = np.concatenate([drawn.y, drawn.line[1][np.isfinite(drawn.line[1])]])
+        """Axes around what is drawn."""
+        bottom, top = _around(np.concatenate([drawn.y, drawn.line[1][np.isfinite(drawn.line[1])]]))
         if not drawn.levels:
-            self._plane.span(np.concatenate([drawn.x, drawn.line[0]]), heights, False)
+            low, high = _around(drawn.x)
+            self._plane.set_range((low, high), (bottom, top), ticks(low, high, 7), ticks(bottom, top))
             return
-        low, high = float(heights.min()), float(heights.max())
-        pad = 0.06 * (high - low or 1.0)
         at = np.arange(0, len(drawn.levels), -(-len(drawn.levels) // _MOST_TEXTS))
         longest = max(3, 72 // min(len(drawn.levels), _MOST_TEXTS))
         texts = [drawn.levels[k] for k in at]
         texts = [text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts]
-        self._plane.set_range(
-            (-0.5, len(drawn.levels) - 0.5), (low - pad, high + pad), at.astype(float), ticks(low, high, 5), texts
-        )
+        ends = -0.5, len(drawn.levels) - 0.5
+        self._plane.set_range(ends, (bottom, top), at.astype(float), ticks(bottom, top), texts)
+
+
+def _around(values: Array) -> tuple[float, float]:
+    """The range of values, and a little more."""
+    low, high = float(values.min()), float(values.max())
+    pad = 0.05 * (high - low) or 1.0
+    return low - pad, high + pad
 
 
 def _acts(model: Any, parameter: str, covariate: str) -> bool:
@@ -203,27 +218,37 @@ def _acts(model: Any, parameter: str, covariate: str) -> bool:
 
 def _table(screened: Screened, parameter: str, covariate: str) -> str:
     """What the screens say of each shape."""
-    lines, remarks = [], ""
+    lines, remarks, about = [], "", ""
     rows = [r for r in screened.found.rows if (r.parameter, r.covariate) == (parameter, covariate)]
     for found in rows:
         prediction = screened.predictions.get(Candidate(parameter, covariate, found.shape))
+        expected = markup.decimals(-prediction.delta_ofv, 2) if prediction is not None else "–"
         effect, remarks = found.largest, " ".join(found.remarks)
         sign = "×" if found.scale == "ratio" else ""
         lines.append(
-            (found.shape, ", ".join(markup.number(v, 3) for v in found.coefficients[:3]) +
-             (" …" if len(found.coefficients) > 3 else ""), f"{sign}{markup.number(effect.effect, 3)}",
-             _short(effect.low), _short(effect.high),
-             f"{markup.number(effect.lower, 3)} … {markup.number(effect.upper, 3)}", p_text(found.p),
-             p_text(found.p_corrected), p_text(found.p_sampled), markup.decimals(found.r2, 3),
-             markup.decimals(found.psi_drop, 0),
-             markup.decimals(-prediction.delta_ofv, 2) if prediction is not None else "–",
-             p_text(prediction.p) if prediction is not None else "–")
+            (found.shape, expected, ", ".join(markup.number(v, 3) for v in found.coefficients[:3]) +
+             (" …" if len(found.coefficients) > 3 else ""),
+             f"{sign}{markup.number(effect.effect, 3)} "
+             f"({markup.number(effect.lower, 3)} … {markup.number(effect.upper, 3)})",
+             p_text(found.p), p_text(found.p_corrected), p_text(found.p_sampled), markup.decimals(found.r2, 2),
+             f"{found.psi_drop:.0f} %")
         )  # fmt: skip
-    notes = [remarks] if remarks else []
+        about = _reach(found)
+    notes = [" ".join(filter(None, (about, remarks)))]
     if rows and rows[0].modelled:
         notes.append("The covariate acts on the parameter in this model already: what is left is tested.")
     said = "".join(f"<p class='wb-note'>{markup.escaped(line)}</p>" for line in notes)
     return markup.table(_HEAD, lines) + said
+
+
+def _reach(found: Tested) -> str:
+    """Between which values of the covariate the effect is stated."""
+    effect = found.largest
+    ends = f"Effect: from {_short(effect.low)} to {_short(effect.high)}"
+    if found.shape not in ("categorical", "fraction"):
+        return f"{ends}, where 5 and 95 % of the subjects lie."
+    others = len(found.contrasts) - 1
+    return f"{ends}, the level that differs most; there are {others} more." if others else f"{ends}."
 
 
 def _short(value: object) -> str:

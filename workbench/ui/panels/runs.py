@@ -120,7 +120,7 @@ def _line(texts: Sequence[str]) -> str:
 
 def _comparison(found: Comparison) -> str:
     """Criteria, what the second model has other than the first, and the estimates side by side."""
-    head = ("", "OFV", "ΔOFV", "df", "p", "AIC", "ΔAIC", "BIC", "ΔBIC", "estimated", "status")
+    head = ("", "OFV", "ΔOFV", "df", "p", "AIC", "ΔAIC", "BIC", "ΔBIC")
     table, rows = found.table, []
     first = table.iloc[0]
     for name, line in table.iterrows():
@@ -129,8 +129,7 @@ def _comparison(found: Comparison) -> str:
             (name, markup.decimals(line["ofv"], 3), markup.decimals(line["delta_ofv"], 2), line["df"],
              f"{line['p']:.3g}" if math.isfinite(line["p"]) else "",
              markup.decimals(line["aic"], 2), markup.decimals(line["aic"] - first["aic"] if alike else math.nan, 2),
-             markup.decimals(line["bic"], 2), markup.decimals(line["bic"] - first["bic"] if alike else math.nan, 2),
-             line["estimated"], str(line["status"]).replace("_", " "))
+             markup.decimals(line["bic"], 2), markup.decimals(line["bic"] - first["bic"] if alike else math.nan, 2))
         )  # fmt: skip
     words = [f"{name}: {'; '.join(what) or 'the same model'}." for name, what in found.differences.items()]
     words += [str(remark) for remark in table["remark"] if remark]

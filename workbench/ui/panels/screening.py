@@ -26,7 +26,7 @@ _TIPS = [
     "the same on samples of the conditional distribution, which shrinkage does not fool",
     "change of the OFV by the linearised likelihood",
 ]
-_STEPS = ("run", "from", "step", "ΔOFV predicted", "ΔOFV realised", "df", "p", "")
+_STEPS = ("run", "step", "predicted ΔOFV", "realised", "df", "p", "")
 
 
 class ScreeningPanel(Panel):
@@ -48,7 +48,11 @@ class ScreeningPanel(Panel):
         self.screen.add_class("wb-toggle")
         self.screen.on_click(self.refusal.guard(lambda _: self._screen()))
         self.auto = Checkbox(
-            value=True, description="and every new run that is shown", indent=False, layout={"width": "auto"}
+            value=True,
+            description="every new run",
+            indent=False,
+            layout={"width": "auto"},
+            tooltip="screen each run that is shown, once you have screened one",
         )
         self.which = ToggleButtons(
             options=_WHICH, tooltips=_TIPS, style={"button_width": "auto", "description_width": "initial"}
@@ -59,6 +63,7 @@ class ScreeningPanel(Panel):
         self.notes = HTML()
         self.relation = RelationView(state, self.refusal, self._ask, self._choose)
         self.steps = HTML()
+        self.steps.add_class("wb-log")
         self.search = SearchView(state, self.refusal, self._ask)
         self.forest = HTML()
         self.found = VBox()
@@ -71,6 +76,7 @@ class ScreeningPanel(Panel):
              heading("Stepwise search"), self.search.view, heading("Covariate effects of the shown model"), self.forest]
         )  # fmt: skip
         self.body.add_class("wb-panel")
+        self.body.add_class("wb-tight")
         self.chosen: tuple[str, str] | None = None
         self._screened: Screened | None = None
         self._of: Run | None = None
@@ -175,7 +181,7 @@ def _steps(steps: Sequence[tuple[Run, Step]]) -> str:
     if not steps:
         return ""
     rows = [
-        (run.number, step.before.number, step.title, markup.decimals(step.predicted, 2),
+        (f"{step.before.number} → {run.number}", step.title, markup.decimals(step.predicted, 2),
          markup.decimals(step.delta_ofv, 2), step.df, p_text(step.p), step.remark)
         for run, step in steps
     ]  # fmt: skip

@@ -16,9 +16,9 @@ from workbench.ui.panels.panel import Refusal, row
 from workbench.ui.screenings import Searched, Searching
 from workbench.ui.state import State
 
-_HEAD = ("step", "effect", "predicted ΔOFV", "ΔOFV", "df", "p", "OFV", "", "how the fit ended")
-_CRITERIA = [("p of the likelihood ratio", "lrt"), ("AIC", "aic"), ("BIC", "bic")]
-_SHAPES = [("the usual one of each", "usual"), ("all that were screened", "all")]
+_HEAD = ("step", "effect", "", "predicted", "ΔOFV", "df", "p", "OFV", "fit")
+_CRITERIA = [("likelihood ratio", "lrt"), ("AIC", "aic"), ("BIC", "bic")]
+_SHAPES = [("usual", "usual"), ("all screened", "all")]
 
 
 class SearchView:
@@ -27,14 +27,14 @@ class SearchView:
     def __init__(self, state: State, refusal: Refusal, ask: Callable[[Request], None]):
         self._state, self._ask = state, ask
         wide = {"description_width": "initial"}
-        self.criterion = Dropdown(options=_CRITERIA, description="by", style=wide, layout={"width": "195px"})
+        self.criterion = Dropdown(options=_CRITERIA, description="by", style=wide, layout={"width": "150px"})
         self.forward, self.backward = (
             BoundedFloatText(value=p, min=0, max=1, step=0.01, description=name, tooltip=tip, style=wide)
             for name, p, tip in (("in below", 0.05, "p below which an effect comes in"),
                                  ("stays below", 0.01, "p below which an effect stays"))
         )  # fmt: skip
         self.forward.layout.width, self.backward.layout.width = "120px", "140px"
-        self.shapes = Dropdown(options=_SHAPES, description="shapes", style=wide, layout={"width": "215px"})
+        self.shapes = Dropdown(options=_SHAPES, description="shapes", style=wide, layout={"width": "150px"})
         self.start = Button(
             description="Stepwise", icon="search", tooltip="fit the candidates, take the best, again and again"
         )
@@ -100,14 +100,14 @@ def _log(trials: Sequence[Trial], *, live: bool) -> str:
     rows = []
     for trial in trials:
         if trial.direction == "base":
-            rows.append((0, "base", "", "", "", "", markup.decimals(trial.ofv, 2), "", trial.status))
+            rows.append((0, "base", "", "", "", "", "", markup.decimals(trial.ofv, 2), trial.status))
             continue
         forward = trial.direction == "forward"
         verdict = ("came in" if trial.kept else "") if forward else ("stays" if trial.kept else "left")
         rows.append(
-            (trial.step, f"{'+' if forward else '−'} {trial.candidate}",
+            (trial.step, f"{'+' if forward else '−'} {trial.candidate}", "" if live else verdict,
              markup.decimals(-trial.predicted, 2) if math.isfinite(trial.predicted) else "",
              markup.decimals(-trial.delta_ofv if forward else trial.delta_ofv, 2), trial.df, p_text(trial.p),
-             markup.decimals(trial.ofv, 2), "" if live else verdict, trial.status)
+             markup.decimals(trial.ofv, 2), trial.status)
         )  # fmt: skip
     return markup.table(_HEAD, rows)
