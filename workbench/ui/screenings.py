@@ -55,6 +55,8 @@ class Step:
     Attributes
     ----------
     before : Run
+    fit : FitResult
+        Of the run that it led to.
     title : str
     code : str
         Lines of Python that do the same to the fit of `before`.
@@ -69,6 +71,7 @@ class Step:
     """
 
     before: Run
+    fit: FitResult
     title: str
     code: str
     predicted: float
@@ -225,7 +228,7 @@ def _keep(state: State, before: Run, fit: FitResult, title: str, code: str, pred
     """Add a fit to the history, show it, and say what it is beside the one before."""
     line = screening.compare(before.fit, fit).table.iloc[1]
     runs = state.runs.add(fit)
-    step = Step(before, title, code, predicted, float(line["delta_ofv"]), abs(int(line["df"])), float(line["p"]),
+    step = Step(before, fit, title, code, predicted, float(line["delta_ofv"]), abs(int(line["df"])), float(line["p"]),
                 str(line["remark"]))  # fmt: skip
     studies = {**state.studies, (runs[-1].number, "step"): step}
     state.update(runs=runs, run=runs[-1], studies=studies, activity="", progress=None, problem="")
@@ -234,13 +237,19 @@ def _keep(state: State, before: Run, fit: FitResult, title: str, code: str, pred
 
 def steps(state: State) -> list[tuple[Run, Step]]:
     """The steps of the session with the runs that they led to, the latest first."""
-    found = [(run, state.studies.get((run.number, "step"))) for run in state.runs]
+    found = [(run, step_to(state, run)) for run in state.runs]
     return [(run, step) for run, step in found if step is not None][::-1]
+
+
+def step_to(state: State, run: Run | None) -> Step | None:
+    """The step that led to a run, if one did."""
+    step: Step | None = state.studies.get((run.number, "step")) if run is not None else None
+    return step if step is not None and run is not None and step.fit is run.fit else None
 
 
 def before(state: State) -> Run | None:
     """Where one step back leads: the shown run where the model was changed since, else the run that it came from."""
-    run, step = state.run, state.study("step")
+    run, step = state.run, step_to(state, state.run)
     if run is not None and not state.is_current:
         return run
     return step.before if step is not None else None

@@ -234,18 +234,19 @@ CSS = """
 .wb-sparks b { font-weight: 600; font-variant-numeric: tabular-nums; }
 .wb-sparks svg { display: block; width: 100%; height: 34px; border-bottom: 1px solid var(--wb-axis); }
 .wb-sparks path { fill: none; stroke: var(--wb-individual); stroke-width: 1.5; }
-.wb .wb-heat { display: grid; gap: 2px; align-items: center; overflow-x: auto; padding: 1px 1px 4px; }
+.wb .wb-heat { display: grid; gap: 2px; align-items: center; overflow-x: auto; padding: 1px 1px 4px 0; }
 .wb-heat > * { margin: 0; min-width: 0; width: auto; }
-.wb-heat .widget-html-content { line-height: 26px; font-weight: 600; font-size: 12px; }
-.wb-heat-head .widget-html-content { text-align: center; }
+.wb-heat .widget-html-content { min-width: 0; flex: 1 1 0; line-height: 26px; font-weight: 600; font-size: 12px; }
+.wb-heat-head .widget-html-content { text-align: center; padding: 0 3px; }
 .wb .wb-heat > .wb-heat-side, .wb .wb-heat > .wb-heat-corner { position: sticky; left: 0; z-index: 1;
-  background: var(--wb-paper); align-self: stretch; height: auto; box-shadow: 2px 0 0 var(--wb-paper); }
+  background: var(--wb-paper); align-self: stretch; height: auto;
+  box-shadow: 2px 0 0 var(--wb-paper), -3px 0 0 var(--wb-paper); }
 .wb-heat-side i { font-style: normal; font-weight: 400; color: var(--wb-soft); margin-left: 4px; }
-.wb-heat > button { height: 28px; line-height: 26px; padding: 0 2px; font-size: 12px; box-shadow: none !important;
+.wb .wb-heat > button { height: 28px; line-height: 26px; padding: 0 2px; font-size: 12px; box-shadow: none !important;
   font-variant-numeric: tabular-nums; white-space: pre; overflow: hidden; border-radius: 2px; display: block;
   border: 1px solid transparent; text-align: center; }
-.wb-heat > button:hover { filter: brightness(1.06); }
-.wb-heat > button.wb-chosen { outline: 2px solid var(--wb-observed); outline-offset: -2px; }
+.wb .wb-heat > button:hover { filter: brightness(1.06); }
+.wb .wb-heat > button.wb-chosen { outline: 2px solid var(--wb-observed); outline-offset: -2px; }
 .wb .wb-heat > button:focus-visible { outline: 2px solid var(--wb-ink); outline-offset: -1px; }
 .wb .wb-p0 { background: var(--wb-h0); color: var(--wb-ink); }
 .wb .wb-p1 { background: var(--wb-h1); color: var(--wb-ink); }
@@ -257,7 +258,7 @@ CSS = """
 .wb-heat-legend { display: flex; flex-flow: row wrap; gap: 3px 2px; align-items: center; font-size: 11.5px; }
 .wb-heat-legend span { padding: 0 7px; line-height: 18px; border-radius: 2px; }
 .wb-heat-legend i { font-style: normal; color: var(--wb-soft); margin-left: 12px; }
-.wb-stale { opacity: 0.55; }
+.wb-stale .wb-heat, .wb-stale .bqplot, .wb-stale .wb-scroll { opacity: 0.5; transition: opacity 0.3s 0.4s; }
 .wb-tight p { margin: 2px 0 !important; }
 .wb .wb-tight table.wb-table th, .wb .wb-tight table.wb-table td { padding-right: 8px; }
 .wb-outcome .widget-html-content { min-height: 20px; }

@@ -83,7 +83,7 @@ class Heatmap:
                 key = parameter, covariate
                 self.cells[key] = self._cell(key, entry(screened, which, *key), key == chosen)
                 widgets.append(self.cells[key])
-        template = f"max-content repeat({len(columns)}, minmax(58px, 92px))"
+        template = f"max-content repeat({len(columns)}, minmax(64px, 92px))"
         if self.grid.layout.grid_template_columns != template:
             self.grid.layout.grid_template_columns = template
         if list(self.grid.children) != widgets:
@@ -127,7 +127,7 @@ def entry(screened: Screened, which: Which, parameter: str, covariate: str) -> E
             best = min(found, key=lambda p: p.p)
             change = markup.decimals(-best.delta_ofv, 2)
             about += f"the OFV is expected to change by {change} ({best.shape}, {best.df} df, p {best.p:.2g})"
-            return Entry(mark + markup.decimals(-best.delta_ofv, 1), _kind(best.p), about)
+            return Entry(mark + markup.decimals(0.0 - round(best.delta_ofv, 1), 1), _kind(best.p), about)
         if mark:
             return Entry(MODELLED, "wb-p0", f"{effect} acts in the model already: remove it to see what it is worth.")
         why = _unpredicted(screened, parameter, covariate)

@@ -60,10 +60,7 @@ class RelationView:
         self._line = self._plane.line(INDIVIDUAL, 2.2)
         self._smooth = self._plane.line(SMOOTH, 1.8, "dashed")
         self.figure = self._plane.figure([self._points, self._line, self._smooth], 270, (10, 14, 46, 62))
-        self.legend = HTML(
-            f"<div class='wb-legend'><span>{_LINE.format(INDIVIDUAL, 'none')}regression in this shape</span>"
-            f"<span>{_LINE.format(SMOOTH, '5 3')}LOWESS</span></div>"
-        )
+        self.legend = HTML()
         self.outcome.add_class("wb-outcome")
         self.view = VBox(
             [row(self.pair, self.shape, self.add, self.remove, self.undo), self.outcome,
@@ -72,7 +69,6 @@ class RelationView:
         self.view.add_class("wb-panel")
         self._screened: Screened | None = None
         self._chosen = ("", "")
-        self._offered = False
 
     # -- acts --------------------------------------------------------------------------------------------------
 
@@ -120,7 +116,7 @@ class RelationView:
     def render_buttons(self) -> None:
         """Offer what can be done with the shown run now."""
         state, run = self._state, self._state.run
-        idle = state.activity == "" and run is not None and state.data is run.data
+        idle = state.activity == "" and run is not None and state.data is not None and state.data.hash == run.data.hash
         reason = refusal(self._screened, *self._chosen) if self._screened is not None else "nothing is screened"
         fresh = run is not None and self._screened is not None and self._screened.found.fit is run.fit
         acts = run is not None and _acts(run.fit.model, *self._chosen)
@@ -132,7 +128,8 @@ class RelationView:
         self.outcome.value = self._outcome()
 
     def _outcome(self) -> str:
-        state, run, step = self._state, self._state.run, self._state.study("step")
+        state, run = self._state, self._state.run
+        step = screenings.step_to(state, run)
         if run is None:
             return ""
         if state.activity == "fitting":
@@ -182,6 +179,7 @@ class RelationView:
         unit = data.units.get(covariate, "")
         self._plane.x_axis.label = f"{covariate} ({unit})" if unit else covariate
         self._plane.y_axis.label = parameter if self.y.value else f"η of {parameter}"
+        self.legend.value = _legend("mean of each level" if drawn.levels else "regression in this shape", drawn.smooth)
         put(self._points, drawn.x, drawn.y)
         put(self._line, *drawn.line)
         put(self._smooth, *(drawn.smooth or (None, None)))
@@ -201,6 +199,12 @@ class RelationView:
         texts = [text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts]
         ends = -0.5, len(drawn.levels) - 0.5
         self._plane.set_range(ends, (bottom, top), at.astype(float), ticks(bottom, top), texts)
+
+
+def _legend(line: str, smooth: object) -> str:
+    texts = [f"<span>{_LINE.format(INDIVIDUAL, 'none')}{line}</span>"]
+    texts += [f"<span>{_LINE.format(SMOOTH, '5 3')}LOWESS</span>"] if smooth is not None else []
+    return f"<div class='wb-legend'>{''.join(texts)}</div>"
 
 
 def _around(values: Array) -> tuple[float, float]:

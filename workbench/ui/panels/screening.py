@@ -54,6 +54,7 @@ class ScreeningPanel(Panel):
             layout={"width": "auto"},
             tooltip="screen each run that is shown, once you have screened one",
         )
+        self.auto.observe(state.handler(lambda _: self._keep_up()), "value")
         self.which = ToggleButtons(
             options=_WHICH, tooltips=_TIPS, style={"button_width": "auto", "description_width": "initial"}
         )
@@ -120,8 +121,13 @@ class ScreeningPanel(Panel):
         self.screen.disabled = state.activity != ""
         self.relation.render_buttons()
         self.about.value = self._about(run)
-        fresh = self._of is run
-        if self._screened and self.auto.value and not fresh and state.activity == "" and run.number not in self._tried:
+        self._keep_up()
+
+    def _keep_up(self) -> None:
+        """Screen a run that is shown after another one was screened; once, whatever becomes of it."""
+        state, run = self.state, self.state.run
+        wanted = self._screened is not None and self.auto.value and run is not None and self._of is not run
+        if wanted and run is not None and state.activity == "" and run.number not in self._tried:
             self._screen()
 
     def _about(self, run: Run) -> str:
@@ -134,7 +140,7 @@ class ScreeningPanel(Panel):
     def _take(self, run: Run) -> None:
         """Show the screen of a run, if there is one."""
         found: Screened | None = self.state.study("screen")
-        if found is not None and found is not self._screened:
+        if found is not None and found is not self._screened and found.found.fit is run.fit:
             self._screened, self._of = found, run
             best = [key for key, row in found.found.best().items() if not row.modelled]
             if self.chosen not in found.found.best():

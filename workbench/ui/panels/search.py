@@ -80,8 +80,7 @@ class SearchView:
             self.log.value = self.code.value = ""
             return
         found = searched.found
-        lines = [line for line in repr(found).splitlines() if line]
-        said = "".join(f"<p>{markup.escaped(line)}</p>" for line in (lines[0], found._end(), *found._notes()))
+        said = "".join(f"<p>{markup.escaped(line)}</p>" for line in found.remarks)
         self.about.value = f"<div class='wb-note'>From run {searched.before.number}. {said}</div>"
         self.log.value = _log(found.trials, live=False)
         self.code.value = markup.code(searched.code)
