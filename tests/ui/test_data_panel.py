@@ -197,6 +197,7 @@ def test_errors_lock_and_mends_unlock(bench, tmp_path, monkeypatch):
         "Individual fits",
         "Runs",
         "Uncertainty",
+        "Screening",
     }
     assert bench.controls.fit.disabled and "file.csv has 2 errors" in bench.controls.status.value
     assert (bench.data, bench.model, bench.fit) == (data, model, fit)

@@ -155,7 +155,7 @@ class Screening:
     @cached_property
     def multivariable(self) -> pd.DataFrame:
         """Regressions on several covariates, built forwards by BIC; see `joint.forward_selection`."""
-        return forward_selection(self.etas, self.candidates, {name: self._terms(name) for name in self.etas})
+        return forward_selection(self.etas, self.candidates, self.scope)
 
     def _terms(self, parameter: str) -> list[tuple[str, Shape]]:
         return [(row.covariate, row.shape) for row in self.rows if row.parameter == parameter]
@@ -193,7 +193,6 @@ class Screening:
             covariate, eta, smooth, in order of the covariate; the index names the subjects.
         """
         import pandas as pd
-        from statsmodels.nonparametric.smoothers_lowess import lowess
 
         eta = self.etas[self._parameter(parameter)]
         found = [c for c in self.candidates if c.name == covariate and c.kind == "continuous"]
@@ -205,7 +204,7 @@ class Screening:
         x = found[0].baseline
         at = np.flatnonzero(np.isfinite(x) & np.isfinite(eta))
         at = at[np.argsort(x[at], kind="stable")]
-        smooth = lowess(eta[at], x[at], frac=frac, return_sorted=False)
+        smooth = smoothed(x[at], eta[at], frac)
         subjects = pd.Index([self.fit.data.events.subjects[i] for i in at], name="subject")
         return pd.DataFrame({covariate: x[at], "eta": eta[at], "smooth": smooth}, index=subjects)
 
@@ -213,6 +212,11 @@ class Screening:
         if name not in self.etas:
             raise ModelError(f"{name!r} was not screened; {', '.join(self.etas) or 'no parameter'} was.")
         return name
+
+    @property
+    def scope(self) -> dict[str, list[tuple[str, Shape]]]:
+        """What was tested, as `linearised_screen` and `stepwise` take it."""
+        return {name: self._terms(name) for name in self.etas}
 
     # -- what figures draw -------------------------------------------------------------------------------------
 
@@ -332,6 +336,14 @@ class Screening:
         title = f"<b>{html.escape(self._head())}</b>"
         table = f"<table>{''.join(lines)}</table><div><i>{legend}</i></div>"
         return f"<div style='overflow-x:auto'>{title}{table}{notes}</div>"
+
+
+def smoothed(x: Array, y: Array, frac: float = 2 / 3) -> Array:
+    """A smooth curve through points by locally weighted regression (Cleveland 1979), at each of them."""
+    from statsmodels.nonparametric.smoothers_lowess import lowess
+
+    found: Array = lowess(y, x, frac=frac, return_sorted=False)
+    return found
 
 
 _COLUMNS = (

@@ -106,6 +106,8 @@ class StepProgress(NamedTuple):
         Fits of this step.
     trial : Trial or None
         The one that has just ended; None now and then while fits run.
+    candidate : Candidate or None
+        The effect whose fit is the next one to end; None where there is none.
     """
 
     step: int
@@ -113,6 +115,7 @@ class StepProgress(NamedTuple):
     done: int
     of: int
     trial: Trial | None
+    candidate: Candidate | None = None
 
 
 class Fitted(NamedTuple):
@@ -235,11 +238,12 @@ class Search:
             return None
         now = self.done[frozenset(effects)]
         plans = self._larger(effects) if direction == "forward" else self._smaller(effects)
-        self.ask.now = StepProgress(step, direction, 0, len(plans), None)
+        order = [*(plan.candidate for plan in sorted(plans, key=lambda plan: plan.key not in self.done)), None]
+        self.ask.now = StepProgress(step, direction, 0, len(plans), None, order[0])
         first = len(self.trials)
         for done, (plan, found, seconds) in enumerate(self._fits(plans, now, direction), 1):
             self.trials.append(_trial(step, direction, plan.candidate, now, found, plan.predicted, seconds))
-            self.ask.now = self.ask.now._replace(done=done)
+            self.ask.now = self.ask.now._replace(done=done, candidate=order[done])
             self.ask.tell(self.trials[-1])
         mine = [k for k in range(first, len(self.trials)) if self.trials[k].ok]
         chosen = None

@@ -115,6 +115,11 @@ class Stepwise:
         failed = [f"No minimum for {t.candidate}: {t.message}" for t in self.trials if not t.ok]
         return [*dict.fromkeys(failed), *not_tried(self.refused)]
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What there is to say beside the tables: how it was done, where it ended, and what could not be tried."""
+        return (self._head(), self._end(), *self._notes())
+
     def __repr__(self) -> str:
         table = self.steps.to_string(index=False, float_format=_short) if len(self.steps) else "No effect came in."
         return "\n".join([self._head(), table, self._end(), *self._notes()])

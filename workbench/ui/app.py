@@ -28,6 +28,7 @@ from workbench.ui.panels import (
     IndividualPanel,
     ModelPanel,
     RunsPanel,
+    ScreeningPanel,
     TypicalPanel,
     UncertaintyPanel,
 )
@@ -85,10 +86,12 @@ class Workbench:
         self.band_panel, self.fit_panel = BandPanel(state), FitPanel(state)
         self.individual_panel = IndividualPanel(state, self._fitting.ask)
         self.runs_panel, self.uncertainty_panel = RunsPanel(state), UncertaintyPanel(state, self._fitting.ask)
+        self.screening_panel = ScreeningPanel(state, self._fitting.ask)
         self.code_panel = CodePanel(state)
         self._tabs = [self.data_panel, self.equations_panel, self.covariates_panel]
         self._tabs += [self.typical_panel, self.band_panel, self.fit_panel]
-        self._tabs += [self.individual_panel, self.uncertainty_panel, self.runs_panel, self.code_panel]
+        self._tabs += [self.individual_panel, self.uncertainty_panel, self.screening_panel]
+        self._tabs += [self.runs_panel, self.code_panel]
         self._view = self._layout()
         state.watch(self._lock)
         state.watch(self._refit)

@@ -57,3 +57,8 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     body = "".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     rows_html = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
     return f'<div class="wb-scroll"><table class="wb-table">{rows_html}</table></div>'
+
+
+def code(text: str) -> str:
+    """Lines of Python in small print."""
+    return f"<p class='wb-note'><code>{escaped(text)}</code></p>"

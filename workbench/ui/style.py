@@ -13,6 +13,8 @@ CSS = """
   --bq-axis-tick-text-fill: var(--wb-soft);
   --wb-q0: #0072b2; --wb-q1: #e69f00; --wb-q2: #009e73; --wb-q3: #cc79a7; --wb-q4: #56b4e9; --wb-q5: #d55e00;
   --wb-q6: #8c6bb1; --wb-s0: #7fcdbb; --wb-s1: #2fa4c0; --wb-s2: #2c6fb0; --wb-s3: #253494; --wb-bad: #cc3311;
+  --wb-h0: #f4f1ee; --wb-h1: #fde6cf; --wb-h2: #fdcc9a; --wb-h3: #fba55c; --wb-h4: #c2480a; --wb-h5: #7f2704;
+  --wb-deep: #1a1a1a; --wb-deepest: #fff;
   --jp-widgets-margin: 2px; --jp-widgets-inline-height: 26px; --jp-widgets-horizontal-tab-width: auto;
   container-type: inline-size; font-size: 13px; color: var(--wb-ink); overflow: hidden; padding: 2px 2px 6px;
 }
@@ -20,6 +22,8 @@ CSS = """
   --wb-observed: #5aa9e6; --wb-individual: #f28e2b; --wb-population: #b5b5b5;
   --wb-grid: var(--jp-layout-color2); --wb-axis: var(--jp-layout-color3);
   --wb-q0: #4393d5; --wb-s0: #4a6fd0; --wb-s1: #35a7d0; --wb-s2: #6fd3b2; --wb-s3: #edf5a0; --wb-bad: #ee7766;
+  --wb-h0: #262321; --wb-h1: #43301f; --wb-h2: #66421f; --wb-h3: #8f5518; --wb-h4: #e08a3c; --wb-h5: #fdc990;
+  --wb-deep: #fff; --wb-deepest: #1a1a1a;
   --jp-widgets-dropdown-arrow: url("data:image/svg+xml,ARROW");
 }
 .wb .widget-html-content { line-height: 1.45; }
@@ -230,6 +234,51 @@ CSS = """
 .wb-sparks b { font-weight: 600; font-variant-numeric: tabular-nums; }
 .wb-sparks svg { display: block; width: 100%; height: 34px; border-bottom: 1px solid var(--wb-axis); }
 .wb-sparks path { fill: none; stroke: var(--wb-individual); stroke-width: 1.5; }
+.wb .wb-heat { display: grid; gap: 2px; align-items: center; overflow-x: auto; padding: 1px 1px 4px 0; }
+.wb-heat > * { margin: 0; min-width: 0; width: auto; }
+.wb-heat .widget-html-content { min-width: 0; flex: 1 1 0; line-height: 26px; font-weight: 600; font-size: 12px; }
+.wb-heat-head .widget-html-content { text-align: center; padding: 0 3px; }
+.wb .wb-heat > .wb-heat-side, .wb .wb-heat > .wb-heat-corner { position: sticky; left: 0; z-index: 1;
+  background: var(--wb-paper); align-self: stretch; height: auto;
+  box-shadow: 2px 0 0 var(--wb-paper), -3px 0 0 var(--wb-paper); }
+.wb-heat-side i { font-style: normal; font-weight: 400; color: var(--wb-soft); margin-left: 4px; }
+.wb .wb-heat > button { height: 28px; line-height: 26px; padding: 0 2px; font-size: 12px; box-shadow: none !important;
+  font-variant-numeric: tabular-nums; white-space: pre; overflow: hidden; border-radius: 2px; display: block;
+  border: 1px solid transparent; text-align: center; }
+.wb .wb-heat > button:hover { filter: brightness(1.06); }
+.wb .wb-heat > button.wb-chosen { outline: 2px solid var(--wb-observed); outline-offset: -2px; }
+.wb .wb-heat > button:focus-visible { outline: 2px solid var(--wb-ink); outline-offset: -1px; }
+.wb .wb-p0 { background: var(--wb-h0); color: var(--wb-ink); }
+.wb .wb-p1 { background: var(--wb-h1); color: var(--wb-ink); }
+.wb .wb-p2 { background: var(--wb-h2); color: var(--wb-ink); }
+.wb .wb-p3 { background: var(--wb-h3); color: var(--wb-deep); }
+.wb .wb-p4 { background: var(--wb-h4); color: var(--wb-deepest); }
+.wb .wb-p5 { background: var(--wb-h5); color: var(--wb-deepest); }
+.wb .wb-none { background: var(--jp-layout-color2); color: var(--wb-soft); }
+.wb-heat-legend { display: flex; flex-flow: row wrap; gap: 3px 2px; align-items: center; font-size: 11.5px; }
+.wb-heat-legend span { padding: 0 7px; line-height: 18px; border-radius: 2px; }
+.wb-heat-legend i { font-style: normal; color: var(--wb-soft); margin-left: 12px; }
+.wb-stale .wb-heat, .wb-stale .bqplot, .wb-stale .wb-scroll { opacity: 0.5; transition: opacity 0.3s 0.4s; }
+.wb-tight p { margin: 2px 0 !important; }
+.wb .wb-tight table.wb-table th, .wb .wb-tight table.wb-table td { padding-right: 8px; }
+.wb-outcome .widget-html-content { min-height: 20px; }
+.wb .wb-log .wb-scroll { max-height: 300px; overflow: auto; }
+.wb .wb-log thead th { position: sticky; top: 0; background: var(--wb-paper); }
+.wb-log table.wb-table td:nth-child(2), .wb-log table.wb-table th:nth-child(2) { text-align: left; }
+.wb-forest { display: grid; grid-template-columns: fit-content(190px) fit-content(150px) minmax(120px, 1fr) max-content;
+  gap: 0 12px; align-items: center; font-size: 12.5px; font-variant-numeric: tabular-nums; max-width: 860px; }
+.wb-forest b { font-weight: 600; } .wb-forest span { white-space: nowrap; }
+.wb-forest svg { width: 100%; height: 24px; display: block; overflow: visible; }
+.wb-forest rect { fill: var(--wb-observed); opacity: 0.13; }
+.wb-forest line { stroke: var(--wb-population); stroke-width: 2; }
+.wb-forest circle { fill: var(--wb-population); }
+.wb-forest .wb-outside line { stroke: var(--wb-individual); }
+.wb-forest .wb-outside circle { fill: var(--wb-individual); }
+.wb-forest .wb-inside line { stroke: var(--wb-q2); } .wb-forest .wb-inside circle { fill: var(--wb-q2); }
+.wb-forest svg line.wb-one { stroke: var(--wb-axis); stroke-width: 1; }
+.wb-forest .wb-scale line { stroke: var(--wb-axis); stroke-width: 1; }
+.wb-forest .wb-scale { border-top: 1px solid var(--wb-axis); }
+.wb-forest .wb-scale text { text-anchor: middle; font-size: 11px; fill: var(--wb-soft); }
 .wb pre.wb-code { background: var(--jp-layout-color2); border: 1px solid var(--wb-line); border-radius: 3px; margin: 0;
   padding: 10px 12px; font-family: var(--jp-code-font-family);
   font-size: var(--jp-code-font-size, 13px); line-height: 1.4;

@@ -10,6 +10,7 @@ from workbench.ui.panels.fit import FitControls, FitPanel
 from workbench.ui.panels.individual import IndividualPanel
 from workbench.ui.panels.model import ModelPanel
 from workbench.ui.panels.runs import RunsPanel
+from workbench.ui.panels.screening import ScreeningPanel
 from workbench.ui.panels.typical import TypicalPanel
 from workbench.ui.panels.uncertainty import UncertaintyPanel
 
@@ -25,6 +26,7 @@ __all__ = [
     "IndividualPanel",
     "ModelPanel",
     "RunsPanel",
+    "ScreeningPanel",
     "TypicalPanel",
     "UncertaintyPanel",
 ]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from ipywidgets import HTML, Box, Button, Widget
+import pandas as pd
+from ipywidgets import HTML, Box, Button, Dropdown, Widget
 
+from workbench import screening
+from workbench.errors import WorkbenchError
 from workbench.runs import Run
+from workbench.screening import Comparison
 from workbench.ui import markup
-from workbench.ui.panels.panel import Panel, note
+from workbench.ui.panels.panel import Panel, note, row
 
 _SHOWN = 50
 _HEAD = ("OFV", "ΔOFV", "AIC", "BIC", "k", "Error", "Random effects", "Method", "Status", "Structure", "Data")
 
 
 class RunsPanel(Panel):
-    """A line per fit, the latest first."""
+    """A line per fit, the latest first; and the shown one beside another."""
 
     title = "Runs"
     follows = frozenset({"runs", "run"})
@@ -30,13 +35,19 @@ class RunsPanel(Panel):
         self.table.add_class("wb-runs")
         self.buttons: dict[int, Button] = {}
         self._lines: dict[int, HTML] = {}
-        return [self.about, self.table]
+        self.other = Dropdown(
+            options=[("–", None)], description="Compare the shown run with", style={"description_width": "initial"}
+        )
+        self.other.observe(self.state.handler(lambda _: self._compare()), "value")
+        self.comparison = HTML()
+        return [self.about, self.table, row(self.other), self.comparison]
 
     def render(self, changed: frozenset[str]) -> None:
         """Show the runs."""
         runs = list(self.state.runs)[::-1][:_SHOWN]
         if not runs:
-            self.about.value, self.table.children = "No fits yet.", ()
+            self.about.value, self.table.children, self.comparison.value = "No fits yet.", (), ""
+            self.other.layout.display = "none"
             return
         self.about.value = (
             "Press a number to have that model and fit back. ΔOFV: above the best of the same data and method."
@@ -50,6 +61,31 @@ class RunsPanel(Panel):
             self.buttons[run.number].button_style = "primary" if shown else ""
             children += [self.buttons[run.number], self._lines[run.number]]
         self.table.children = children
+        self._offer()
+        self._compare()
+
+    def _offer(self) -> None:
+        """The runs that the shown one can be compared with."""
+        shown, before = self.state.run, self.other.value
+        others = [run.number for run in list(self.state.runs)[::-1] if run is not shown]
+        options: list[tuple[str, int | None]] = [("–", None), *((f"run {number}", number) for number in others)]
+        if list(self.other.options) != options:
+            self.other.options = options
+            self.other.value = before if before in others else None
+        self.other.layout.display = None if others and shown is not None else "none"
+
+    def _compare(self) -> None:
+        shown, number = self.state.run, self.other.value
+        if shown is None or number is None:
+            self.comparison.value = ""
+            return
+        first = self.state.runs[number]
+        try:
+            found = screening.compare(first.fit, shown.fit, names=(f"run {number}", f"run {shown.number}"))
+            code = f"wb.compare(bench.runs[{number}].fit, bench.runs[{shown.number}].fit)"
+            self.comparison.value = _comparison(found) + markup.code(code)
+        except WorkbenchError as error:
+            self.comparison.value = f"<p class='wb-note'>{markup.escaped(error)}</p>"
 
     def _add(self, run: Run) -> None:
         button = Button(description=str(run.number), tooltip=f"show run {run.number} again")
@@ -80,3 +116,35 @@ class RunsPanel(Panel):
 def _line(texts: Sequence[str]) -> str:
     cells = "".join(f"<span title='{text}'>{text}</span>" for text in map(markup.escaped, texts))
     return f"<div class='wb-run'>{cells}</div>"
+
+
+def _comparison(found: Comparison) -> str:
+    """Criteria, what the second model has other than the first, and the estimates side by side."""
+    head = ("", "OFV", "ΔOFV", "df", "p", "AIC", "ΔAIC", "BIC", "ΔBIC")
+    table, rows = found.table, []
+    first = table.iloc[0]
+    for name, line in table.iterrows():
+        alike = math.isfinite(line["delta_ofv"])
+        rows.append(
+            (name, markup.decimals(line["ofv"], 3), markup.decimals(line["delta_ofv"], 2), line["df"],
+             f"{line['p']:.3g}" if math.isfinite(line["p"]) else "",
+             markup.decimals(line["aic"], 2), markup.decimals(line["aic"] - first["aic"] if alike else math.nan, 2),
+             markup.decimals(line["bic"], 2), markup.decimals(line["bic"] - first["bic"] if alike else math.nan, 2))
+        )  # fmt: skip
+    words = [f"{name}: {'; '.join(what) or 'the same model'}." for name, what in found.differences.items()]
+    words += [str(remark) for remark in table["remark"] if remark]
+    said = "".join(f"<p>{markup.escaped(line)}</p>" for line in words)
+    return f"{markup.table(head, rows)}{said}{_side_by_side(found.parameters, found.names)}"
+
+
+def _side_by_side(parameters: pd.DataFrame, names: Sequence[str]) -> str:
+    head = ["", *(cell for name in names for cell in (name, "RSE %"))]
+    rows = []
+    for label, line in parameters.iterrows():
+        cells = [str(label)]
+        for name in names:
+            estimate, rse = line[(name, "estimate")], line[(name, "rse")]
+            cells += [markup.number(estimate) if math.isfinite(estimate) else "",
+                      markup.decimals(rse, 1) if math.isfinite(rse) else ""]  # fmt: skip
+        rows.append(cells)
+    return markup.table(head, rows)

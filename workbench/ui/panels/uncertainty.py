@@ -136,10 +136,6 @@ def _strata(run: Run) -> list[str]:
     return found
 
 
-def _code(text: str) -> str:
-    return f"<p class='wb-note'><code>{markup.escaped(text)}</code></p>"
-
-
 def _agreement(fit: FitResult, others: dict[str, FitResult]) -> str:
     """Estimates by several methods, and how far apart they are in standard errors."""
     if not others:
@@ -164,7 +160,7 @@ def _agreement(fit: FitResult, others: dict[str, FitResult]) -> str:
         for name, other in others.items()
     )
     code = "\n".join(f'wb.fit(model, data, method="{name}")' for name in others)
-    return markup.table(head, rows) + said + _code(code)
+    return markup.table(head, rows) + said + markup.code(code)
 
 
 def _profiles(found: dict[str, Profile | str]) -> str:
@@ -176,7 +172,7 @@ def _profiles(found: dict[str, Profile | str]) -> str:
     )
     names = ", ".join(f'"{name}"' for name in found)
     code = f"wb.profile(fit, {names})" if len(found) == 1 else f"[wb.profile(fit, name) for name in [{names}]]"
-    return f"<div class='wb-profiles'>{drawn}</div>" + _code(code)
+    return f"<div class='wb-profiles'>{drawn}</div>" + markup.code(code)
 
 
 def _resampled(fit: FitResult, bootstrap: tuple[Bootstrap, str] | None, sir: tuple[Sir, str] | None) -> str:
@@ -202,5 +198,5 @@ def _resampled(fit: FitResult, bootstrap: tuple[Bootstrap, str] | None, sir: tup
                  f"{markup.number(line['lower'], 3)} … {markup.number(line['upper'], 3)}")
             )  # fmt: skip
         columns = ("", "estimate", "mean", "SE", f"SE {name}", "95 % interval", f"95 % {name}")
-        shown += f"<p>{head}</p>{markup.table(columns, rows)}{_code(code)}"
+        shown += f"<p>{head}</p>{markup.table(columns, rows)}{markup.code(code)}"
     return shown

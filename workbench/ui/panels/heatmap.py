@@ -1,0 +1,200 @@
+"""Parameters × covariates as a grid of coloured buttons: what the screens say of each, in the shape that says most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ipywidgets import HTML, Box, Button, ButtonStyle, Layout, VBox, Widget
+
+from workbench.ui import markup
+from workbench.ui.panels.panel import note
+from workbench.ui.screenings import Screened
+from workbench.ui.state import State
+
+Which = Literal["p", "p_sampled", "delta_ofv"]
+
+SHRUNK = "⚠"
+MODELLED = "✓"
+_MOST = 24  # columns
+_LEVELS = (0.05, 0.01, 1e-3, 1e-5, 1e-8)  # p below which the colour is one deeper
+_KINDS = ("wb-none", *(f"wb-p{k}" for k in range(len(_LEVELS) + 1)))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a cell shows.
+
+    Attributes
+    ----------
+    text : str
+    kind : str
+        Class that colours it.
+    about : str
+    """
+
+    text: str
+    kind: str
+    about: str
+
+
+class Heatmap:
+    """The grid; buttons are made once for each pair, and told only what is new."""
+
+    def __init__(self, state: State, choose: Callable[[str, str], None]):
+        self._state, self._choose = state, choose
+        self.grid = Box()
+        self.grid.add_class("wb-heat")
+        self.legend = HTML()
+        self.more = note()
+        self.cells: dict[tuple[str, str], Button] = {}
+        self._made: dict[tuple[str, ...], Any] = {}
+        self._shown: dict[tuple[str, str], tuple[Entry, bool]] = {}
+        self._layout, self._style = Layout(), ButtonStyle()
+        self.view = VBox([self.grid, self.legend, self.more])
+
+    def render(self, screened: Screened, which: Which, chosen: tuple[str, str] | None) -> None:
+        """Show what the screens say, and which cell is chosen."""
+        rows, columns, hidden = _names(screened)
+        self.more.value = markup.escaped(
+            f"{len(hidden)} more covariates with larger p: {', '.join(hidden[:12])}{' …' if len(hidden) > 12 else ''}; "
+            "choose them below."
+            if hidden
+            else ""
+        )
+        self.more.layout.display = None if hidden else "none"
+        self.legend.value = _legend(which)
+        widgets: list[Widget] = [self._text(("corner",), "")]
+        for covariate in columns:
+            name = markup.escaped(covariate)
+            widgets.append(self._text(("head", covariate), f"<div class='wb-cut' title='{name}'>{name}</div>"))
+        shrinkage = {row.parameter: row for row in screened.found.rows}
+        self.cells = {}
+        for parameter in rows:
+            label = f"<div>{markup.escaped(parameter)}</div>"
+            row = shrinkage.get(parameter)
+            if row is not None and not row.trustworthy:
+                tip = f"shrinkage {row.shrinkage:.0f} %: p on the individual η says little; look at samples, or ΔOFV"
+                label = f"<div title='{tip}'>{markup.escaped(parameter)} <i>{SHRUNK} {row.shrinkage:.0f} %</i></div>"
+            widgets.append(self._text(("side", parameter), label))
+            for covariate in columns:
+                key = parameter, covariate
+                self.cells[key] = self._cell(key, entry(screened, which, *key), key == chosen)
+                widgets.append(self.cells[key])
+        template = f"max-content repeat({len(columns)}, minmax(64px, 92px))"
+        if self.grid.layout.grid_template_columns != template:
+            self.grid.layout.grid_template_columns = template
+        if list(self.grid.children) != widgets:
+            self.grid.children = widgets
+
+    def _text(self, key: tuple[str, ...], html: str) -> HTML:
+        if key not in self._made:
+            self._made[key] = HTML(layout=self._layout)
+            self._made[key].add_class(f"wb-heat-{key[0]}")
+        self._made[key].value = html
+        return self._made[key]
+
+    def _cell(self, key: tuple[str, str], shown: Entry, chosen: bool) -> Button:
+        if ("cell", *key) not in self._made:
+            cell = self._made["cell", *key] = Button(layout=self._layout, style=self._style)
+            cell.on_click(self._state.handler(lambda _: self._choose(*key)))
+        cell = self._made["cell", *key]
+        if self._shown.get(key) != (shown, chosen):
+            self._shown[key] = shown, chosen
+            with cell.hold_sync():
+                # The second line is cut off: it is there for those who hear the cell.
+                cell.description = f"{shown.text}\n{key[0]} ~ {key[1]}"
+                cell.tooltip = shown.about
+                kept = [name for name in cell._dom_classes if name not in (*_KINDS, "wb-chosen")]
+                cell._dom_classes = (*kept, shown.kind, *(("wb-chosen",) if chosen else ()))
+        return cell
+
+
+def entry(screened: Screened, which: Which, parameter: str, covariate: str) -> Entry:
+    """Text, colour and tooltip of a cell."""
+    effect = f"{parameter} ~ {covariate}"
+    rows = [r for r in screened.found.rows if (r.parameter, r.covariate) == (parameter, covariate)]
+    reason = refusal(screened, parameter, covariate)
+    if reason or not rows:
+        return Entry("–", "wb-none", f"{effect} was not screened. {reason}".strip())
+    mark = f"{MODELLED} " if rows[0].modelled else ""
+    about = f"{effect}: it acts in the model already; what is left is tested. " if mark else f"{effect}: "
+    if which == "delta_ofv":
+        found = [p for c, p in screened.predictions.items() if c.place == (parameter, covariate)]
+        if found:
+            best = min(found, key=lambda p: p.p)
+            change = markup.decimals(-best.delta_ofv, 2)
+            about += f"the OFV is expected to change by {change} ({best.shape}, {best.df} df, p {best.p:.2g})"
+            return Entry(mark + markup.decimals(0.0 - round(best.delta_ofv, 1), 1), _kind(best.p), about)
+        if mark:
+            return Entry(MODELLED, "wb-p0", f"{effect} acts in the model already: remove it to see what it is worth.")
+        why = _unpredicted(screened, parameter, covariate)
+        return Entry("–", "wb-none", f"{effect}: no prediction. {why}")
+    known = [row for row in rows if math.isfinite(getattr(row, which))]
+    if not known:
+        return Entry(f"{mark}–", "wb-none", f"{effect}: no p.")
+    best_row = min(known, key=lambda row: getattr(row, which))
+    p = getattr(best_row, which)
+    corrected = getattr(best_row, f"{which}_corrected")
+    of = "on samples of the conditional distribution" if which == "p_sampled" else "on the individual η"
+    about += f"p {p:.2g} {of} ({best_row.shape}; corrected for all tests {corrected:.2g})"
+    if not best_row.trustworthy and which == "p":
+        about += f". Shrinkage of {best_row.shrinkage:.0f} % makes it untrustworthy."
+    return Entry(mark + p_text(p), _kind(p), about)
+
+
+def _unpredicted(screened: Screened, parameter: str, covariate: str) -> str:
+    """Why there is no prediction for a pair that was screened."""
+    if isinstance(screened.linearised, str):
+        return screened.linearised
+    place = parameter, covariate
+    reasons = [r.reason for r in screened.linearised.refused if (r.parameter, r.covariate) == place]
+    return reasons[0] if reasons else "The work was stopped before."
+
+
+def refusal(screened: Screened, parameter: str, covariate: str) -> str:
+    """Why a pair was not screened; "" where it was."""
+    named = (parameter, covariate, f"{parameter} ~ {covariate}")
+    reasons = [reason for name, reason in screened.found.refused if name in named]
+    known = any((r.parameter, r.covariate) == (parameter, covariate) for r in screened.found.rows)
+    return "" if known else " ".join(reasons)
+
+
+def p_text(p: float) -> str:
+    """p in few characters."""
+    if not math.isfinite(p):
+        return "–"
+    if p >= 0.001:
+        return f"{p:.2g}" if p < 0.995 else "1.0"
+    mantissa, exponent = f"{p:.0e}".split("e")
+    return f"{mantissa}e−{-int(exponent)}"
+
+
+def _kind(p: float) -> str:
+    return f"wb-p{sum(p < level for level in _LEVELS)}"
+
+
+def _names(screened: Screened) -> tuple[list[str], list[str], list[str]]:
+    """Rows and columns, those refused last; and the covariates for which there is no room."""
+    found = screened.found
+    covariates = [c.name for c in found.candidates]
+    known = set(found.fit.random_effects)
+    rows = [*found.etas, *(name for name, _ in found.refused if name in known and name not in found.etas)]
+    refused = [name for name, _ in found.refused if name in found.fit.data.covariate_names and name not in covariates]
+    if len(covariates) > _MOST:
+        p = {name: min((r.p for r in found.rows if r.covariate == name), default=1.0) for name in covariates}
+        best = set(sorted(covariates, key=lambda name: p[name])[:_MOST])
+        hidden = [*(name for name in covariates if name not in best), *refused]
+        return rows, [name for name in covariates if name in best], hidden
+    room = _MOST - len(covariates)
+    return rows, [*covariates, *refused[:room]], refused[room:]
+
+
+def _legend(which: Which) -> str:
+    first = "p ≥ 0.05" if which != "delta_ofv" else "p of ΔOFV ≥ 0.05"
+    texts = (first, *(f"&lt; {level:g}" for level in _LEVELS))
+    swatches = "".join(f"<span class='wb-p{k}'>{text}</span>" for k, text in enumerate(texts))
+    others: Sequence[str] = (f"{MODELLED} acts in the model", f"{SHRUNK} shrinkage above 30 %", "– not screened")
+    return f"<div class='wb-heat-legend'>{swatches}{''.join(f'<i>{text}</i>' for text in others)}</div>"
