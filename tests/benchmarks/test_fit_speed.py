@@ -56,6 +56,11 @@ def test_theophylline_from_values(benchmark, error):
     assert fit.converged
 
 
+def test_phenobarbital_from_nothing(benchmark):
+    model, data = wb.Model(wb.pk(), error=wb.Proportional()), wb.load_example("phenobarbital")
+    assert benchmark(lambda: wb.fit(model, data)).converged
+
+
 @pytest.mark.parametrize("subjects", [120, 1_000, 10_000])
 def test_simulated_subjects(benchmark, subjects):
     model, data = simulated(subjects)
@@ -103,7 +108,7 @@ def test_first_fit_after_a_fresh_install(benchmark, tmp_path):
     benchmark.pedantic(lambda: run(FIRST_FIT, NUMBA_CACHE_DIR=str(tmp_path)), rounds=1)
 
 
-@pytest.mark.parametrize("method", ["focei", "laplace", "quadrature", "importance"])
+@pytest.mark.parametrize("method", ["focei", "laplace", "quadrature", "importance", "saem"])
 def test_theophylline_by_method(benchmark, method):
     data = wb.load_example("theophylline")
     model = wb.initial_values(wb.Model(ORAL, error=wb.Constant()), data)

@@ -92,6 +92,22 @@ def test_forest_with_another_reference_and_band(full):
         full.forest(band=(1.25, 0.8))
     with pytest.raises(wb.FitError, match="covariates of the model are WT, SEX"):
         full.forest(reference={"HT": 1})
+    with pytest.raises(wb.FitError, match="WT='heavy'; a number"):
+        full.forest(reference={"WT": "heavy"})
+    with pytest.raises(wb.FitError, match="SEX='X'; its levels are 'F', 'M'"):
+        full.forest(reference={"SEX": "X"})
+
+
+def test_forest_of_a_level_that_only_comes_later(data):
+    frame = data.to_frame()
+    subject, time = (frame[data.roles[role]] for role in ("subject", "time"))
+    frame["WARD"] = np.where((pd.factorize(subject)[0] % 2 == 0) & (time > 24), "b", "a")
+    assert set(frame.groupby(subject)["WARD"].first()) == {"a"}
+    model = wb.Model(wb.pk()).with_covariate("CL", "WARD", "categorical")
+    fit = wb.fit(model, wb.read_data(frame, roles={"covariates": ["WARD"]}))
+    (row,) = wb.forest(fit).to_dict("records")
+    assert (row["reference"], row["value"]) == ("a", "b")
+    assert row["ratio"] == pytest.approx(math.exp(fit.estimate("CL:C(WARD)[b]").value))
 
 
 @pytest.mark.parametrize("transform", ["identity", "logit"])

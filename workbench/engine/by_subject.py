@@ -68,7 +68,7 @@ def by_subject(
     if not isinstance(options, TwoStage):
         status = Status.boundary if vanished and own.status.ok else own.status
         outcome = Outcome(first, status, own.trace)
-        errors = Uncertainty(None, "none: each subject was fitted alone; wb.TwoStage() has those of their mean.")
+        errors = Uncertainty(None, "none, as each subject was fitted alone; wb.TwoStage() has those of their mean.")
         seconds, accuracy = reports.seconds, alone.accuracy(first)
         result = fit_result(
             given, own.model, data, method, options, alone, outcome, errors, said, accuracy, seconds

@@ -174,6 +174,8 @@ def method_name(method: object) -> str:
     ModelError
         If there is no such method.
     """
+    if isinstance(method, type) and issubclass(method, Options):
+        raise ModelError(f"method=wb.{method.__name__}: options are made by a call, wb.{method.__name__}().")
     name = method.name if isinstance(method, Options) else method
     if not isinstance(name, str) or name not in METHODS:
         raise ModelError(f"method={method!r}; allowed are {', '.join(map(repr, METHODS))}.")
