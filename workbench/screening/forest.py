@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,7 @@ from workbench.engine.scale import Name
 from workbench.errors import FitError
 from workbench.model import Parameter
 from workbench.model.formula import columns_of, design_columns
-
-if TYPE_CHECKING:
-    from workbench.results import FitResult
+from workbench.results import FitResult
 
 Array = NDArray[np.float64]
 
@@ -56,8 +54,12 @@ def forest(
     Raises
     ------
     FitError
-        If `reference` names what is no covariate of the model or no value of it, or the band is none.
+        If `reference` names what is no covariate of the model or no value of it, or band or percentiles are none.
     """
+    if not isinstance(fit, FitResult):
+        raise FitError(f"Effects are shown of a fit as wb.fit(…) gives it, got {type(fit).__name__}.")
+    if not (len(percentiles) and all(0 <= q <= 100 for q in percentiles)):
+        raise FitError(f"percentiles={percentiles!r}; numbers between 0 and 100 are needed, such as (5, 95).")
     if not (len(band) == 2 and 0 < band[0] < band[1]):
         raise FitError(f"band={band!r}; two positive ratios are needed, the lower one first, such as (0.8, 1.25).")
     names = tuple(dict.fromkeys(c for p in fit.model.parameters for e in p.covariates for c in columns_of(e.term)))
@@ -94,13 +96,14 @@ def _places(values: pd.Series[Any], centre: Any, percentiles: tuple[float, float
     return [(f"{q:g} %", float(np.percentile(values.to_numpy(dtype=float), q))) for q in percentiles]
 
 
-def _check_value(name: str, value: Any, values: pd.Series[Any]) -> None:
+def _check_value(name: str, value: object, values: pd.Series[Any]) -> None:
+    """Refuse a value that the covariate of a reference subject cannot have."""
     if is_categorical(values):
-        known = sorted(values.unique().tolist(), key=str)
-        if value not in known:
-            raise FitError(f"reference has {name}={value!r}; its levels are {', '.join(map(repr, known))}.")
-    elif isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
-        raise FitError(f"reference has {name}={value!r}; a number is needed.")
+        levels = sorted(set(values.tolist()), key=str)
+        if value not in levels:
+            raise FitError(f"reference: {name} is {value!r}; it has {', '.join(map(repr, levels))}.")
+    elif isinstance(value, bool | str) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+        raise FitError(f"reference: {name} is {value!r}; a number is needed.")
 
 
 def _verdict(lower: float, upper: float, band: tuple[float, float]) -> str:
