@@ -239,3 +239,9 @@ def test_lab_in_a_folder_that_cannot_be_made(tmp_path, capsys):
     (tmp_path / "file").touch()
     assert run("lab", "--no-browser", "--dir", tmp_path / "file" / "lab") == cli.FAILED
     assert str(tmp_path / "file") in capsys.readouterr().err
+
+
+def test_a_method_whose_name_is_a_word_is_no_capitals(capsys):
+    arguments = ["fit", "theophylline", "--absorption", "first-order", "--error", "constant", "--method", "pooled"]
+    assert cli.main(arguments) == 0
+    assert "constant error, pooled\n" in capsys.readouterr().out

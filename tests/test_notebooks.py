@@ -9,7 +9,9 @@ import nbclient
 import nbformat
 import pytest
 
+import workbench as wb
 from workbench.cli import copy_examples
+from workbench.results import METHOD_TITLES
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
@@ -46,3 +48,17 @@ def test_readme_example_prints_what_the_readme_shows(capsys):
     found, expected = ([float(value) for value in re.findall(number, one)] for one in (printed, shown))
     assert len(expected) > 30
     assert found == pytest.approx(expected, rel=0.05)
+
+
+def test_readme_example_of_covariates_runs():
+    text = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    example = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "stepwise" in block)
+    names = {"wb": wb}
+    exec(example, names)
+    assert [str(effect) for effect in names["search"].effects] == ["WT on V (power)", "WT on CL (power)"]
+
+
+def test_readme_lists_every_method_and_notebook():
+    text = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    assert not [method for method in METHOD_TITLES if f'`"{method}"`' not in text]
+    assert not [path.name for path in NOTEBOOKS if f"`{path.name}`" not in text]

@@ -406,7 +406,8 @@ def _show(fit: wb.FitResult) -> None:
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     data, structure = fit.data, fit.model.structure
     console.print(f"{data.name}: {len(data.events.subjects)} subjects, {fit.n_observations} observations")
-    console.print(f"{structure.title}, {fit.model.error.title} error, {fit.method.upper()}")
+    method = fit.method.upper() if fit.method in ("fo", "foce", "focei", "saem") else fit.method
+    console.print(f"{structure.title}, {fit.model.error.title} error, {method}")
     table = Table("", "estimate", "SE", "RSE %", "95 % interval")
     for column in table.columns[1:]:
         column.justify = "right"

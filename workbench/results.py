@@ -66,6 +66,8 @@ class Progress(NamedTuple):
         Since the fit began.
     etas : float64[subjects, effects]
         Random effects at this point.
+    done, total : int
+        Starting points, or iterations of SAEM: how many of how many are done; 0 where that is not known.
     """
 
     iteration: int
@@ -73,6 +75,8 @@ class Progress(NamedTuple):
     parameters: dict[str, float]
     seconds: float
     etas: Array
+    done: int = 0
+    total: int = 0
 
 
 class Estimate(NamedTuple):

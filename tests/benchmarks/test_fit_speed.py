@@ -56,6 +56,11 @@ def test_theophylline_from_values(benchmark, error):
     assert fit.converged
 
 
+def test_phenobarbital_from_nothing(benchmark):
+    model, data = wb.Model(wb.pk(), error=wb.Proportional()), wb.load_example("phenobarbital")
+    assert benchmark(lambda: wb.fit(model, data)).converged
+
+
 @pytest.mark.parametrize("subjects", [120, 1_000, 10_000])
 def test_simulated_subjects(benchmark, subjects):
     model, data = simulated(subjects)
@@ -103,7 +108,7 @@ def test_first_fit_after_a_fresh_install(benchmark, tmp_path):
     benchmark.pedantic(lambda: run(FIRST_FIT, NUMBA_CACHE_DIR=str(tmp_path)), rounds=1)
 
 
-@pytest.mark.parametrize("method", ["focei", "laplace", "quadrature", "importance"])
+@pytest.mark.parametrize("method", ["focei", "laplace", "quadrature", "importance", "saem"])
 def test_theophylline_by_method(benchmark, method):
     data = wb.load_example("theophylline")
     model = wb.initial_values(wb.Model(ORAL, error=wb.Constant()), data)
@@ -112,6 +117,33 @@ def test_theophylline_by_method(benchmark, method):
     )
     benchmark.extra_info["evaluations"] = fit.evaluations
     assert fit.converged
+
+
+@pytest.mark.parametrize("error", [wb.Constant(), wb.Combined2()], ids=lambda e: e.title)
+def test_saem_of_theophylline(benchmark, error):
+    """The whole call, standard errors included."""
+    data, model = wb.load_example("theophylline"), wb.Model(ORAL, error=error)
+    fit = benchmark.pedantic(lambda: wb.fit(model, data, "saem"), rounds=3, iterations=1, warmup_rounds=1)
+    benchmark.extra_info["ofv"] = fit.ofv
+    assert fit.converged
+
+
+@pytest.mark.parametrize("error", [wb.Constant(), wb.Combined2()], ids=lambda e: e.title)
+@pytest.mark.parametrize("method", ["individual", wb.TwoStage("standard"), wb.TwoStage()], ids=str)
+def test_theophylline_by_subject(benchmark, method, error):
+    data = wb.load_example("theophylline")
+    model = wb.initial_values(wb.Model(ORAL, error=error), data)
+    fit = benchmark(lambda: wb.fit(model, data, method))
+    benchmark.extra_info["rounds"] = fit.evaluations
+    assert fit.status.ok
+
+
+def test_screening_of_phenobarbital(benchmark):
+    """Once statsmodels is imported."""
+    model = wb.Model(wb.pk(), error=wb.Proportional())
+    fit = wb.fit(model, wb.load_example("phenobarbital"), covariance=False)
+    found = benchmark.pedantic(lambda: wb.screen(fit), rounds=5, iterations=1, warmup_rounds=1)
+    benchmark.extra_info["tests"] = len(found.table)
 
 
 @pytest.mark.parametrize("kind", [False, "R", "sandwich"], ids=str)

@@ -402,7 +402,7 @@ def test_tests_and_profiles_of_stages_are_refused(alone, theophylline):
     staged = wb.fit(MODEL, theophylline, "two-stage")
     with pytest.raises(wb.FitError, match="have no likelihood-ratio test"):
         wb.likelihood_ratio_test(wb.fit(MODEL.with_parameter("V", iiv=None), theophylline, "two-stage"), staged)
-    with pytest.raises(wb.FitError, match="A profile is for fits by"):
+    with pytest.raises(wb.FitError, match="this one is by two-stage"):
         wb.profile(staged, "CL")
     with pytest.raises(wb.ModelError, match="one kind of standard errors"):
         wb.fit(MODEL, theophylline, wb.TwoStage("standard"), covariance="S")

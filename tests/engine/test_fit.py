@@ -303,6 +303,7 @@ def test_text_covariate_needs_c(theophylline):
         (lambda m, d: wb.fit(m, "file.csv"), "second argument is data"),
         (lambda m, d: wb.fit(d, m), "first argument is a wb.Model"),
         (lambda m, d: wb.fit(m, d, "bayes"), "method='bayes'; allowed are"),
+        (lambda m, d: wb.fit(m, d, wb.Saem), r"made by a call, wb\.Saem\(\)"),
         (lambda m, d: wb.fit(m, d, max_iterations="5"), "whole number"),
         (lambda m, d: wb.simulate(wb.initial_values(m, d), d, replicates=0), "whole number"),
         (lambda m, d: wb.fit(m.with_parameter("CL", covariates="DV"), d), "DV is the response"),

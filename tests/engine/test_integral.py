@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import workbench as wb
+from workbench.engine import integral as module
 from workbench.engine.integral import Integral
 from workbench.engine.problem import compile
 
@@ -47,6 +48,22 @@ def test_gradient_equals_differences(name, options, theophylline):
         values = [integral.evaluate(x + k * h * unit).ofv for k in (1, 2, -1, -2)]
         found[m] = (8 * (values[0] - values[2]) - (values[1] - values[3])) / (12 * h)
     assert at.gradient == pytest.approx(found, rel=1e-7, abs=1e-7 * np.abs(found).max())
+
+
+@pytest.mark.parametrize("options", [wb.Quadrature(3), wb.Importance(50)], ids=["quadrature", "importance"])
+@pytest.mark.parametrize("together", [1, 1_000])
+def test_how_many_nodes_are_predicted_together_changes_nothing(options, together, theophylline, monkeypatch):
+    """One at a time, or seven, which leaves a rest; otherwise all of these at once."""
+    problem = compile(STATED["full"], theophylline)
+    x = problem.x + 0.1
+    whole = Integral(problem, options, problem.x)
+    monkeypatch.setattr(module, "_TOGETHER", together)
+    parts = Integral(problem, options, problem.x)
+    a, b = whole.evaluate(x), parts.evaluate(x)
+    for name in ("ofv", "gradient", "by_subject", "scores", "zeta"):
+        np.testing.assert_allclose(getattr(b, name), getattr(a, name), rtol=1e-12, atol=1e-12)
+    for ours, theirs in zip(parts.nodes(x), whole.nodes(x), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", [wb.Quadrature(3), "importance"], ids=["quadrature", "importance"])

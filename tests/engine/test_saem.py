@@ -8,9 +8,13 @@ from scipy.optimize import minimize
 import workbench as wb
 from workbench.engine.complete import psi_of_moments
 from workbench.engine.integral import Integral
+from workbench.engine.objective import Objective
+from workbench.engine.optimise import Outcome
 from workbench.engine.problem import compile, of_subjects
 from workbench.engine.psi import psi_of
 from workbench.engine.saem import _Search
+from workbench.engine.uncertainty import Uncertainty, hessian
+from workbench.engine.verdict import above_minimum
 
 ORAL = wb.pk(absorption="first-order")
 
@@ -66,6 +70,15 @@ def test_it_ends_at_the_maximum_of_the_likelihood(name, theophylline):
     # a third of a standard error in one direction is 0.1 above the minimum
     assert wb.objective(fit.model, theophylline, "quadrature") - best.ofv < 0.1
     assert fit.status.ok, fit.accuracy
+
+
+@pytest.mark.parametrize("factors", [(-1, 1, -1), (1, -1, 1)])
+def test_it_gets_there_from_far(factors, theophylline):
+    values = {n: v * np.exp(f) for (n, v), f in zip({"ka": 1.5, "CL": 0.04, "V": 0.46}.items(), factors, strict=True)}
+    model = oral(**{n: {"value": v, "iiv": 0.3} for n, v in values.items()}, error=wb.Combined2(1.0, 0.3))
+    fit = wb.fit(model, theophylline, "saem", covariance=False)
+    best = wb.fit(oral(error=wb.Combined2()), theophylline, "quadrature", covariance=False)
+    assert wb.objective(fit.model, theophylline, "quadrature") - best.ofv < 0.1
 
 
 def test_occasions_and_covariates_that_change_within_subjects(occasions):
@@ -183,6 +196,28 @@ def test_few_iterations_are_not_called_converged():
                      error=wb.Proportional(0.5))  # fmt: skip
     fit = wb.fit(model, data, wb.Saem(exploration=1, smoothing=1), covariance=False)
     assert fit.status is wb.Status.max_iterations
+
+
+def test_how_far_it_ended_above_the_minimum_is_said_where_a_step_shows_it(theophylline):
+    """Half a standard error of log CL from the minimum the objective is 1/4 above it; a wrong Hessian tells nothing."""
+    problem = compile(wb.fit(oral(), theophylline).model, theophylline)
+    target = Objective(problem, "focei")
+    inverse = np.linalg.inv(hessian(target, target.evaluate(problem.x)))
+
+    def ended(x, inverse):
+        outcome = Outcome(target.evaluate(x), wb.Status.converged, ((0, 0.0),))
+        return above_minimum(target, outcome, Uncertainty(None), inverse)
+
+    k = [name.label for name in problem.scale.theta_names].index("CL")
+    away = problem.x.copy()
+    away[k] += 0.5 / np.sqrt(np.linalg.inv(inverse)[k, k] / 2.0)
+    at, said = ended(problem.x, inverse)
+    assert at.status.ok and "above the nearest minimum" in said
+    at, said = ended(away, inverse)
+    assert at.status is wb.Status.max_iterations
+    assert float(said.split(" above")[0].split()[-1]) == pytest.approx(0.25, rel=0.25)
+    at, said = ended(away, 50.0 * inverse)
+    assert at.status is wb.Status.max_iterations and "is not known" in said
 
 
 def test_it_reports_and_stops(theophylline):

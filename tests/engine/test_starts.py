@@ -56,3 +56,19 @@ def test_numbers_that_are_none_are_refused(stated):
     for starts in (0, 2.5, True):
         with pytest.raises(wb.ModelError, match="1 or more"):
             wb.fit(*stated, starts=starts)
+
+
+def test_it_tells_how_many_points_are_done():
+    seen = []
+    data = wb.load_example("theophylline")
+    model = wb.Model(wb.pk(absorption="first-order"), [wb.Parameter(n, iiv=0.3) for n in ("ka", "CL", "V")])
+    wb.fit(model, data, starts=5, covariance=False, callback=lambda p: seen.append((p.done, p.total)))
+    assert seen == sorted(seen)
+    assert {done for done, _ in seen} == set(range(5)) and {total for _, total in seen} == {5}
+    alone = []
+    wb.fit(model, data, covariance=False, callback=lambda p: alone.append((p.done, p.total)))
+    assert set(alone) == {(0, 0)}
+    drawn = []
+    saem = wb.Saem(20, 10, samples=50)
+    wb.fit(model, data, saem, covariance=False, callback=lambda p: drawn.append((p.iteration, p.done, p.total)))
+    assert drawn[7] == (7, 7, 30) and drawn[-1][1:] == (30, 30)

@@ -121,6 +121,8 @@ def test_strata_that_are_none(bolus, theophylline, combined):
         wb.bootstrap(
             combined, 2, stratify="Subject" if "Subject" in theophylline.frame else theophylline.roles["subject"]
         )
+    with pytest.raises(wb.FitError, match="10 of 12 subjects have a value of its own"):
+        wb.bootstrap(combined, 2, stratify="WT")
     with pytest.raises(wb.FitError, match="it changes within subject 0 and 39 more"):
         wb.bootstrap(bolus, 2, stratify="TIME")
     with pytest.raises(wb.DataError, match="no column 'SEXX'"):

@@ -85,6 +85,19 @@ def fixed_at(model, name, value):
     return model.with_parameter(name, value=value, fixed=("value",))
 
 
+def test_a_correlation_at_its_edge_has_one_end():
+    model = wb.Model(wb.pk(absorption="first-order"), error=wb.Constant(), correlate=[("CL", "V")])
+    fit = wb.fit(model, wb.load_example("theophylline"), covariance=False)
+    assert fit.estimate("corr_CL_V").value > 0.9999
+    found = wb.profile(fit, "corr_CL_V")
+    assert np.isnan(found.upper)
+    assert found.reason == "No upper end: the OFV does not rise by 3.84 on the way to 1, its edge."
+    assert sum(point.value > found.estimate for point in found.points) <= 2
+    held = fit.model.with_correlate([wb.Block("CL", "V", correlations=[found.lower], fixed=True)])
+    rise = wb.fit(held, fit.data, covariance=False).ofv - fit.ofv
+    assert rise == pytest.approx(3.84, abs=0.03)
+
+
 @pytest.mark.parametrize("name", ["corr_A_B", "A:Z", "iiv_A", "iiv_B", "B"])
 def test_points_are_fits_in_which_the_estimate_is_fixed(correlated, lines, name):
     found = wb.profile(correlated, name)

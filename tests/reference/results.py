@@ -16,6 +16,7 @@ import workbench as wb
 from workbench.engine.objective import Objective
 from workbench.engine.problem import compile
 
+from .by_saem import BY_SAEM, fitted
 from .cases import CASES, DIGITS, Case, Entry
 from .dosing import scenarios
 from .fits import with_fit
@@ -136,6 +137,37 @@ def approximations(reference: Path) -> str:
     return table(["case", "theirs by", "theirs", "ours, exact", "FOCEI", "Laplace"], rows)
 
 
+def by_saem(reference: Path) -> tuple[str, str, list[str]]:
+    """The tables of -2 log L and of the estimates of our runs by SAEM, and the reasons where they end elsewhere."""
+    likelihoods, estimates, reasons = [], [], []
+    for case in BY_SAEM:
+        fit = fitted(case, reference)
+        if fit.why:
+            reasons.append(f"**{case.id}**: {fit.why}")
+        (ours, error), (theirs, their_error) = fit.ours, fit.theirs
+        likelihoods.append(
+            [
+                case.id, fit.entry.kind, f"{fit.entry.published:.2f}", f"{evaluated(fit.here):.2f}",
+                f"{fit.result.minus2ll:.2f} ± {fit.error:.2f}", f"{ours:.2f} ± {error:.2f}",
+                f"{theirs:.2f} ± {their_error:.2f}", fit.result.status.name, f"{fit.seconds:.1f}",
+            ]
+        )  # fmt: skip
+        for one in fit.estimates:
+            if one.theirs:
+                in_se = f"{one.in_se:+.2f}" if math.isfinite(one.se) else ""
+                numbers = [f"{one.theirs:.4g}", f"{one.ours:.4g}", f"{100 * one.share:+.1f}", in_se]
+                estimates.append([case.id, one.name, *numbers])
+    header = [
+        "case", "theirs by", "theirs", "the same at ours", "ours by SAEM", "exact at ours", "exact at theirs",
+        "status", "seconds",
+    ]  # fmt: skip
+    return (
+        table(header, likelihoods),
+        table(["case", "estimate", "theirs", "ours", "difference, %", "in their SE"], estimates),
+        reasons,
+    )
+
+
 def subjects(reference: Path) -> str:
     """Largest differences of random effects and of contributions to the objective."""
     rows = []
@@ -170,12 +202,14 @@ def report(reference: Path) -> str:
     """Everything, in Markdown."""
     values, notes, reasons = objectives(reference)
     fits, elsewhere = minima(reference)
+    likelihoods, estimates, other = by_saem(reference)
     numbered = "".join(f"{i}. {note[0].upper() + note[1:]}.\n" for i, note in enumerate(notes, start=1))
     disagreeing = "".join(f"- {reason}\n" for reason in reasons) or "None.\n"
     return TEXT.format(
         digits=DIGITS, fits=fits,
         elsewhere="".join(f"- {why}\n" for why in elsewhere),
         values=values, notes=numbered, reasons=disagreeing, approximations=approximations(reference),
+        likelihoods=likelihoods, estimates=estimates, other="".join(f"- {why}\n" for why in other),
         subjects=subjects(reference), dosing=dosing(reference),
     )  # fmt: skip
 
@@ -214,6 +248,18 @@ to the published number is the integral itself (± standard error), or the linea
 program printed.
 
 {approximations}
+## Fits by SAEM
+
+`method="saem"` from the engine's own initial values, which know nothing of the published ones; standard errors are
+part of the time. "the same at ours" is -2 log L at our estimates as their program states it, linearised or exact;
+"ours by SAEM" is what the fit reports, from 1000 draws. The last two integrals are by equal means, 10,000 draws
+(± standard error): what they differ by is how much more likely one set of estimates is.
+
+{likelihoods}
+{estimates}
+With other estimates:
+
+{other}
 ## Subjects
 
 The largest difference from the published conditional modes, as a fraction of the standard deviation of the random

@@ -92,6 +92,22 @@ def test_forest_with_another_reference_and_band(full):
         full.forest(band=(1.25, 0.8))
     with pytest.raises(wb.FitError, match="covariates of the model are WT, SEX"):
         full.forest(reference={"HT": 1})
+    with pytest.raises(wb.FitError, match="WT is 'heavy'; a number"):
+        full.forest(reference={"WT": "heavy"})
+    with pytest.raises(wb.FitError, match="SEX is 'X'; it has 'F', 'M'"):
+        full.forest(reference={"SEX": "X"})
+
+
+def test_forest_of_a_level_that_only_comes_later(data):
+    frame = data.to_frame()
+    subject, time = (frame[data.roles[role]] for role in ("subject", "time"))
+    frame["WARD"] = np.where((pd.factorize(subject)[0] % 2 == 0) & (time > 24), "b", "a")
+    assert set(frame.groupby(subject)["WARD"].first()) == {"a"}
+    model = wb.Model(wb.pk()).with_covariate("CL", "WARD", "categorical")
+    fit = wb.fit(model, wb.read_data(frame, roles={"covariates": ["WARD"]}))
+    (row,) = wb.forest(fit).to_dict("records")
+    assert (row["reference"], row["value"]) == ("a", "b")
+    assert row["ratio"] == pytest.approx(math.exp(fit.estimate("CL:C(WARD)[b]").value))
 
 
 @pytest.mark.parametrize("transform", ["identity", "logit"])
@@ -129,3 +145,36 @@ def test_what_cannot_be_in_it_is_named(data):
     assert {r.covariate for r in full.refused} == {"WT", "TWIN", "ONE"}
     with pytest.raises(wb.FitError, match="No effect of the scope can be estimated"):
         wb.full_covariate_model(wb.Model(wb.pk()), more, {"V": ["ONE"]})
+
+
+def test_pooled(data):
+    full = wb.full_covariate_model(wb.Model(wb.pk()), data, {"CL": ["WT"]}, method="pooled")
+    direct = wb.fit(wb.Model(wb.pk()).with_covariate("CL", "WT"), data, "pooled")
+    assert full.fit.ofv == pytest.approx(direct.ofv, abs=1e-3)
+    assert full.fit.model["CL"].iiv is not None and full.fit.random_effects == ()
+
+
+def test_subjects_alone_know_no_covariates(data):
+    with pytest.raises(wb.FitError, match="'individual' is not for a covariate search"):
+        wb.full_covariate_model(wb.Model(wb.pk()), data, {"CL": ["WT"]}, method="individual")
+    with pytest.raises(wb.FitError, match="no population"):
+        wb.linearised_screen(wb.fit(wb.Model(wb.pk()), wb.load_example("theophylline"), "individual"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reference": {"SEX": "Q"}}, "SEX is 'Q'; it has 'F', 'M'"),
+        ({"reference": {"WT": "heavy"}}, "WT is 'heavy'; a number"),
+        ({"reference": {"WT": math.nan}}, "WT is nan; a number"),
+        ({"percentiles": (5, 500)}, "between 0 and 100"),
+    ],
+)
+def test_a_forest_that_cannot_be_drawn(full, options, message):
+    with pytest.raises(wb.FitError, match=message):
+        wb.forest(full.fit, **options)
+
+
+def test_a_forest_is_of_a_fit(full):
+    with pytest.raises(wb.FitError, match="got FullCovariateModel"):
+        wb.forest(full)

@@ -175,6 +175,15 @@ def test_bad_covariates_are_screened_or_refused_in_words(base):
     assert "is not a number" in reasons["NEGATIVE"]
 
 
+def test_a_name_that_no_formula_can_have(base):
+    frame = base.data.to_frame().rename(columns={"WT": "if", "APGR": "a b"})
+    data = wb.read_data(frame, roles={"covariates": ["if", "a b"]})
+    screen = wb.linearised_screen(wb.fit(base.model, data, covariance=False))
+    lines = repr(screen).split("\n")[2:]
+    why = "cannot stand in a covariate formula; rename the column to one word."
+    assert lines[-2:] == [f"Not tried: {name} on CL, V. '{name}' {why}" for name in ("if", "a b")]
+
+
 @pytest.mark.parametrize(
     ("scope", "message"),
     [

@@ -274,3 +274,17 @@ def test_a_variance_that_was_explained_comes_back():
     assert removal.ok and removal.kept and removal.p < 1e-10
     assert removal.ofv == pytest.approx(wb.fit(bare, data, covariance=False).ofv, abs=1e-3)
     assert dict(removal.estimates)["iiv_p"] > 1.5
+
+
+@pytest.mark.parametrize("method", ["individual", "two-stage", wb.TwoStage(kind="standard")])
+def test_methods_without_a_likelihood_have_no_test_and_no_search(data, method):
+    with pytest.raises(wb.FitError, match=r"not for a covariate search.*'focei'"):
+        wb.stepwise(wb.Model(wb.pk()), data, method=method)
+    with pytest.raises(wb.FitError, match="not for a covariate search"):
+        wb.bootstrap_inclusion(wb.Model(wb.pk()), data, method=method)
+
+
+def test_a_method_that_is_none_is_refused_before_anything_is_fitted(data):
+    for search in (wb.stepwise, wb.bootstrap_inclusion, wb.full_covariate_model):
+        with pytest.raises(wb.ModelError, match=r"^method='nope'; allowed are"):
+            search(wb.Model(wb.pk()), data, method="nope")

@@ -99,6 +99,21 @@ def test_long_work_reports_is_cancelled_and_keeps_what_is_done(fitted):
     assert state.activity == "" and fitted.controls.cancel.disabled
 
 
+def test_a_fit_that_takes_its_place_keeps_what_is_done(fitted):
+    panel, state = fitted.uncertainty_panel, fitted._state
+    panel.count.value = 100_000
+    panel.resample.click()
+    end = time.monotonic() + 30
+    while state.portion is None or state.portion.done < 5:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    fitted.run()
+    assert fitted.wait(60)
+    assert len(fitted.runs) == 2 and fitted.fit.converged
+    found, _ = state.studies[1, "bootstrap"]
+    assert 5 <= len(found.status) < 100_000
+
+
 def test_what_cannot_be_done_is_said_and_nothing_is_lost(fitted):
     fit = fitted.fit
     fitted.method = "saem"

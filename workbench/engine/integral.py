@@ -13,16 +13,16 @@ so that the sum is a smooth function of x whose exact gradient is the mean of �
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from copy import copy
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from workbench.engine import likelihood as lik
 from workbench.engine.methods import Importance, Quadrature
 from workbench.engine.objective import Evaluation, Objective
-from workbench.engine.problem import Problem
+from workbench.engine.problem import Problem, of_subjects
 from workbench.engine.residual import record, record_slopes
 from workbench.errors import ModelError
 
@@ -30,6 +30,7 @@ Array = NDArray[np.float64]
 
 _NODES = (1, 21, 11, 7, 5, 3, 3)  # by the number of random effects
 _MOST_NODES = 20_000
+_TOGETHER = 16_000  # observations predicted in one call: enough for both threads, and a bound of the memory
 _DF = 4.0  # of the t distribution that is drawn from: tails heavier than those of any posterior
 _SAME = 1e-5  # of the objective: less is what new nodes may change at a minimum
 _SAME_DRAWS = 0.05  # of its Monte Carlo error: the same, where the nodes are draws
@@ -55,7 +56,9 @@ class Integral:
         self.problem, self.options = problem, options
         self._modes = Objective(problem, "focei")
         self._units, self._log_weights = _nodes(problem, options)
-        self._all = np.arange(problem.n_subjects)
+        copies = min(_TOGETHER // max(len(problem.y), 1), len(self._units))
+        everyone = np.arange(problem.n_subjects)
+        self._copies = of_subjects(problem, np.tile(everyone, copies)) if copies > 1 else problem
         self.tolerance = 0.0  # there is no search within
         self._spent = 0
         self.standard_error = math.nan
@@ -108,19 +111,14 @@ class Integral:
         mean, A = layout.mean(point.theta)
         Bl = layout.B @ point.L
         N, Q, D = problem.n_subjects, problem.n_random, problem.n_coordinates
-        n = len(seen.y)
-        f, fu, fuu, u = np.empty(n), np.zeros((n, D)), np.empty((0, D, D)), np.empty((N, D))
         top, total, square = np.full(N, -np.inf), np.zeros(N), np.zeros(N)
         by_u, by_u_zeta = np.zeros((N, D)), np.zeros((N, D, Q))
         by_sigma, middle = np.zeros((N, *point.sigma.shape)), np.zeros((N, Q))
         with np.errstate(all="ignore"):
-            for unit, log_weight in zip(self._units, self._log_weights, strict=True):
-                zeta = self._centre + np.einsum("ipq,iq->ip", self._spread, np.broadcast_to(unit, (N, Q)))
-                lik.coordinates(self._all, mean, Bl, zeta, u)
-                problem.predict(self._all, u, 1, f, fu, fuu)
-                _add_node(
+            for log_weight, zeta, f, fu in self._predicted(mean, Bl, 1):
+                _add_nodes(
                     seen.first, seen.y, seen.upper, seen.what, seen.response, f, fu, seen.kind, point.sigma, zeta,
-                    np.broadcast_to(log_weight, N), top, total, square, by_u, by_u_zeta, by_sigma, middle,
+                    log_weight, top, total, square, by_u, by_u_zeta, by_sigma, middle,
                 )  # fmt: skip
             log_sum = top + np.log(total)
             by_u /= total[:, None]
@@ -151,20 +149,41 @@ class Integral:
         point = problem.scale.point(x)
         mean, _ = layout.mean(point.theta)
         Bl = layout.B @ point.L
-        K, N, Q, D = len(self._units), problem.n_subjects, problem.n_random, problem.n_coordinates
-        f, u, none = np.empty(len(seen.y)), np.empty((N, D)), (np.empty((0, D)), np.empty((0, D, D)))
-        zeta, power = np.empty((K, N, Q)), np.empty((K, N))
+        found = []
         with np.errstate(all="ignore"):
-            for k, (unit, log_weight) in enumerate(zip(self._units, self._log_weights, strict=True)):
-                zeta[k] = self._centre + np.einsum("ipq,iq->ip", self._spread, np.broadcast_to(unit, (N, Q)))
-                lik.coordinates(self._all, mean, Bl, zeta[k], u)
-                problem.predict(self._all, u, 0, f, *none)
-                _depths(seen.first, seen.y, seen.upper, seen.what, seen.response, f, seen.kind, point.sigma, power[k])
-                power[k] = log_weight - 0.5 * (power[k] + (zeta[k] ** 2).sum(axis=1))
+            for log_weight, zeta, f, _ in self._predicted(mean, Bl, 0):
+                depth = np.empty(zeta.shape[:2])
+                _depths(seen.first, seen.y, seen.upper, seen.what, seen.response, f, seen.kind, point.sigma, depth)
+                found.append((zeta, log_weight - 0.5 * (depth + (zeta**2).sum(axis=2))))
+            zeta, power = (np.concatenate(parts) for parts in zip(*found, strict=True))
             power[~np.isfinite(power)] = -np.inf
             weight = np.exp(power - power.max(axis=0))
             weight /= weight.sum(axis=0)
         return zeta @ point.L.T, weight
+
+    def _predicted(self, mean: Array, Bl: Array, order: int) -> Iterator[tuple[Array, Array, Array, Array]]:
+        """The nodes with their predictions, as many of them at a time as there are copies of the subjects.
+
+        Yields
+        ------
+        log_weight : float64[k, N]
+        zeta : float64[k, N, Q]
+        f : float64[k, n]
+            Overwritten by the next, as is what follows.
+        fu : float64[k, n, D]
+            ∂f/∂u by order 1; by order 0 there is none.
+        """
+        N, D, Q, n = *Bl.shape, len(self.problem.y)
+        copies = self._copies.n_subjects // N
+        f, fu, fuu = np.empty(copies * n), np.zeros((copies * n * order, D)), np.empty((0, D, D))
+        for begin in range(0, len(self._units), copies):
+            units, log_weights = self._units[begin : begin + copies], self._log_weights[begin : begin + copies]
+            k = len(units)
+            zeta = self._centre + np.einsum("ipq,kiq->kip", self._spread, np.broadcast_to(units, (k, N, Q)))
+            u = mean + np.einsum("idq,kiq->kid", Bl, zeta)
+            self._copies.predict(np.arange(k * N), u.reshape(k * N, D), order, f, fu, fuu)
+            slopes = fu[: k * n * order].reshape(k * order, n, D)
+            yield np.broadcast_to(log_weights, (k, N)), zeta, f[: k * n].reshape(k, n), slopes
 
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
         """As that of FOCEI: f ≈ E + G ζ around the modes."""
@@ -222,23 +241,24 @@ def _nodes(problem: Problem, options: Quadrature | Importance) -> tuple[Array, A
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _depths(first_observation, y, upper, what, response, f, kind, sigma, depth):
-    """-2 log p(y | ζ) of each subject, but for a constant."""
-    for i in range(depth.shape[0]):
-        depth[i] = 0.0
-        for j in range(first_observation[i], first_observation[i + 1]):
-            k = response[j]
-            L, _, _, _, _ = record(
-                True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-            )
-            depth[i] += L
+    """-2 log p(y | ζ) of each subject at each node, float64[k, N], but for a constant."""
+    for node in range(depth.shape[0]):
+        for i in range(depth.shape[1]):
+            depth[node, i] = 0.0
+            for j in range(first_observation[i], first_observation[i + 1]):
+                k = response[j]
+                L, _, _, _, _ = record(
+                    True, what[j], kind[k], y[j], upper[j], f[node, j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
+                )
+                depth[node, i] += L
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_node(
+def _add_nodes(
     first_observation, y, upper, what, response, f, fu, kind, sigma, zeta, log_weight,
     top, total, square, by_u, by_u_zeta, by_sigma, middle,
 ):  # fmt: skip
-    """Add one node of every subject to the sums: Σ e, Σ e², and Σ e · (l_u, l_u ζᵀ, l_σ, ζ), e relative to exp(top).
+    """Add nodes of every subject to the sums: Σ e, Σ e², and Σ e · (l_u, l_u ζᵀ, l_σ, ζ), e relative to exp(top).
 
     A node at which the prediction is not a number adds nothing.
     """
@@ -246,44 +266,45 @@ def _add_node(
     S = sigma.shape[0]
     lu = np.zeros(D)
     slopes, scratch, ls = np.zeros((3, 4)), np.zeros((3, 3)), np.zeros((S, 3))
-    for i in range(N):
-        value = 0.0
-        lu[:] = 0.0
-        ls[:] = 0.0
-        for q in range(Q):
-            value += zeta[i, q] * zeta[i, q]
-        for j in range(first_observation[i], first_observation[i + 1]):
-            k = response[j]
-            L, L1, _, _, _ = record(
-                True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-            )
-            value += L
-            record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma[k], scratch, slopes)
-            for c in range(3):
-                ls[k, c] += slopes[c, 0]
-            for d in range(D):
-                lu[d] += L1 * fu[j, d]
-        power = log_weight[i] - 0.5 * value
-        if not math.isfinite(power):
-            continue
-        if power > top[i]:
-            shrink = math.exp(top[i] - power)
-            total[i] *= shrink
-            square[i] *= shrink * shrink
-            by_u[i] *= shrink
-            by_u_zeta[i] *= shrink
-            by_sigma[i] *= shrink
-            middle[i] *= shrink
-            top[i] = power
-        e = math.exp(power - top[i])
-        total[i] += e
-        square[i] += e * e
-        for d in range(D):
-            by_u[i, d] += e * lu[d]
+    for node in range(f.shape[0]):
+        for i in range(N):
+            value = 0.0
+            lu[:] = 0.0
+            ls[:] = 0.0
             for q in range(Q):
-                by_u_zeta[i, d, q] += e * lu[d] * zeta[i, q]
-        for k in range(S):
-            for c in range(3):
-                by_sigma[i, k, c] += e * ls[k, c]
-        for q in range(Q):
-            middle[i, q] += e * zeta[i, q]
+                value += zeta[node, i, q] * zeta[node, i, q]
+            for j in range(first_observation[i], first_observation[i + 1]):
+                k = response[j]
+                L, L1, _, _, _ = record(
+                    True, what[j], kind[k], y[j], upper[j], f[node, j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
+                )
+                value += L
+                record_slopes(what[j], kind[k], y[j], upper[j], f[node, j], sigma[k], scratch, slopes)
+                for c in range(3):
+                    ls[k, c] += slopes[c, 0]
+                for d in range(D):
+                    lu[d] += L1 * fu[node, j, d]
+            power = log_weight[node, i] - 0.5 * value
+            if not math.isfinite(power):
+                continue
+            if power > top[i]:
+                shrink = math.exp(top[i] - power)
+                total[i] *= shrink
+                square[i] *= shrink * shrink
+                by_u[i] *= shrink
+                by_u_zeta[i] *= shrink
+                by_sigma[i] *= shrink
+                middle[i] *= shrink
+                top[i] = power
+            e = math.exp(power - top[i])
+            total[i] += e
+            square[i] += e * e
+            for d in range(D):
+                by_u[i, d] += e * lu[d]
+                for q in range(Q):
+                    by_u_zeta[i, d, q] += e * lu[d] * zeta[node, i, q]
+            for k in range(S):
+                for c in range(3):
+                    by_sigma[i, k, c] += e * ls[k, c]
+            for q in range(Q):
+                middle[i, q] += e * zeta[node, i, q]

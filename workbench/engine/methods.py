@@ -120,6 +120,11 @@ class Saem(Options):
             if not (_is_whole(value) and value >= least):
                 raise ModelError(f"Saem({name}={value!r}): a whole number, {least} or more, is needed.")
 
+    @property
+    def importance(self) -> Importance:
+        """What gives -2LL and the standard errors."""
+        return Importance(self.samples, self.seed)
+
 
 @dataclass(frozen=True, repr=False)
 class TwoStage(Options):

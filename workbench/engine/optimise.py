@@ -84,6 +84,22 @@ def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterat
     return Outcome(search.current, status, tuple(search.trace), tuple(search.path))
 
 
+def resumed(target: Target, found: Outcome, x: Array, watch: Watch, max_iterations: int) -> Outcome:
+    """Search on from another point; the better of both ends, with the trace of both searches."""
+    offset = len(found.trace)
+    left = max(max_iterations - offset, 0)
+    other = minimise(target, x, lambda iteration, at: watch(offset + iteration, at), left)
+    trace = (*found.trace, *((offset + iteration, ofv) for iteration, ofv in other.trace))
+    path = (*found.path, *other.path)
+    if other.evaluation.ofv < found.evaluation.ofv:
+        return Outcome(other.evaluation, other.status, trace, path)
+    target.accept(found.evaluation)
+    watch(offset + len(other.trace), found.evaluation)
+    trace, path = (*trace, (offset + len(other.trace), found.evaluation.ofv)), (*path, found.evaluation.x)
+    status = Status.stopped if other.status is Status.stopped else found.status
+    return Outcome(found.evaluation, status, trace, path)
+
+
 def unit_steps(scale: Scale, evaluation: Evaluation) -> Array:
     """A natural step of each x: about its standard error were it alone, from the scores of the subjects.
 

@@ -77,7 +77,7 @@ class Found:
     inverse: Array
 
 
-def saem(problem: Problem, options: Saem, watch: Watch) -> Found:
+def saem(problem: Problem, options: Saem, watch: Watch, part: Callable[[int, int], None]) -> Found:
     """Search the maximum of the marginal likelihood from the values that the problem states.
 
     Parameters
@@ -87,6 +87,8 @@ def saem(problem: Problem, options: Saem, watch: Watch) -> Found:
     watch : callable
         Called with (iteration, evaluation); True stops the search. The evaluation is FOCEI's, of the last of every ten
         iterations; x and the point are those of the iteration.
+    part : callable
+        Told how many iterations of how many are done.
 
     Returns
     -------
@@ -112,6 +114,7 @@ def saem(problem: Problem, options: Saem, watch: Watch) -> Found:
             search.look()
         trace.append((k, search.seen.ofv))
         path.append(search.x.copy())
+        part(k, total)
         stopped = watch(k, replace(search.seen, x=search.x.copy(), point=problem.scale.point(search.x)))
     return Found(search.x, tuple(trace), tuple(path), stopped, search.inverse)
 

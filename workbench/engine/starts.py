@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from workbench.errors import FitError
 from workbench.results import Start, Status
 
 Array = NDArray[np.float64]
+Part = Callable[[int, int], None]  # told how many of how many are done
 
 _SPREAD = 0.7  # of a logarithm: half to twice the value, mostly
 _FARTHEST = 2.0
@@ -30,9 +32,9 @@ def points(objective: Objective, x: Array, starts: int, seed: int) -> list[Array
 
 
 def minimise_from_many(
-    objective: Objective, x: Array, starts: int, seed: int, watch: Watch, max_iterations: int
+    objective: Objective, x: Array, starts: int, seed: int, watch: Watch, max_iterations: int, part: Part
 ) -> tuple[Outcome, tuple[Start, ...]]:
-    """Minimise from many points.
+    """Minimise from many points; `part` is told how many of them are done.
 
     Returns
     -------
@@ -59,6 +61,7 @@ def minimise_from_many(
         return outcome
 
     for number, at in enumerate(points(objective, x, starts, seed)):
+        part(number, starts)
         try:
             runs[number] = run(at, min(_FIRST_ITERATIONS, max_iterations))
         except FitError as error:

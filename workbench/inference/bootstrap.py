@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.fit import runaway
 from workbench.engine.objective import Evaluation, Objective
 from workbench.engine.optimise import minimise
 from workbench.engine.predict import draw
 from workbench.engine.problem import Problem, compile
 from workbench.engine.residual import MEASURED
 from workbench.engine.uncertainty import edges
+from workbench.engine.verdict import runaway
 from workbench.errors import FitError
 from workbench.inference.parallel import Callback, Work, each
 from workbench.inference.target import check_method
@@ -308,7 +308,7 @@ def bootstrap(
     Raises
     ------
     FitError
-        If nothing can be drawn (one subject, or one in each stratum), observations are censored and should be
+        If hardly anything can be drawn (one subject, or one in most strata), observations are censored and should be
         simulated, or the method is another one.
     DataError
         If there is no such column, or a subject has no value in it.
@@ -368,6 +368,10 @@ def _strata(data: GroupedData, column: str | None) -> tuple[Index, ...]:
             f"{f' and {len(varying) - 1} more' if len(varying) > 1 else ''}; a subject belongs to one stratum only."
         )
     strata = tuple(np.flatnonzero(first == code) for code in np.unique(first))
-    if all(len(members) == 1 for members in strata):
-        raise FitError(f"stratify={column!r}: every subject has a value of its own, so nothing can be drawn.")
+    alone = sum(len(members) == 1 for members in strata)
+    if 2 * alone > N:
+        raise FitError(
+            f"stratify={column!r}: {alone} of {N} subjects have a value of its own, so that they would be in every "
+            "replicate; a column with few values is needed, such as one of age groups."
+        )
     return strata

@@ -185,6 +185,8 @@ class _Curve:
             here = (distance, math.sqrt(max(point.delta_ofv, 0.0)))
             if point.delta_ofv < self._rise:
                 inner = here
+                if self._steps.exhausted(point.value):
+                    return math.nan, f"the OFV does not rise by {self._rise:.2f} on the way to {sign}, its edge"
             else:
                 outer = here
             distance = _next(inner, outer, math.sqrt(self._rise))
@@ -237,6 +239,10 @@ class _Steps:
         if kind in ("logit", "probit"):
             return self._name.natural(self._name.transformed(value) + distance)[0]
         return value + distance
+
+    def exhausted(self, value: float) -> bool:
+        """Whether a correlation is so near to ±1 that there is nothing beyond."""
+        return self._name.kind == "correlation" and abs(value) >= _SURE
 
     @property
     def _positive(self) -> bool:

@@ -37,11 +37,15 @@ class LikelihoodRatioTest:
     weights: tuple[tuple[int, float], ...]
     note: str = ""
 
-    def __repr__(self) -> str:
+    @property
+    def law(self) -> str:
+        """The distribution in words, such as "½ χ²(0) + ½ χ²(1)"."""
         shares = {1.0: "", 0.5: "½ ", 0.25: "¼ "}
-        law = " + ".join(f"{shares.get(share, f'{share:.4g} ')}χ²({df})" for df, share in self.weights)
+        return " + ".join(f"{shares.get(share, f'{share:.4g} ')}χ²({df})" for df, share in self.weights)
+
+    def __repr__(self) -> str:
         note = f". {self.note}" if self.note else ""
-        return f"ΔOFV {self.delta_ofv:.3f} on {self.df} df, p = {self.p:.3g} ({law}){note}"
+        return f"ΔOFV {self.delta_ofv:.3f} on {self.df} df, p = {self.p:.3g} ({self.law}){note}"
 
 
 def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatioTest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from keyword import iskeyword
 from typing import Any, Literal
 
 from workbench.errors import ModelError
@@ -36,7 +37,7 @@ def shaped_effects(
             f"shape={shape!r} for {parameter.name} (transform {parameter.transform!r}); allowed are "
             f"{', '.join(map(repr, fit[:-1]))} or {fit[-1]!r}."
         )
-    if not isinstance(covariate, str) or not covariate.isidentifier():
+    if not isinstance(covariate, str) or not covariate.isidentifier() or iskeyword(covariate):
         raise ModelError(f"{covariate!r} cannot stand in a covariate formula; rename the column to one word.")
     if breakpoint is not None:
         if shape != "piecewise":

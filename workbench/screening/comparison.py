@@ -162,12 +162,7 @@ def _test(first: FitResult, fit: FitResult) -> tuple[float, str]:
         return math.nan, f"No case of each other: {obstacle}. Compare AIC or BIC."
     if test.delta_ofv < 0:
         return test.p, "The larger model has the higher OFV: its search did not end at its minimum."
-    if test.boundary:
-        return test.p, "A variance at its bound: ½ χ²(0) + ½ χ²(1)."
-    known = {e.name for e in small.parameters}
-    if any(e.kind in ("iiv", "iov") and not e.fixed and e.name not in known for e in large.parameters):
-        return test.p, f"A variance lies at its bound in the smaller model: the true p is below that of χ²({test.df})."
-    return test.p, ""
+    return test.p, f"{test.law}: {test.note}" if len(test.weights) > 1 else test.note
 
 
 def not_nested(small: Model, large: Model) -> str:

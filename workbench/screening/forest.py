@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,7 @@ from workbench.engine.scale import Name
 from workbench.errors import FitError
 from workbench.model import Parameter
 from workbench.model.formula import columns_of, design_columns
-
-if TYPE_CHECKING:
-    from workbench.results import FitResult
+from workbench.results import FitResult
 
 Array = NDArray[np.float64]
 
@@ -56,8 +54,12 @@ def forest(
     Raises
     ------
     FitError
-        If `reference` names what is no covariate of the model, or the band is none.
+        If `reference` names what is no covariate of the model or no value of it, or band or percentiles are none.
     """
+    if not isinstance(fit, FitResult):
+        raise FitError(f"Effects are shown of a fit as wb.fit(…) gives it, got {type(fit).__name__}.")
+    if not (len(percentiles) and all(0 <= q <= 100 for q in percentiles)):
+        raise FitError(f"percentiles={percentiles!r}; numbers between 0 and 100 are needed, such as (5, 95).")
     if not (len(band) == 2 and 0 < band[0] < band[1]):
         raise FitError(f"band={band!r}; two positive ratios are needed, the lower one first, such as (0.8, 1.25).")
     names = tuple(dict.fromkeys(c for p in fit.model.parameters for e in p.covariates for c in columns_of(e.term)))
@@ -66,14 +68,18 @@ def forest(
     unknown = [name for name in reference or {} if name not in names]
     if unknown:
         raise FitError(f"reference names {', '.join(unknown)}; the covariates of the model are {', '.join(names)}.")
-    first = fit.data.covariate_values(names).iloc[fit.data.events.start[:-1]].reset_index(drop=True)
+    values = fit.data.covariate_values(names)
+    first = values.iloc[fit.data.events.start[:-1]].reset_index(drop=True)
+    for name, value in (reference or {}).items():
+        _check_value(name, value, values[name])
     usual = {n: first[n].mode()[0] if is_categorical(first[n]) else float(first[n].median()) for n in names}
     centre = usual | dict(reference or {})
     rows = []
     for parameter in fit.model.parameters:
         for name in dict.fromkeys(c for e in parameter.covariates for c in columns_of(e.term)):
-            for at, value in _places(first[name], centre[name], percentiles):
-                ratio, lower, upper = _ratio(fit, parameter, first, centre, {**centre, name: value})
+            seen = values[name] if is_categorical(values[name]) else first[name]
+            for at, value in _places(seen, centre[name], percentiles):
+                ratio, lower, upper = _ratio(fit, parameter, values, centre, {**centre, name: value})
                 rows.append(
                     (parameter.name, name, at, value, centre[name], ratio, lower, upper, _verdict(lower, upper, band))
                 )
@@ -90,6 +96,16 @@ def _places(values: pd.Series[Any], centre: Any, percentiles: tuple[float, float
     return [(f"{q:g} %", float(np.percentile(values.to_numpy(dtype=float), q))) for q in percentiles]
 
 
+def _check_value(name: str, value: object, values: pd.Series[Any]) -> None:
+    """Refuse a value that the covariate of a reference subject cannot have."""
+    if is_categorical(values):
+        levels = sorted(set(values.tolist()), key=str)
+        if value not in levels:
+            raise FitError(f"reference: {name} is {value!r}; it has {', '.join(map(repr, levels))}.")
+    elif isinstance(value, bool | str) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+        raise FitError(f"reference: {name} is {value!r}; a number is needed.")
+
+
 def _verdict(lower: float, upper: float, band: tuple[float, float]) -> str:
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return ""
@@ -99,11 +115,11 @@ def _verdict(lower: float, upper: float, band: tuple[float, float]) -> str:
 
 
 def _ratio(
-    fit: FitResult, parameter: Parameter, first: pd.DataFrame, centre: Mapping[str, Any], moved: Mapping[str, Any]
+    fit: FitResult, parameter: Parameter, records: pd.DataFrame, centre: Mapping[str, Any], moved: Mapping[str, Any]
 ) -> tuple[float, float, float]:
     """Ratio of the typical value at `moved` to that at `centre`, with its interval."""
-    two = pd.DataFrame([dict(centre), dict(moved)])[list(first.columns)]
-    rows = pd.concat([first, two.astype(first.dtypes.to_dict())], ignore_index=True)
+    two = pd.DataFrame([dict(centre), dict(moved)])[list(records.columns)]
+    rows = pd.concat([records, two.astype(records.dtypes.to_dict())], ignore_index=True)
     X = [design_columns(effect.term, rows)[0][-2:] for effect in parameter.covariates]
     own = [e for e in fit.parameters if e.name == parameter.name or e.name.startswith(f"{parameter.name}:")]
     estimates = np.array([e.value for e in own])

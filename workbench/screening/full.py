@@ -22,7 +22,7 @@ from workbench.results import Estimate, FitResult, Progress
 from workbench.screening.forest import forest
 from workbench.screening.linearised import Linearisation, not_tried
 from workbench.screening.scope import Candidate, Refusal, Scope, candidates, follows
-from workbench.screening.search import startable
+from workbench.screening.search import ALONE, check_method, startable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,6 +145,7 @@ def full_covariate_model(
     scope : dict of str to list of str or (str, str), optional
         As in `stepwise`. Of a covariate with several shapes on a parameter, the first is taken.
     method : str or options of a method
+        As in `fit`, but for "individual".
     callback : callable, optional
         As in `fit`.
     starts : int
@@ -162,6 +163,7 @@ def full_covariate_model(
         If no effect of the scope can be estimated, or the objective cannot be computed.
     """
     check_types(model, data)
+    check_method(method, ALONE)
     tried, found_out = candidates(model, data, scope)
     refused, effects, larger = list(found_out), list[Candidate](), model.with_centred(data)
     for candidate in tried:

@@ -23,7 +23,7 @@ from workbench.model.formula import columns_of
 from workbench.results import FitResult
 from workbench.screening.linearised import Linearisation
 from workbench.screening.scope import Scope, candidates
-from workbench.screening.search import attempt, side_by_side, startable
+from workbench.screening.search import WITHOUT_TEST, attempt, check_method, side_by_side, startable
 from workbench.screening.stepwise import stepwise
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def bootstrap_inclusion(
     N = len(data.events.subjects)
     if N < 2:
         raise FitError("There is one subject only: nothing can be drawn.")
+    check_method(options.get("method", "focei"), WITHOUT_TEST)
     tried, _ = candidates(model, data, scope)
     places = tuple(dict.fromkeys(c.place for c in tried))
     named: dict[str, list[str | tuple[str, str]]] = {}

@@ -133,7 +133,8 @@ def not_tried(refused: tuple[Refusal, ...]) -> list[str]:
     for r in refused:
         on.setdefault((r.covariate, r.reason), []).append(r.parameter)
     return [
-        f"Not tried: {covariate} on {', '.join(dict.fromkeys(parameters))}. {reason[:1].upper()}{reason[1:]}."
+        f"Not tried: {covariate} on {', '.join(dict.fromkeys(parameters))}. "
+        f"{reason[:1].upper()}{reason[1:].removesuffix('.')}."
         for (covariate, reason), parameters in on.items()
     ]
 
@@ -199,11 +200,11 @@ class Linearisation:
     """
 
     def __init__(self, fit: FitResult):
-        self.fit = fit
+        if fit.method == "individual":
+            raise FitError("Subjects fitted alone are no population: linearise a fit by another method.")
+        self.fit, self.model = fit, fit.model
         self._method = METHODS[fit.method]
-        model = fit.model.without_random_effects() if fit.method == "pooled" else fit.model
-        self.model = model
-        problem = compile(model, fit.data)
+        problem = compile(self._fitted(fit.model), fit.data)
         eta = np.zeros_like(fit.eta_matrix) if fit.method == "fo" else fit.eta_matrix
         self._eta = eta[:, : problem.n_random]
         f = problem.analysed(problem.predictions(problem.scale.point(problem.x), self._eta))
@@ -213,6 +214,10 @@ class Linearisation:
         base = _Linear(problem, self._eta, self._records)
         self._z, self.ofv = base.minimise(base.start)
         self._begun = base, self._z
+
+    def _fitted(self, model: Model) -> Model:
+        """What of a model the method fits."""
+        return model.without_random_effects() if self.fit.method == "pooled" else model
 
     def _second_order(self, problem: Problem, f: Array) -> Array:
         """Constant, slope and curvature of L by f at each record: what goes with 1/s, and what does not; [n, 6]."""
@@ -253,7 +258,7 @@ class Linearisation:
         """
         data = self.fit.data if data is None else data
         larger = larger.with_centred(data)
-        problem = compile(larger, data)
+        problem = compile(self._fitted(larger), data)
         linear = _Linear(problem, self._eta, self._records)
         z, ofv = linear.minimise(linear.moved(*self._begun))
         return problem.scale.model_at(larger, linear.x(z)), self.ofv - ofv

@@ -329,7 +329,7 @@ class Screening:
                 row = best.get((name, candidate.name))
                 line += f"<td style='{cells}'>–</td>" if row is None else _cell(row, cells)
             lines.append(f"<tr>{line}</tr>")
-        legend = "p of the best shape"
+        legend = "p of the best shape, not corrected"
         legend += "; in brackets on samples of the conditional distribution" if self.draws else ""
         legend += "; * acts already" if any(row.modelled for row in self.rows) else ""
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes())

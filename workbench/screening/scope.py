@@ -143,7 +143,7 @@ def _pairs(model: Model, data: GroupedData, scope: Scope | None) -> list[tuple[s
     if scope is None:
         used = {p.column for p in model.parameters} | set(model.structure.columns)
         return [(name, covariate, None) for name in random for covariate in data.covariate_names
-                if covariate not in used and not (_levels(data, covariate) == 1).all()]  # fmt: skip
+                if covariate not in used and len(data.frame[covariate].unique()) > 1]  # fmt: skip
     if not isinstance(scope, Mapping):
         raise ModelError(f"scope={scope!r}; a dictionary such as {{'CL': ['WT', ('AGE', 'linear')]}} is needed.")
     pairs = []
@@ -170,11 +170,6 @@ def _pairs(model: Model, data: GroupedData, scope: Scope | None) -> list[tuple[s
                 )
             pairs.append((parameter, covariate, shape))
     return pairs
-
-
-def _levels(data: GroupedData, covariate: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """How many different values a covariate has, an array of one number."""
-    return np.array([data.frame[covariate].nunique(dropna=False)])
 
 
 def usual_shape(model: Model, data: GroupedData, parameter: str, covariate: str) -> Shape:

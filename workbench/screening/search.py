@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -116,6 +116,22 @@ class StepProgress(NamedTuple):
     of: int
     trial: Trial | None
     candidate: Candidate | None = None
+
+
+def check_method(method: object, unsuited: Mapping[str, str]) -> None:
+    """Refuse a method that is none, or one of the unsuited, with the reason.
+
+    Raises
+    ------
+    ModelError, FitError
+    """
+    name = engine.method_name(method)
+    if name in unsuited:
+        raise FitError(f"method={name!r} is not for a covariate search: {unsuited[name]}. Use method='focei'.")
+
+
+ALONE = {"individual": "it fits each subject alone and leaves covariates out"}
+WITHOUT_TEST = ALONE | {"two-stage": "its objective takes the subjects' own values as data, and is no likelihood"}
 
 
 class Fitted(NamedTuple):

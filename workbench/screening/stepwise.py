@@ -23,7 +23,17 @@ from workbench.model import Model
 from workbench.results import FitResult
 from workbench.screening.linearised import not_tried
 from workbench.screening.scope import Candidate, Refusal, Scope, candidates
-from workbench.screening.search import Ask, Criterion, Effects, Fitted, Search, StepProgress, Trial
+from workbench.screening.search import (
+    WITHOUT_TEST,
+    Ask,
+    Criterion,
+    Effects,
+    Fitted,
+    Search,
+    StepProgress,
+    Trial,
+    check_method,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +180,7 @@ def stepwise(
         By parameter, covariates or pairs of a covariate and its shape (those of `Model.with_covariate`). None: all
         covariates that vary, on all parameters with a random effect, in their usual shape.
     method : str or options of a method
-        As in `fit`.
+        As in `fit`, but for "individual" and "two-stage".
     forward, backward : float
         p below which an effect comes in, and below which it stays. `backward` = 1 leaves out the way back.
     criterion : {"lrt", "aic", "bic"}
@@ -205,6 +215,7 @@ def stepwise(
     """
     begun = time.perf_counter()
     check_types(model, data)
+    check_method(method, WITHOUT_TEST)
     _check(forward, backward, criterion, jobs, top, starts)
     if resume is not None:
         _check_same(resume, model, data, method)

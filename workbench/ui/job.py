@@ -15,7 +15,7 @@ from ipywidgets import IntText, jslink
 from workbench import engine
 from workbench.data import GroupedData
 from workbench.model import Model
-from workbench.results import FitResult, Progress
+from workbench.results import FitResult, Progress, Status
 from workbench.runs import Settings
 from workbench.ui.state import State, in_words
 
@@ -284,7 +284,7 @@ class Fitting:
             problem = in_words(job.error)
             self._state.update(activity="", task="", progress=None, portion=None, problem=problem)
             return
-        if superseded and job.stopped:
+        if superseded and isinstance(job.result, FitResult) and job.result.status is Status.stopped:
             return
         request.done(job.result)
         self._state.update(activity="", task="", progress=None, portion=None)

@@ -226,7 +226,7 @@ CSS = """
 .wb-panel > .widget-html, .wb-panel > .widget-html > .widget-html-content { min-width: 0; max-width: 100%; }
 .wb-profiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(205px, 1fr)); gap: 10px 16px; }
 .wb-profiles > div { font-size: 12px; line-height: 1.3; color: var(--wb-soft); }
-.wb-profiles svg { width: 100%; height: auto; overflow: visible; font-size: 13px; }
+.wb-profiles svg { width: 100%; height: auto; overflow: visible; font-size: 17px; }
 .wb-panel code { font-family: var(--jp-code-font-family); font-size: 12px; white-space: pre-wrap; }
 .wb-sparks { display: grid; grid-template-columns: repeat(auto-fill, minmax(118px, 1fr)); gap: 6px 14px; }
 .wb-sparks > div { min-width: 0; font-size: 12px; }

@@ -111,9 +111,13 @@ class FitControls(Panel):
 def _progress(progress: Progress | None) -> str:
     if progress is None:
         return ""
-    return (
-        f"iteration {progress.iteration} · OFV {markup.decimals(progress.ofv, 3)} · {markup.duration(progress.seconds)}"
-    )
+    parts = [f"iteration {progress.iteration}"]
+    if progress.total and progress.done != progress.iteration:
+        parts = [f"starting point {progress.done + 1} of {progress.total}", *parts]
+    elif progress.total:
+        parts = [f"iteration {progress.iteration} of {progress.total}"]
+    parts += [f"OFV {markup.decimals(progress.ofv, 3)}", markup.duration(progress.seconds)]
+    return " · ".join([*parts, *_left(Portion(progress.done, progress.total, progress.seconds))])
 
 
 def _portion(portion: Portion | None) -> str:
@@ -121,9 +125,13 @@ def _portion(portion: Portion | None) -> str:
         return ""
     parts = [f"{portion.done:,} of {portion.total:,}" if portion.total else f"{portion.done:,} fits"]
     parts.append(markup.duration(portion.seconds))
-    if portion.seconds > 1 and math.isfinite(portion.left):
-        parts.append(f"about {max(1, round(portion.left))} s left")
-    return " · ".join(parts)
+    return " · ".join([*parts, *_left(portion)])
+
+
+def _left(portion: Portion) -> list[str]:
+    """How long the rest will take, where that is known and worth saying."""
+    known = portion.seconds > 1 and math.isfinite(portion.left) and portion.done < portion.total
+    return [f"about {max(1, round(portion.left))} s left"] if known else []
 
 
 def _summary(data: Any) -> str:
