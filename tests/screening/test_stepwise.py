@@ -3,6 +3,7 @@
 import math
 import pickle
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -138,6 +139,25 @@ def test_what_the_base_has_may_leave(data):
     held = model.without_covariate("CL", "APGR").allometric()
     kept = wb.stepwise(held, data)
     assert effects(kept) == [] and len(kept.model["CL"].covariates) == 1  # fixed effects are no question
+
+
+def test_an_effect_of_the_base_has_the_name_of_its_own_shape(data):
+    model = wb.fit(wb.Model(wb.pk()).with_covariate("V", "WT", shape="exponential"), data).model
+    found = wb.stepwise(model, data, {"V": ["WT"], "CL": ["WT"]}, covariance=False)
+    assert [(e.parameter, e.shape) for e in found.effects] == [("V", "exponential"), ("CL", "power")]
+    leaving = [t.shape for t in found.trials if t.direction == "backward" and t.parameter == "V"]
+    assert leaving == ["exponential"]
+
+
+def test_the_effect_under_way_is_told_before_its_fit_ends(data):
+    told = []
+    wb.stepwise(wb.Model(wb.pk()), data, {"V": ["WT", "APGR"]}, covariance=False, callback=told.append)
+    ended = [p for p in told if p.trial is not None]
+    for before, after in pairwise(ended):
+        if before.step == after.step:
+            assert before.candidate == after.trial.candidate
+        else:
+            assert before.candidate is None
 
 
 @pytest.mark.parametrize("criterion", ["aic", "bic"])

@@ -216,6 +216,16 @@ def test_an_effect_is_added_realised_and_undone(screened, base):
     assert "No covariate acts" in panel.forest.value and "1 → 2" in panel.steps.value
 
 
+def test_an_effect_is_fitted_once_where_the_user_wants_it_live(screened):
+    screened._state.update(live=True)
+    assert screened.wait(60)
+    shown, runs = screened.fit, len(screened.runs)
+    press(screened, screened.screening_panel.relation.add)
+    assert len(screened.runs) == runs + 1 and screened._state.study("step") is not None
+    press(screened, screened.screening_panel.relation.undo)
+    assert len(screened.runs) == runs + 1 and screened.fit is shown
+
+
 def test_an_effect_is_removed(shown, base):
     bench = shown(base.data, base.model.with_covariate("CL", "WT").with_covariate("V", "WT"))
     bench.run()
@@ -285,7 +295,7 @@ def test_a_search_grows_a_log_and_its_model_is_shown(screened, base):
     assert screened.fit.ofv == pytest.approx(other.fit.ofv, abs=1e-6) and screened._state.is_current
     assert "came in" in panel.search.log.value and "WT on V (power)" in panel.search.log.value
     assert "wb.stepwise(fit.model, data, forward=0.05, backward=0.01)" in panel.search.code.value
-    assert "stepwise search" in panel.steps.value and "2 df" in panel.relation.outcome.value
+    assert "stepwise: + V ~ WT power, + CL ~ WT power" in panel.steps.value and "2 df" in panel.relation.outcome.value
     press(screened, panel.relation.undo)
     assert len(screened.model["V"].covariates) == 0 and "came in" in panel.search.log.value  # stays readable
 

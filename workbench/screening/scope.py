@@ -108,6 +108,21 @@ def candidates(model: Model, data: GroupedData, scope: Scope | None) -> tuple[li
     return found, refused
 
 
+def as_it_acts(candidate: Candidate, model: Model, data: GroupedData) -> Candidate:
+    """An effect that a model has, by the shape that it has there; as it is, where that is none of the named shapes."""
+    smaller, centred = _without(model, candidate), model.with_centred(data)
+    there = {(effect.term, effect.fractional) for effect in candidate.effects(centred)}
+    for shape in (candidate.shape, *get_args(Shape)):
+        other = Candidate(candidate.parameter, candidate.covariate, shape)
+        try:
+            made = other.effects(other.added_to(smaller).with_centred(data))
+        except (ModelError, DataError):
+            continue
+        if {(effect.term, effect.fractional) for effect in made} == there:
+            return other
+    return candidate
+
+
 def follows(candidate: Candidate, larger: Model, data: GroupedData) -> bool:
     """Whether the columns of an effect follow from those of the other effects on its parameter."""
     effects = larger[candidate.parameter].covariates

@@ -18,7 +18,7 @@ from workbench.errors import FitError, WorkbenchError
 from workbench.model import Block, Model
 from workbench.results import FitResult, Status
 from workbench.screening.linearised import Linearisation
-from workbench.screening.scope import Candidate, Refusal, follows
+from workbench.screening.scope import Candidate, Refusal, as_it_acts, follows
 
 Criterion = Literal["lrt", "aic", "bic"]
 Direction = Literal["base", "forward", "backward"]
@@ -209,8 +209,8 @@ class Search:
     def __post_init__(self) -> None:
         there: dict[tuple[str, str], Candidate] = {}
         for candidate in self.tried:
-            if candidate.effects(self.model):
-                there.setdefault(candidate.place, candidate)
+            if candidate.effects(self.model) and candidate.place not in there:
+                there[candidate.place] = as_it_acts(candidate, self.model, self.data)
         held = {place for place, c in there.items() if all(e.fixed for e in c.effects(self.model))}
         self.begun_with = frozenset(c for place, c in there.items() if place not in held)
         self.tried = [c for c in self.tried if c.place not in there]

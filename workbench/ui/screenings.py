@@ -128,7 +128,7 @@ def screen(state: State, run: Run) -> Request:
 def adding(state: State, run: Run, candidate: Candidate, prediction: Prediction | None) -> Request:
     """Add an effect to a run's model and fit it, from the estimates and from what was predicted of the effect."""
     larger = candidate.added_to(run.fit.model, _start_of(prediction))
-    title = f"{candidate.parameter} ~ {candidate.covariate}, {candidate.shape}, added"
+    title = f"+ {candidate.parameter} ~ {candidate.covariate} {candidate.shape}"
     predicted = -prediction.delta_ofv if prediction is not None else math.nan
     return _refit(state, run, larger, title, adding_code(candidate, prediction), predicted)
 
@@ -153,7 +153,7 @@ def _start_of(prediction: Prediction | None) -> tuple[float, ...] | None:
 def removing(state: State, run: Run, parameter: str, covariate: str) -> Request:
     """Take the effects of a covariate on a parameter out of a run's model, and fit it from the estimates."""
     smaller = run.fit.model.without_covariate(parameter, covariate)
-    title = f"{parameter} ~ {covariate}, removed"
+    title = f"− {parameter} ~ {covariate}"
     return _refit(state, run, smaller, title, removing_code(parameter, covariate), math.nan)
 
 
@@ -216,12 +216,21 @@ def searching(
     def done(found: Stepwise) -> None:
         last = run
         if len(found.steps):
-            last = _keep(state, run, found.fit, "stepwise search", code, math.nan)
+            last = _keep(state, run, found.fit, _changes(found), code, math.nan)
             if stated == (state.data, state.model):  # else the user went on meanwhile
                 state.update(model=last.model, method=last.method, settings=last.settings)
         state.update(studies={**state.studies, (last.number, "stepwise"): Searched(found, code, run)})
 
     return Request("Stepwise search", work, done)
+
+
+def _changes(found: Stepwise) -> str:
+    """What a search changed, in words."""
+    parts = [
+        f"{'+' if line.direction == 'forward' else '−'} {line.parameter} ~ {line.covariate} {line.shape}"
+        for line in found.steps.itertuples()
+    ]
+    return f"stepwise: {', '.join(parts)}"
 
 
 def _keep(state: State, before: Run, fit: FitResult, title: str, code: str, predicted: float) -> Run:

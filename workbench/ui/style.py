@@ -238,6 +238,8 @@ CSS = """
 .wb-heat > * { margin: 0; min-width: 0; width: auto; }
 .wb-heat .widget-html-content { min-width: 0; flex: 1 1 0; line-height: 26px; font-weight: 600; font-size: 12px; }
 .wb-heat-head .widget-html-content { text-align: center; padding: 0 3px; }
+.wb-heat-head .widget-html-content > div { line-height: 13px; max-height: 26px; overflow: hidden;
+  overflow-wrap: anywhere; }
 .wb .wb-heat > .wb-heat-side, .wb .wb-heat > .wb-heat-corner { position: sticky; left: 0; z-index: 1;
   background: var(--wb-paper); align-self: stretch; height: auto;
   box-shadow: 2px 0 0 var(--wb-paper), -3px 0 0 var(--wb-paper); }

@@ -69,7 +69,7 @@ class Heatmap:
         widgets: list[Widget] = [self._text(("corner",), "")]
         for covariate in columns:
             name = markup.escaped(covariate)
-            widgets.append(self._text(("head", covariate), f"<div class='wb-cut' title='{name}'>{name}</div>"))
+            widgets.append(self._text(("head", covariate), f"<div title='{name}'>{name}</div>"))
         shrinkage = {row.parameter: row for row in screened.found.rows}
         self.cells = {}
         for parameter in rows:

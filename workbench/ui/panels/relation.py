@@ -195,8 +195,7 @@ class RelationView:
             return
         at = np.arange(0, len(drawn.levels), -(-len(drawn.levels) // _MOST_TEXTS))
         longest = max(3, 72 // min(len(drawn.levels), _MOST_TEXTS))
-        texts = [drawn.levels[k] for k in at]
-        texts = [text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts]
+        texts = _shortened([drawn.levels[k] for k in at], longest)
         ends = -0.5, len(drawn.levels) - 0.5
         self._plane.set_range(ends, (bottom, top), at.astype(float), ticks(bottom, top), texts)
 
@@ -205,6 +204,14 @@ def _legend(line: str, smooth: object) -> str:
     texts = [f"<span>{_LINE.format(INDIVIDUAL, 'none')}{line}</span>"]
     texts += [f"<span>{_LINE.format(SMOOTH, '5 3')}LOWESS</span>"] if smooth is not None else []
     return f"<div class='wb-legend'>{''.join(texts)}</div>"
+
+
+def _shortened(texts: Sequence[str], longest: int) -> list[str]:
+    """Texts that fit: their beginnings, or their ends where they begin alike."""
+    cut = [text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts]
+    if len(set(cut)) == len(cut):
+        return cut
+    return [text if len(text) <= longest else f"…{text[1 - longest :]}" for text in texts]
 
 
 def _around(values: Array) -> tuple[float, float]:
