@@ -22,7 +22,7 @@ from workbench.errors import FitError
 from workbench.model import Model
 from workbench.results import FitResult
 from workbench.screening.linearised import not_tried
-from workbench.screening.scope import Candidate, Refusal, Scope, candidates
+from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates
 from workbench.screening.search import (
     WITHOUT_TEST,
     Ask,
@@ -50,7 +50,7 @@ class Stepwise:
     effects : tuple of Candidate
         Of the scope that the last model has, in the order in which they came.
     trials : tuple of Trial
-    refused : tuple of Refusal
+    refused : tuple of RefusedEffect
         Effects of the scope that were not tried, with the reason.
     stopped : bool
         Whether the callback stopped it; it is taken up again by `stepwise(…, resume=…)`.
@@ -63,7 +63,7 @@ class Stepwise:
     fit: FitResult
     effects: tuple[Candidate, ...]
     trials: tuple[Trial, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[RefusedEffect, ...]
     stopped: bool
     forward: float
     backward: float
