@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.stats import chi2
 import workbench as wb
 from workbench.ui.forest import forest_plot
 from workbench.ui.panels.heatmap import p_text
+from workbench.ui.panels.relation import shortened
 from workbench.ui.relation import relation
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -283,6 +285,20 @@ def test_a_new_run_is_screened_once_one_was_unless_not_wanted(screened):
     assert panel.about.value.startswith("Screen of run 2") and "wb-stale" not in panel.found._dom_classes
 
 
+def test_the_status_line_says_that_statsmodels_is_loaded(screened, monkeypatch):
+    from workbench.ui import screenings
+
+    state = screened._state
+    assert screenings.screen(state, state.run).title == "Screening"
+    monkeypatch.delitem(sys.modules, "statsmodels.regression.linear_model")
+    assert screenings.screen(state, state.run).title.startswith("Loading statsmodels")
+
+
+def test_names_of_levels_that_begin_alike_are_told_apart():
+    assert shortened(["low", "middle", "high"], 4) == ["low", "mid…", "high"]
+    assert shortened(["hospital of town A", "hospital of town B", "none"], 7) == ["…town A", "…town B", "none"]
+
+
 # -- stepwise search -------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +355,12 @@ def test_a_search_is_cancelled_and_what_is_done_is_kept(shown, base):
     assert found.stopped and "It was stopped." in panel.search.about.value
     assert bench.fit is found.fit and [e.term for e in bench.model["V"].covariates]
     assert len(bench.runs) == 2 and bench.runs[1].fit is not bench.fit
+    press(bench, panel.screen)  # and more covariates than there is room for
+    columns = {covariate for _, covariate in panel.heatmap.cells}
+    assert len(columns) == 24 and "WT" in columns and "8 more covariates" in panel.heatmap.more.value
+    hidden = next(f"X{k}" for k in range(30) if f"X{k}" not in columns)
+    panel.relation.pair.value = ("CL", hidden)
+    assert panel.chosen == ("CL", hidden) and panel.relation._points.visible
 
 
 # -- forest plot -----------------------------------------------------------------------------------------------------

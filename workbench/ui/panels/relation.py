@@ -195,7 +195,7 @@ class RelationView:
             return
         at = np.arange(0, len(drawn.levels), -(-len(drawn.levels) // _MOST_TEXTS))
         longest = max(3, 72 // min(len(drawn.levels), _MOST_TEXTS))
-        texts = _shortened([drawn.levels[k] for k in at], longest)
+        texts = shortened([drawn.levels[k] for k in at], longest)
         ends = -0.5, len(drawn.levels) - 0.5
         self._plane.set_range(ends, (bottom, top), at.astype(float), ticks(bottom, top), texts)
 
@@ -206,7 +206,7 @@ def _legend(line: str, smooth: object) -> str:
     return f"<div class='wb-legend'>{''.join(texts)}</div>"
 
 
-def _shortened(texts: Sequence[str], longest: int) -> list[str]:
+def shortened(texts: Sequence[str], longest: int) -> list[str]:
     """Texts that fit: their beginnings, or their ends where they begin alike."""
     cut = [text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts]
     if len(set(cut)) == len(cut):
