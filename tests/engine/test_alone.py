@@ -284,6 +284,20 @@ def test_data_without_error(theophylline):
     assert fit.status is Status.boundary and "The residual error went to 0" in fit.message
 
 
+@pytest.mark.parametrize("kind", ["global", "standard"])
+def test_a_part_of_the_error_that_went_to_0_has_no_standard_error(theophylline, kind):
+    """The other part has that of a constant error: a/√(2·df)."""
+    two = theophylline.filter("ID <= 2")
+    fit = wb.fit(MODEL.with_error(wb.Combined(0.3, 0.1)), two, wb.TwoStage(kind))
+    assert fit.status is Status.boundary and "b of the residual error went to 0" in fit.message
+    a, b = fit.estimate("a"), fit.estimate("b")
+    df = fit.n_observations - 3 * 2
+    assert a.se == pytest.approx(a.value / np.sqrt(2 * df), rel=1e-4)
+    assert np.isnan([b.se, b.lower, b.upper]).all()
+    assert "None for b, at the edge of what is possible." in fit.se_reason
+    assert "do not tell" not in fit.se_reason
+
+
 # -- two stages ------------------------------------------------------------------------------------------------------
 
 
