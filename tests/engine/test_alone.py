@@ -63,6 +63,7 @@ def test_own_values_are_those_of_scipy(alone, theophylline):
     assert alone.estimate("a").value == pytest.approx(np.sqrt(left / 132), rel=1e-8)
     assert alone.ofv == pytest.approx(132 * (np.log(left / 132) + 1), abs=1e-7)
     assert alone.status is Status.converged and alone.failures == {}
+    assert alone.accuracy.endswith("compared with others by AIC only.")
 
 
 def test_what_a_population_is_made_of(alone):
@@ -189,6 +190,10 @@ def test_sparse_data(theophylline):
     assert "1 observation for 2 parameters" in fit.failures.values()
     staged = wb.fit(model, data, "two-stage")
     assert staged.failures.keys() == fit.failures.keys() and staged.individual.notna().all(axis=None)
+    for one in (fit, staged):  # of fewer observations than a fit of all subjects: not to be laid beside it
+        found = 59 - len(fit.failures)
+        assert f"OFV, AIC and BIC are of {found} subjects: they are not compared with those of 59." in one.accuracy
+    assert "AIC only" not in fit.accuracy
 
 
 def test_nobody_can_be_fitted(theophylline):

@@ -86,6 +86,13 @@ class OwnValues:
         """The subjects that have values."""
         return np.flatnonzero(np.isfinite(self.by_subject))
 
+    @property
+    def partial(self) -> str:
+        """What follows for criteria where subjects have no values; "" where all have them."""
+        if not self.failures:
+            return ""
+        return f"OFV, AIC and BIC are of {len(self.found)} subjects: they are not compared with those of {len(self.u)}."
+
 
 def own_values(
     model: Model, data: GroupedData, ask: Ask = lambda *_: False, most: int = 500, corrected: bool = False

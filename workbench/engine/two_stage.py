@@ -128,7 +128,8 @@ class SecondStage:
     def accuracy(self, at: Evaluation) -> str:
         """What the OFV is."""
         found = "is what global two-stage minimises" if self.minimised else "is not what standard two-stage minimises"
-        return f"The OFV takes the likelihood of each subject as normal around its own values; it {found}."
+        said = f"The OFV takes the likelihood of each subject as normal around its own values; it {found}."
+        return f"{said} {self.own.partial}".strip()
 
     def completed(self, result: FitResult, model: Model, gone: tuple[str, ...]) -> FitResult:
         """The result with what the first stage estimated, the residual error, among its estimates.
