@@ -439,3 +439,13 @@ def test_bad_fits_and_names(phenobarbital):
         found.path("CL", l1=0)
     with pytest.raises(wb.ModelError, match="frac=2"):
         found.lowess("CL", "WT", frac=2)
+
+
+def test_the_strongest_covariate_comes_first():
+    data = wb.load_example("quinidine")
+    parameters = [wb.Parameter("ka", 1.0, fixed=("value",)), wb.Parameter("CL", iiv=0.3), wb.Parameter("V", iiv=0.3)]
+    fit = wb.fit(wb.Model(wb.pk(absorption="first-order"), parameters, error=wb.Proportional()), data)
+    found = wb.screen(fit, draws=0)
+    assert found.strongest[0] == "GLYCO" and list(found.heatmap().columns) == list(found.strongest)
+    assert found.heatmap().min().is_monotonic_increasing
+    assert found._repr_html_().index("GLYCO") < found._repr_html_().index("AGE")

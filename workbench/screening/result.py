@@ -227,11 +227,20 @@ class Screening:
             found.setdefault((row.parameter, row.covariate), row)
         return found
 
+    @cached_property
+    def strongest(self) -> tuple[str, ...]:
+        """The covariates, in order of their smallest p."""
+        p = {c.name: min((r.p for r in self.rows if r.covariate == c.name), default=1.0) for c in self.candidates}
+        return tuple(sorted(p, key=lambda name: p[name]))
+
     def heatmap(self, which: Which = "p") -> pd.DataFrame:
-        """Parameters × covariates: p of the shape of the smallest p, or another column of it; NaN where not tested."""
+        """Parameters × covariates: p of the shape of the smallest p, or another column of it; NaN where not tested.
+
+        Covariates are in order of their smallest p.
+        """
         import pandas as pd
 
-        best, covariates = self.best(), [c.name for c in self.candidates]
+        best, covariates = self.best(), list(self.strongest)
         values = [[getattr(best[p, c], which) if (p, c) in best else np.nan for c in covariates] for p in self.etas]
         shape = (len(self.etas), len(covariates))
         return pd.DataFrame(np.array(values, float).reshape(shape), index=list(self.etas), columns=covariates)
@@ -319,14 +328,14 @@ class Screening:
     def _repr_html_(self) -> str:
         """Parameters × covariates, coloured by p; below it remarks and what was refused."""
         best, cells = self.best(), "padding:2px 8px;text-align:center;white-space:nowrap"
-        head = "".join(f"<th style='{cells}'>{html.escape(c.name)}</th>" for c in self.candidates)
+        head = "".join(f"<th style='{cells}'>{html.escape(name)}</th>" for name in self.strongest)
         lines = [f"<tr><th></th>{head}</tr>"]
         for name in self.etas:
             shrunk = next((row.shrinkage for row in self.rows if row.parameter == name and not row.trustworthy), None)
             mark = "" if shrunk is None else f" <small>⚠ shrinkage {shrunk:.0f} %</small>"
             line = f"<th style='text-align:left;white-space:nowrap'>{html.escape(name)}{mark}</th>"
-            for candidate in self.candidates:
-                row = best.get((name, candidate.name))
+            for covariate in self.strongest:
+                row = best.get((name, covariate))
                 line += f"<td style='{cells}'>–</td>" if row is None else _cell(row, cells)
             lines.append(f"<tr>{line}</tr>")
         legend = "p of the best shape, not corrected"

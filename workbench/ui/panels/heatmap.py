@@ -177,19 +177,14 @@ def _kind(p: float) -> str:
 
 
 def _names(screened: Screened) -> tuple[list[str], list[str], list[str]]:
-    """Rows and columns, those refused last; and the covariates for which there is no room."""
+    """Rows and columns, the strongest first and those refused last; and the covariates for which there is no room."""
     found = screened.found
-    covariates = [c.name for c in found.candidates]
+    covariates = list(found.strongest)
     known = set(found.fit.random_effects)
     rows = [*found.etas, *(name for name, _ in found.refused if name in known and name not in found.etas)]
     refused = [name for name, _ in found.refused if name in found.fit.data.covariate_names and name not in covariates]
-    if len(covariates) > _MOST:
-        p = {name: min((r.p for r in found.rows if r.covariate == name), default=1.0) for name in covariates}
-        best = set(sorted(covariates, key=lambda name: p[name])[:_MOST])
-        hidden = [*(name for name in covariates if name not in best), *refused]
-        return rows, [name for name in covariates if name in best], hidden
-    room = _MOST - len(covariates)
-    return rows, [*covariates, *refused[:room]], refused[room:]
+    ordered = [*covariates, *refused]
+    return rows, ordered[:_MOST], ordered[_MOST:]
 
 
 def _legend(which: Which) -> str:
