@@ -103,7 +103,6 @@ def by_saem(problem: Problem, options: Saem, watch: Watch, part: Part) -> tuple[
     at = target.evaluate(found.x)
     if not at.finite:
         raise FitError("SAEM ended where the likelihood cannot be computed; try other initial values or another seed.")
-    last = found.trace[-1][0] + 1
-    watch(last, at)
     status = Status.stopped if found.stopped else Status.converged
-    return target, Outcome(at, status, (*found.trace, (last, at.ofv)), (*found.path, at.x)), found.inverse
+    trace = (*found.trace[:-1], (found.trace[-1][0], at.ofv))
+    return target, Outcome(at, status, trace, found.path), found.inverse
