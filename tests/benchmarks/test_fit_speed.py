@@ -108,7 +108,7 @@ def test_first_fit_after_a_fresh_install(benchmark, tmp_path):
     benchmark.pedantic(lambda: run(FIRST_FIT, NUMBA_CACHE_DIR=str(tmp_path)), rounds=1)
 
 
-@pytest.mark.parametrize("method", ["focei", "laplace", "quadrature", "importance", "saem"])
+@pytest.mark.parametrize("method", ["focei", "laplace", "quadrature", "importance"])
 def test_theophylline_by_method(benchmark, method):
     data = wb.load_example("theophylline")
     model = wb.initial_values(wb.Model(ORAL, error=wb.Constant()), data)

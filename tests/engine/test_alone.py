@@ -63,6 +63,7 @@ def test_own_values_are_those_of_scipy(alone, theophylline):
     assert alone.estimate("a").value == pytest.approx(np.sqrt(left / 132), rel=1e-8)
     assert alone.ofv == pytest.approx(132 * (np.log(left / 132) + 1), abs=1e-7)
     assert alone.status is Status.converged and alone.failures == {}
+    assert alone.accuracy.endswith("compared with others by AIC only.")
 
 
 def test_what_a_population_is_made_of(alone):
@@ -189,6 +190,10 @@ def test_sparse_data(theophylline):
     assert "1 observation for 2 parameters" in fit.failures.values()
     staged = wb.fit(model, data, "two-stage")
     assert staged.failures.keys() == fit.failures.keys() and staged.individual.notna().all(axis=None)
+    for one in (fit, staged):  # of fewer observations than a fit of all subjects: not to be laid beside it
+        found = 59 - len(fit.failures)
+        assert f"OFV, AIC and BIC are of {found} subjects: they are not compared with those of 59." in one.accuracy
+    assert "AIC only" not in fit.accuracy
 
 
 def test_nobody_can_be_fitted(theophylline):
@@ -282,6 +287,20 @@ def test_data_without_error(theophylline):
     exact.loc[seen, theophylline.roles["response"]] = wb.fit(MODEL, theophylline, "individual").table()["IPRED"]
     fit = wb.fit(MODEL, wb.read_data(exact, roles=theophylline.roles), "individual")
     assert fit.status is Status.boundary and "The residual error went to 0" in fit.message
+
+
+@pytest.mark.parametrize("kind", ["global", "standard"])
+def test_a_part_of_the_error_that_went_to_0_has_no_standard_error(theophylline, kind):
+    """The other part has that of a constant error: a/√(2·df)."""
+    two = theophylline.filter("ID <= 2")
+    fit = wb.fit(MODEL.with_error(wb.Combined(0.3, 0.1)), two, wb.TwoStage(kind))
+    assert fit.status is Status.boundary and "b of the residual error went to 0" in fit.message
+    a, b = fit.estimate("a"), fit.estimate("b")
+    df = fit.n_observations - 3 * 2
+    assert a.se == pytest.approx(a.value / np.sqrt(2 * df), rel=1e-4)
+    assert np.isnan([b.se, b.lower, b.upper]).all()
+    assert "None for b, at the edge of what is possible." in fit.se_reason
+    assert "do not tell" not in fit.se_reason
 
 
 # -- two stages ------------------------------------------------------------------------------------------------------

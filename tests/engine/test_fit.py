@@ -305,6 +305,8 @@ def test_text_covariate_needs_c(theophylline):
         (lambda m, d: wb.fit(m, d, "bayes"), "method='bayes'; allowed are"),
         (lambda m, d: wb.fit(m, d, wb.Saem), r"made by a call, wb\.Saem\(\)"),
         (lambda m, d: wb.fit(m, d, max_iterations="5"), "whole number"),
+        (lambda m, d: wb.fit(m, d, starts=2, seed=-1), "seed=-1; a whole number"),
+        (lambda m, d: wb.fit(m, d, seed="a"), "seed='a'; a whole number"),
         (lambda m, d: wb.simulate(wb.initial_values(m, d), d, replicates=0), "whole number"),
         (lambda m, d: wb.fit(m.with_parameter("CL", covariates="DV"), d), "DV is the response"),
         (lambda m, d: wb.fit(m.with_parameter("CL", covariates="WT*9**99999999"), d), "cannot be computed"),

@@ -1,5 +1,7 @@
 """The bootstrap: in parallel, within strata, parametric, and what is said of replicates that fail."""
 
+import gc
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -93,6 +95,18 @@ def test_progress_and_cancel(bolus, jobs):
     assert seen == [(1, 200), (2, 200), (3, 200)]
     assert 3 <= len(found.table) < 20 and "of 200 replicates" in repr(found)
     assert same(found, wb.bootstrap(bolus, len(found.table)))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_callback_raises_is_raised_and_nothing_else_is_said(bolus, jobs):
+    """pytest makes an error of a warning, in a generator that is thrown away as well."""
+
+    def callback(done, of):
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        wb.bootstrap(bolus, 6, jobs=jobs, callback=callback)
+    gc.collect()
 
 
 @pytest.mark.parametrize("jobs", [0, -2, 1.5, True, "2"])
@@ -198,6 +212,8 @@ def test_a_draw_whose_likelihood_has_no_end_is_named(combined, theophylline):
 def test_what_cannot_be_drawn_is_refused(bolus):
     with pytest.raises(wb.FitError, match="allowed are 'subjects', 'parametric'"):
         wb.bootstrap(bolus, kind="residual")
+    with pytest.raises(wb.FitError, match=r"is for a fit as .* got Model"):
+        wb.bootstrap(bolus.model)
     with pytest.raises(wb.FitError, match="seed=-1"):
         wb.bootstrap(bolus, seed=-1)
     alone = bolus.data.filter("ID == 1")

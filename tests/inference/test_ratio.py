@@ -114,3 +114,22 @@ def test_estimates_that_the_larger_model_lacks(fits):
     large = wb.fit(full.model.with_error(wb.Power(0.3, 0.5)), data, covariance=False)
     test = wb.likelihood_ratio_test(wb.fit(start, data, covariance=False), large)
     assert test.boundary and test.weights == ((2, 1.0),) and "has no a" in test.note
+
+
+def test_a_larger_model_that_is_worse_is_said(fits):
+    full, fit = fits
+    larger = fit(full.model.with_covariate("CL", "WT"))
+    assert wb.likelihood_ratio_test(full, larger).note == ""
+    worse = wb.likelihood_ratio_test(full, replace(larger, ofv=full.ofv + 0.5))
+    assert worse.p == 1.0 and worse.note.startswith("The larger model has the higher OFV")
+
+
+def test_what_cannot_be_compared_is_named(fits):
+    full, _ = fits
+    other = replace(full, method="importance", options=wb.Importance())
+    with pytest.raises(wb.FitError, match="'focei' and 'importance'"):
+        wb.likelihood_ratio_test(full, other)
+    with pytest.raises(wb.FitError, match=r"by wb\.Importance\(\) and wb\.Importance\(seed=2\).*same options"):
+        wb.likelihood_ratio_test(other, replace(other, options=wb.Importance(seed=2)))
+    with pytest.raises(wb.FitError, match="got Model"):
+        wb.likelihood_ratio_test(full, full.model)

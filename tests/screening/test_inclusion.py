@@ -119,6 +119,12 @@ def test_what_cannot_be_tested(fits, data):
         wb.randomisation_test(base, full, 0)
     with pytest.raises(wb.FitError, match="replicates=0"):
         wb.bootstrap_inclusion(base.model, data, replicates=0)
+    for wrong in ({"forward": 2}, {"criterion": "cp"}, {"starts": 0}, {"seed": -1}, {"jobs": 0}):
+        with pytest.raises(wb.FitError, match=f"^{next(iter(wrong))}="):
+            wb.bootstrap_inclusion(base.model, data, **wrong)
+    for wrong in ({"starts": 0}, {"seed": -1}, {"jobs": 0}):
+        with pytest.raises(wb.FitError, match=f"^{next(iter(wrong))}="):
+            wb.randomisation_test(base, full, 2, **wrong)
     with pytest.raises(wb.FitError, match="resume: no option"):
         wb.bootstrap_inclusion(base.model, data, resume=None)
     with pytest.raises(wb.FitError, match="one subject only"):

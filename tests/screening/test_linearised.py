@@ -203,3 +203,14 @@ def test_a_scope_that_cannot_be_read(base, scope, message):
 def test_the_base_is_a_fit(base):
     with pytest.raises(wb.FitError, match=r"as wb\.fit"):
         wb.linearised_screen(base.model)
+
+
+def test_a_prediction_is_found_by_its_names():
+    data = wb.load_example("phenobarbital")
+    fit = wb.fit(wb.Model(wb.pk(), error=wb.Proportional()), data)
+    found = wb.linearised_screen(fit, {"V": [("WT", "power"), ("WT", "exponential")], "CL": ["WT"]})
+    both = [found["V", "WT", "power"], found["V", "WT", "exponential"]]
+    assert found["V", "WT"] == max(both, key=lambda p: p.delta_ofv)
+    assert found[found["CL", "WT"].candidate] == found["CL", "WT"]
+    with pytest.raises(KeyError, match="APGR"):
+        found["V", "APGR"]

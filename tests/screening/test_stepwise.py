@@ -237,7 +237,7 @@ def test_the_base_must_have_a_minimum(data, monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [{"forward": 5}, {"backward": -0.1}, {"criterion": "cp"}, {"jobs": 0}, {"top": 0}, {"starts": None},
-     {"resume": 1}, {"forward": True}],
+     {"resume": 1}, {"forward": True}, {"seed": -1}],
 )  # fmt: skip
 def test_arguments_that_are_not_allowed(data, options):
     with pytest.raises(wb.FitError, match=next(iter(options))):

@@ -236,3 +236,33 @@ def test_estimates_are_traced_while_a_fit_runs_and_after(bench):
     drawn = [value for value in seen if "<path" in value]
     assert drawn and all(name in drawn[0] for name in ("ka", "iiv_CL"))
     assert bench.fit_panel.paths.value.count("<svg") == len(bench.fit.parameters)
+
+
+def test_settings_that_the_method_does_not_have_are_left(bench):
+    """Their inputs are hidden: the fit would be refused for what nobody sees."""
+    open_tab(bench, "Fit")
+    row = bench.fit_panel.settings
+    row.starts.value, row.errors.value = 3, "S"
+    assert bench._state.settings == (("covariance", "S"), ("starts", 3))
+    bench.controls.method.value = "two-stage"
+    assert bench._state.settings == (("covariance", "S"),)
+    bench.run()
+    assert bench.wait(60)
+    assert bench.fit.method == "two-stage" and bench._state.problem == ""
+    bench.code = bench.code.replace("\"two-stage\", covariance='S'", '"focei", starts=3')
+    assert bench._state.settings == (("starts", 3),)
+    bench.method = wb.Saem(seed=2**31 - 1)
+    assert bench._state.settings == () and row.input("seed").value == 2**31 - 1
+
+
+def test_no_subject_alone_where_nothing_is_estimated(bench):
+    fixed = [wb.Parameter(n, v, fixed=True) for n, v in (("ka", 1.5), ("CL", 0.04), ("V", 0.46))]
+    bench.model = wb.Model(wb.pk(absorption="first-order"), fixed, error=wb.Constant(0.7)).with_iiv("V")
+    open_tab(bench, "Individual fits")
+    bench.run()
+    assert bench.wait(60)
+    bench.individual_panel.beside.value = True
+    assert bench.wait(60)
+    found = bench._state.study("beside")
+    assert found.pooled.converged and found.alone.startswith("No parameter is estimated")
+    assert "No parameter is estimated" in bench.individual_panel.table.value and bench._state.problem == ""

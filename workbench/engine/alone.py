@@ -67,8 +67,8 @@ class Alone:
     def accuracy(self, at: Evaluation) -> str:
         """What the OFV is."""
         return (
-            "The OFV is the sum over the subjects, each with estimates of its own: it is not that of a mixed model, "
-            "and is compared with others by AIC only."
+            "The OFV is the sum over the subjects, each with estimates of its own: it is not that of a mixed model"
+            + (", and is compared with others by AIC only." if not self.own.failures else f". {self.own.partial}")
         )
 
     def completed(self, result: FitResult) -> FitResult:

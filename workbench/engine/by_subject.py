@@ -63,8 +63,8 @@ def by_subject(
     own = own_values(model, data, ask, max_iterations, corrected=method == "two-stage")
     alone = Alone(own)
     first = alone.evaluate()
-    vanished = [edge.sentence for edge in vanished_error(own.problem, first)]
-    said = " ".join(filter(None, (said_of(own, data), *vanished)))
+    vanished = vanished_error(own.problem, first)
+    said = " ".join(filter(None, (said_of(own, data), *(edge.sentence for edge in vanished))))
     if not isinstance(options, TwoStage):
         status = Status.boundary if vanished and own.status.ok else own.status
         outcome = Outcome(first, status, own.trace)
@@ -88,7 +88,8 @@ def by_subject(
     result = fit_result(
         given, staged, data, method, options, target, outcome, errors, message, accuracy, seconds
     )  # fmt: skip
-    return target.completed(_with_failures(result, own), model)
+    gone = tuple(label for edge in vanished for label in edge.labels)
+    return target.completed(_with_failures(result, own), model, gone)
 
 
 def _second_stage(

@@ -155,4 +155,5 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+WITHOUT_STARTS = ("saem", "individual", "two-stage")  # methods that begin in a way of their own
 OPTIONS: dict[str, type[Options]] = {options.name: options for options in (Quadrature, Importance, Saem, TwoStage)}

@@ -11,7 +11,7 @@ expected information W_i = Σ_j w fu fuᵀ (what Gauss-Newton has where σ is co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,6 +85,13 @@ class OwnValues:
     def found(self) -> Index:
         """The subjects that have values."""
         return np.flatnonzero(np.isfinite(self.by_subject))
+
+    @property
+    def partial(self) -> str:
+        """What follows for criteria where subjects have no values; "" where all have them."""
+        if not self.failures:
+            return ""
+        return f"OFV, AIC and BIC are of {len(self.found)} subjects: they are not compared with those of {len(self.u)}."
 
 
 def own_values(
@@ -379,14 +386,22 @@ def summary(failures: dict[int, str], data: GroupedData, most: int = 8) -> str:
     return "; ".join(parts) + ("; …" if len(by_reason) > most else "")
 
 
-def error_covariance(own: OwnValues) -> Array:
+def error_covariance(own: OwnValues, gone: Collection[str] = ()) -> Array:
     """Covariance of the estimated parameters of the residual error, float64[free, free], from their information.
 
     That of the observations, less their share that went into the values of the subjects: a/√(2·df) for a constant
-    error. NaN where nothing is left.
+    error. NaN where nothing is left, and for what is `gone` to 0: the others are given that.
     """
+    free = [e for e in own.problem.scale.errors if e.free]
+    there = [e for e in free if e.label not in gone]
+    covariance = np.full((len(free), len(free)), np.nan)
+    rows = [free.index(e) for e in there]
+    covariance[np.ix_(rows, rows)] = _error_covariance(own, [(e.response, e.which) for e in there])
+    return covariance
+
+
+def _error_covariance(own: OwnValues, places: list[tuple[int, int]]) -> Array:
     problem, seen = own.problem, own.problem.observations
-    places = [(e.response, e.which) for e in problem.scale.errors if e.free]
     counts = np.diff(seen.first)
     used = np.repeat(np.isfinite(own.by_subject), counts) & (seen.what % 2 != CENSORED)
     spare = int(counts[own.found].sum()) - own.u.shape[1] * len(own.found)

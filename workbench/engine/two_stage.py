@@ -128,16 +128,17 @@ class SecondStage:
     def accuracy(self, at: Evaluation) -> str:
         """What the OFV is."""
         found = "is what global two-stage minimises" if self.minimised else "is not what standard two-stage minimises"
-        return f"The OFV takes the likelihood of each subject as normal around its own values; it {found}."
+        said = f"The OFV takes the likelihood of each subject as normal around its own values; it {found}."
+        return f"{said} {self.own.partial}".strip()
 
-    def completed(self, result: FitResult, model: Model) -> FitResult:
+    def completed(self, result: FitResult, model: Model, gone: tuple[str, ...]) -> FitResult:
         """The result with what the first stage estimated, the residual error, among its estimates.
 
-        `model` is the one that was given, for what of its error is fixed.
+        `model` is the one that was given, for what of its error is fixed; `gone` is what of the error went to 0.
         """
         own, names, held = self.own, self.problem.scale.names, self.problem.scale.fixed
         free = [e.label for e in own.problem.scale.errors if e.free]
-        first = error_covariance(own)
+        first = error_covariance(own, gone)
         se = dict(zip(free, np.sqrt(np.diag(first)), strict=True))
         parameters = tuple(
             Estimate(e.name, e.value, se[e.name], *_log_interval(e.value, se[e.name]), False, e.kind)
@@ -155,8 +156,11 @@ class SecondStage:
             rest = [k for k, is_second in enumerate(second) if not is_second]
             whole[np.ix_(rest, rest)] = first
             covariance = whole
-            if not np.isfinite(first).all():
-                reason = f"{reason} None for {', '.join(free)}: the subjects alone do not tell.".strip()
+            if gone:
+                reason = f"{reason} None for {', '.join(gone)}, at the edge of what is possible.".strip()
+            rest_free = [label for label in free if label not in gone]
+            if not all(np.isfinite(se[label]) for label in rest_free):
+                reason = f"{reason} None for {', '.join(rest_free)}: the subjects alone do not tell.".strip()
         else:
             parameters = tuple(e._replace(se=np.nan, lower=np.nan, upper=np.nan) for e in parameters)
         estimated = result.model

@@ -43,8 +43,7 @@ def each(prepare: Callable[[], Work[R]], count: int, jobs: int | None, callback:
     """
     import joblib
 
-    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or (jobs < 1 and jobs != -1)):
-        raise FitError(f"jobs={jobs!r}; a whole number, 1 or more, is needed, or -1 for all cores.")
+    check_jobs(jobs)
     key, stopped = uuid.uuid4().hex, False
 
     def tasks() -> Iterator[Any]:
@@ -54,15 +53,29 @@ def each(prepare: Callable[[], Work[R]], count: int, jobs: int | None, callback:
             yield joblib.delayed(_one)(key, prepare, number)
 
     found: list[R] = []
+    results = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks())
     try:
-        for result in joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks()):
+        for result in results:
             found.append(result)
             if callback is not None and not stopped:
                 stopped = bool(callback(len(found), count))
     finally:
         stopped = True
+        for _ in results:  # where the callback raised: wait for what is under way
+            pass
         _here.__dict__.clear()
     return found
+
+
+def check_jobs(jobs: object) -> None:
+    """Refuse what is no number of jobs.
+
+    Raises
+    ------
+    FitError
+    """
+    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or (jobs < 1 and jobs != -1)):
+        raise FitError(f"jobs={jobs!r}; a whole number, 1 or more, is needed, or -1 for all cores.")
 
 
 def _one(key: str, prepare: Callable[[], Work[R]], number: int) -> R:

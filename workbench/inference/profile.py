@@ -127,8 +127,8 @@ def profile(
     FitError
         If the fit did not converge, or the estimate is fixed or not there.
     """
-    estimate = fit.estimate(name)
     check_method(fit, "A profile")
+    estimate = fit.estimate(name)
     if not fit.converged:
         raise FitError(f"There is no minimum to start from: {fit.status.value}")
     if estimate.fixed:

@@ -9,6 +9,8 @@ from math import comb
 from workbench.errors import FitError
 from workbench.results import Estimate, FitResult, Status
 
+_HIGHER = 0.01  # of the OFV: a larger model that is worse by this is not at its minimum
+
 
 @dataclass(frozen=True)
 class LikelihoodRatioTest:
@@ -74,11 +76,19 @@ def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatio
     """
     from scipy.stats import chi2
 
+    for fit in (small, large):
+        if not isinstance(fit, FitResult):
+            raise FitError(f"Two fits as wb.fit(…) gives them are tested, got {type(fit).__name__}.")
     if small.data.hash != large.data.hash or small.n_observations != large.n_observations:
         raise FitError("The two fits are of different data: their likelihoods cannot be compared.")
-    if (small.method, small.options) != (large.method, large.options):
+    if small.method != large.method:
         raise FitError(
             f"The two fits are by {small.method!r} and {large.method!r}: only objectives of one method can be compared."
+        )
+    if small.options != large.options:
+        raise FitError(
+            f"The two fits are by {small.options!r} and {large.options!r}: give both the same options, else their "
+            "objectives differ by these as well."
         )
     if small.failures.keys() != large.failures.keys():
         raise FitError("The subjects that could not be fitted alone are not the same: the fits are of different data.")
@@ -98,6 +108,9 @@ def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatio
     if small.status is Status.boundary:
         edge = f"The smaller model is itself at an edge ({small.message}), which the distribution does not allow for."
         note = f"{note} {edge}" if note else edge
+    if delta < -_HIGHER:
+        lost = "The larger model has the higher OFV: it is no minimum, or the smaller model is no case of it."
+        note = f"{note} {lost}" if note else lost
     p = sum(share * float(chi2.sf(delta, k)) for k, share in weights if k) if delta > 0 else 1.0
     return LikelihoodRatioTest(delta, df, p, bounded, weights, note)
 

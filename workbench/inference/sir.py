@@ -297,6 +297,8 @@ def sir(
             break
         m = most * len(got.ofv) // M  # all of them, but where the first iteration was stopped
         usable = int(np.isfinite(got.log_weight).sum())
+        if stopped and (usable < m or m <= len(centre)):
+            raise FitError(f"It was stopped after {len(got.ofv)} samples, too few for {len(centre)} estimates.")
         if usable < m or m <= len(centre):
             raise FitError(
                 f"Iteration {number}: of {len(got.ofv)} samples {usable} have a likelihood, too few to keep {m} "

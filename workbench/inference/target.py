@@ -18,12 +18,14 @@ METHODS = ("fo", "foce", "focei", "laplace", "quadrature", "importance", "pooled
 
 
 def check_method(fit: FitResult, what: str, allowed: tuple[str, ...] = METHODS) -> None:
-    """Refuse a fit whose method has no objective that can be set up again.
+    """Refuse what is no fit, or a fit whose method has no objective that can be set up again.
 
     Raises
     ------
     FitError
     """
+    if not isinstance(fit, FitResult):
+        raise FitError(f"{what} is for a fit as wb.fit(…) gives it, got {type(fit).__name__}.")
     if fit.method not in allowed:
         raise FitError(
             f"{what} is for fits by {', '.join(allowed)}; this one is by {fit.method}. Fit its model by one of these: "

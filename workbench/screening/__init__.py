@@ -1,13 +1,14 @@
 """Which covariates act on which parameters: fast screens, and a search for the model that has them by real fits."""
 
 from workbench.screening.comparison import Comparison, compare
-from workbench.screening.covariates import Candidate, Refusal, usable_covariates
+from workbench.screening.covariates import Refusal, UsableCovariate, usable_covariates
 from workbench.screening.forest import forest
 from workbench.screening.full import FullCovariateModel, full_covariate_model
 from workbench.screening.inclusion import Inclusion, RandomisationTest, bootstrap_inclusion, randomisation_test
 from workbench.screening.individual import screen
 from workbench.screening.linearised import LinearisedScreen, linearised_screen
 from workbench.screening.result import Screening
+from workbench.screening.scope import Candidate, RefusedEffect
 from workbench.screening.stepwise import Stepwise, stepwise
 
 __all__ = [
@@ -18,8 +19,10 @@ __all__ = [
     "LinearisedScreen",
     "RandomisationTest",
     "Refusal",
+    "RefusedEffect",
     "Screening",
     "Stepwise",
+    "UsableCovariate",
     "bootstrap_inclusion",
     "compare",
     "forest",

@@ -38,7 +38,7 @@ class Refusal(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class UsableCovariate:
     """A covariate that can be screened.
 
     Attributes
@@ -126,7 +126,7 @@ class Candidate:
 
 def usable_covariates(
     data: GroupedData, names: Iterable[str] | None = None
-) -> tuple[tuple[Candidate, ...], tuple[Refusal, ...]]:
+) -> tuple[tuple[UsableCovariate, ...], tuple[Refusal, ...]]:
     """Look at the covariates of a data set, one value per subject.
 
     Parameters
@@ -137,7 +137,7 @@ def usable_covariates(
 
     Returns
     -------
-    candidates : tuple of Candidate
+    candidates : tuple of UsableCovariate
     refused : tuple of Refusal
         Those that are constant, or infinite somewhere; that have too few values, a category with a single subject, or
         more levels than can be told apart; or a name that cannot stand in a covariate formula.
@@ -154,15 +154,17 @@ def usable_covariates(
     if unknown:
         known = ", ".join(data.covariate_names) or "none"
         raise ModelError(f"There is no covariate {', '.join(map(repr, unknown))} in {data.name}. There are: {known}.")
-    candidates: list[Candidate] = []
+    candidates: list[UsableCovariate] = []
     refused: list[Refusal] = []
     for name in chosen:
         found = _candidate(name, frame[name], data, candidates)
-        (candidates if isinstance(found, Candidate) else refused).append(found)  # type: ignore[arg-type]
+        (candidates if isinstance(found, UsableCovariate) else refused).append(found)  # type: ignore[arg-type]
     return tuple(candidates), tuple(refused)
 
 
-def _candidate(name: str, column: pd.Series[Any], data: GroupedData, earlier: list[Candidate]) -> Candidate | Refusal:
+def _candidate(
+    name: str, column: pd.Series[Any], data: GroupedData, earlier: list[UsableCovariate]
+) -> UsableCovariate | Refusal:
     if not _can_stand_in_a_formula(name):
         return Refusal(name, "Its name cannot stand in a covariate formula; rename the column to one word.")
     first = _first_values(column, data)
@@ -190,14 +192,14 @@ def _candidate(name: str, column: pd.Series[Any], data: GroupedData, earlier: li
             )
         numbers = {level: float(k) for k, level in enumerate(levels)}
         values = np.array([numbers.get(level, np.nan) for level in first.tolist()])
-        made = Candidate(name, "categorical", values, levels, varies)
+        made = UsableCovariate(name, "categorical", values, levels, varies)
     else:
         values = first.to_numpy(dtype=float, na_value=np.nan)
         if np.isinf(values).any():
             return Refusal(name, f"It is infinite in {int(np.isinf(values).sum())} of {N} subjects; correct the data.")
-        made = Candidate(name, "continuous", values, (), varies)
+        made = UsableCovariate(name, "continuous", values, (), varies)
     twin = next((other.name for other in earlier if _same(other, made)), "")
-    return Candidate(name, made.kind, made.baseline, made.levels, varies, twin)
+    return UsableCovariate(name, made.kind, made.baseline, made.levels, varies, twin)
 
 
 def _can_stand_in_a_formula(name: object) -> bool:
@@ -215,7 +217,7 @@ def _first_values(column: pd.Series[Any], data: GroupedData) -> pd.Series[Any]:
     return first.reindex(range(len(events.subjects)))
 
 
-def _same(one: Candidate, other: Candidate) -> bool:
+def _same(one: UsableCovariate, other: UsableCovariate) -> bool:
     """Whether two covariates are the same but for a unit or the names of their levels."""
     if one.kind != other.kind or not np.array_equal(one.known, other.known):
         return False

@@ -21,7 +21,7 @@ from workbench.model import Model
 from workbench.results import Estimate, FitResult, Progress
 from workbench.screening.forest import forest
 from workbench.screening.linearised import Linearisation, not_tried
-from workbench.screening.scope import Candidate, Refusal, Scope, candidates, follows
+from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates, follows
 from workbench.screening.search import ALONE, check_method, startable
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ class FullCovariateModel:
     base, fit : FitResult
         Without these effects and with them.
     effects : tuple of Candidate
-    refused : tuple of Refusal
+    refused : tuple of RefusedEffect
         Effects of the scope that are left out, with the reason.
     """
 
     base: FitResult
     fit: FitResult
     effects: tuple[Candidate, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[RefusedEffect, ...]
 
     @property
     def model(self) -> Model:
@@ -170,12 +170,12 @@ def full_covariate_model(
         if candidate.effects(larger):
             if candidate.place in [e.place for e in effects]:
                 reason = f"another shape of {candidate.covariate} on {candidate.parameter} is in the model"
-                refused.append(Refusal(candidate.parameter, candidate.covariate, candidate.shape, reason))
+                refused.append(RefusedEffect(candidate.parameter, candidate.covariate, candidate.shape, reason))
             continue
         with_it = candidate.added_to(larger).with_centred(data)
         if follows(candidate, with_it, data):
             reason = f"it follows from the other effects on {candidate.parameter}"
-            refused.append(Refusal(candidate.parameter, candidate.covariate, candidate.shape, reason))
+            refused.append(RefusedEffect(candidate.parameter, candidate.covariate, candidate.shape, reason))
             continue
         larger = with_it
         effects.append(candidate)

@@ -18,13 +18,14 @@ from workbench.data import GroupedData, read_data
 from workbench.engine.problem import check_types
 from workbench.errors import FitError, WorkbenchError
 from workbench.inference import likelihood_ratio_test
+from workbench.inference.parallel import check_jobs
 from workbench.model import Effect, Model
 from workbench.model.formula import columns_of
 from workbench.results import FitResult
 from workbench.screening.linearised import Linearisation
 from workbench.screening.scope import Scope, candidates
 from workbench.screening.search import WITHOUT_TEST, attempt, check_method, side_by_side, startable
-from workbench.screening.stepwise import stepwise
+from workbench.screening.stepwise import check_rule, stepwise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,6 +138,8 @@ def bootstrap_inclusion(
     """
     check_types(model, data)
     _check_count("replicates", replicates)
+    _check_count("seed", seed, 0)
+    check_jobs(jobs)
     wrong = set(options) - {"method", "forward", "backward", "criterion", "top", "starts"}
     if wrong:
         raise FitError(f"{', '.join(sorted(wrong))}: no option of the search in resampled data.")
@@ -144,6 +147,7 @@ def bootstrap_inclusion(
     if N < 2:
         raise FitError("There is one subject only: nothing can be drawn.")
     check_method(options.get("method", "focei"), WITHOUT_TEST)
+    check_rule(**{name: value for name, value in options.items() if name != "method"})
     tried, _ = candidates(model, data, scope)
     places = tuple(dict.fromkeys(c.place for c in tried))
     named: dict[str, list[str | tuple[str, str]]] = {}
@@ -189,9 +193,9 @@ def _reread(frame: pd.DataFrame, data: GroupedData, roles: dict[str, Any]) -> Gr
     return new if new.covariate_rule == data.covariate_rule else new.with_covariate_rule(data.covariate_rule)
 
 
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise FitError(f"{name}={value!r}; a whole number, 1 or more, is needed.")
+def _check_count(name: str, value: object, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise FitError(f"{name}={value!r}; a whole number, {least} or more, is needed.")
 
 
 # -- randomisation -------------------------------------------------------------------------------------------------
@@ -316,6 +320,9 @@ def randomisation_test(
         If the fits cannot be compared, or differ in something else.
     """
     _check_count("permutations", permutations)
+    _check_count("seed", seed, 0)
+    _check_count("starts", starts)
+    check_jobs(jobs)
     test = likelihood_ratio_test(base, full)
     added = _added_effects(base.model, full.model)
     names = tuple(dict.fromkeys(c for effects in added.values() for e in effects for c in columns_of(e.term)))

@@ -15,7 +15,7 @@ from workbench.model import Parameter
 from workbench.model.formula import columns_of
 from workbench.model.shapes import SHAPES, Shape
 from workbench.results import FitResult
-from workbench.screening.covariates import Candidate, Refusal, usable_covariates
+from workbench.screening.covariates import Refusal, UsableCovariate, usable_covariates
 from workbench.screening.result import Contrast, Screening, Tested
 
 Array = NDArray[np.float64]
@@ -203,7 +203,7 @@ def _individuals(
     return individuals, refused, tuple(remarks)
 
 
-def _tested(who: _Individuals, candidate: Candidate, shape: Shape) -> Tested | Refusal:
+def _tested(who: _Individuals, candidate: UsableCovariate, shape: Shape) -> Tested | Refusal:
     """One regression."""
     from statsmodels.regression.linear_model import OLS
 
@@ -251,7 +251,7 @@ def _sampled_p(X: Array, draws: Array) -> float:
     return float(f.sf(explained / residual.mean(), k, n - k - 1))
 
 
-def _ordered(candidate: Candidate) -> bool:
+def _ordered(candidate: UsableCovariate) -> bool:
     return candidate.kind == "continuous" or len(candidate.levels) == 2
 
 
@@ -263,7 +263,7 @@ def _rank_correlation(eta: Array, values: Array) -> tuple[float, float]:
 
 
 def _contrasts(
-    parameter: Parameter, candidate: Candidate, shape: Shape, fitted: Any, use: NDArray[np.bool_]
+    parameter: Parameter, candidate: UsableCovariate, shape: Shape, fitted: Any, use: NDArray[np.bool_]
 ) -> tuple[Contrast, ...]:
     """The effect of going from one value of the covariate to another, with its 95 % interval."""
     values, intervals = fitted.params[1:], fitted.conf_int(0.05)[1:]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.screening.covariates import Candidate
+from workbench.screening.covariates import UsableCovariate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,11 +30,11 @@ class Term(NamedTuple):
     columns: Array
 
 
-def _kept(candidates: Sequence[Candidate]) -> list[Candidate]:
+def _kept(candidates: Sequence[UsableCovariate]) -> list[UsableCovariate]:
     return [c for c in candidates if c.missing <= _MOST_MISSING * len(c.baseline)]
 
 
-def correlations(candidates: Sequence[Candidate]) -> pd.DataFrame:
+def correlations(candidates: Sequence[UsableCovariate]) -> pd.DataFrame:
     """How covariates go together, over the subjects that have both.
 
     Of two numbers Pearson's correlation; of a number and a category the correlation ratio, the root of R² of an
@@ -50,7 +50,7 @@ def correlations(candidates: Sequence[Candidate]) -> pd.DataFrame:
     return pd.DataFrame(matrix, index=names, columns=names)
 
 
-def _association(one: Candidate, other: Candidate) -> float:
+def _association(one: UsableCovariate, other: UsableCovariate) -> float:
     both = one.known & other.known
     a, b = one.baseline[both], other.baseline[both]
     if len(a) < 2 or len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
@@ -66,7 +66,7 @@ def _association(one: Candidate, other: Candidate) -> float:
     return float(np.sqrt(max(1.0 - within / ((number - number.mean()) ** 2).sum(), 0.0)))
 
 
-def variance_inflation(candidates: Sequence[Candidate]) -> pd.Series[Any]:
+def variance_inflation(candidates: Sequence[UsableCovariate]) -> pd.Series[Any]:
     """By how much each covariate's relation to all others inflates the variance of its coefficient.
 
     1 / (1 - R²) of a number on the others; for a category of k + 1 levels the k-th root of the generalised factor,
@@ -97,7 +97,7 @@ def variance_inflation(candidates: Sequence[Candidate]) -> pd.Series[Any]:
 
 
 def forward_selection(
-    etas: Mapping[str, Array], candidates: Sequence[Candidate], shapes: Mapping[str, Sequence[tuple[str, Shape]]]
+    etas: Mapping[str, Array], candidates: Sequence[UsableCovariate], shapes: Mapping[str, Sequence[tuple[str, Shape]]]
 ) -> pd.DataFrame:
     """Multivariable regressions of the random effects, built forwards by BIC.
 
@@ -107,7 +107,7 @@ def forward_selection(
     Parameters
     ----------
     etas : dict of str to float64[N]
-    candidates : sequence of Candidate
+    candidates : sequence of UsableCovariate
     shapes : dict of str to sequence of (covariate, shape)
         What may enter, by parameter.
 
@@ -157,7 +157,7 @@ def _independent(X: Array) -> bool:
 
 
 def penalised_path(
-    eta: Array, candidates: Sequence[Candidate], terms: Sequence[tuple[str, Shape]], l1: float, points: int
+    eta: Array, candidates: Sequence[UsableCovariate], terms: Sequence[tuple[str, Shape]], l1: float, points: int
 ) -> pd.DataFrame:
     """Coefficients as a penalty on their size is relaxed: the lasso for l1 = 1, else the elastic net.
 

@@ -32,7 +32,7 @@ from workbench.engine.residual import MEASURED, record, variance
 from workbench.errors import FitError, WorkbenchError
 from workbench.model import Model
 from workbench.results import FitResult
-from workbench.screening.scope import Candidate, Refusal, Scope, candidates
+from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,14 +81,14 @@ class LinearisedScreen:
     Attributes
     ----------
     predictions : tuple of Prediction
-    refused : tuple of Refusal
+    refused : tuple of RefusedEffect
         Effects of the scope that could not be tried, with the reason.
     asked : int
         How many there were to be; fewer are there if it was stopped.
     """
 
     predictions: tuple[Prediction, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[RefusedEffect, ...]
     asked: int
 
     @property
@@ -103,11 +103,13 @@ class LinearisedScreen:
         single = [c[0] if len(c) == 1 else c for c in frame["coefficient"]]
         return frame.assign(coefficient=pd.Series(single, index=frame.index, dtype=object).infer_objects())
 
-    def __getitem__(self, candidate: Candidate) -> Prediction:
-        for prediction in self.predictions:
-            if prediction.candidate == candidate:
-                return prediction
-        raise KeyError(str(candidate))
+    def __getitem__(self, which: Candidate | tuple[str, str] | tuple[str, str, str]) -> Prediction:
+        """The prediction of an effect, or of a parameter and a covariate, in the shape named or the best one."""
+        parts = _parts(which) if isinstance(which, Candidate) else tuple(which)
+        found = [p for p in self.predictions if _parts(p.candidate)[: len(parts)] == parts]
+        if not found:
+            raise KeyError(str(which))
+        return max(found, key=lambda p: p.delta_ofv)
 
     def _head(self) -> str:
         stopped = f" of {self.asked}" if len(self.predictions) < self.asked else ""
@@ -127,7 +129,7 @@ def _short(value: float) -> str:
     return f"{value:.4g}"
 
 
-def not_tried(refused: tuple[Refusal, ...]) -> list[str]:
+def not_tried(refused: tuple[RefusedEffect, ...]) -> list[str]:
     """Lines on what was refused, a covariate on several parameters once."""
     on: dict[tuple[str, str], list[str]] = {}
     for r in refused:
@@ -175,7 +177,7 @@ def linearised_screen(
         try:
             found.append(base.predict(candidate)[0])
         except WorkbenchError as error:
-            refused.append(Refusal(*_parts(candidate), " ".join(str(error).split())))
+            refused.append(RefusedEffect(*_parts(candidate), " ".join(str(error).split())))
         if callback is not None and callback(done, len(tried)):
             break
     found.sort(key=lambda p: p.delta_ofv, reverse=True)

@@ -16,7 +16,7 @@ from workbench.errors import ModelError
 from workbench.model import Model
 from workbench.model.shapes import Shape
 from workbench.results import FitResult
-from workbench.screening.covariates import Candidate, Refusal
+from workbench.screening.covariates import Refusal, UsableCovariate
 from workbench.screening.joint import correlations, forward_selection, penalised_path, variance_inflation
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Screening:
         By p, smallest first; `table` has the same.
     refused : tuple of (name, reason)
         Covariates and parameters that could not be screened.
-    candidates : tuple of Candidate
+    candidates : tuple of UsableCovariate
         Covariates that were.
     etas : dict of str to float64[N]
         Modes of the random effects by parameter, NaN for a subject that is left out.
@@ -101,7 +101,7 @@ class Screening:
     fit: FitResult
     rows: tuple[Tested, ...]
     refused: tuple[Refusal, ...]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[UsableCovariate, ...]
     etas: Mapping[str, Array] = field(repr=False)
     correction: str
     draws: int

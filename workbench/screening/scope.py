@@ -48,7 +48,7 @@ class Candidate:
         return tuple(e for e in model[self.parameter].covariates if self.covariate in columns_of(e.term))
 
 
-class Refusal(NamedTuple):
+class RefusedEffect(NamedTuple):
     """An effect of the scope that is not tried, and why."""
 
     parameter: str
@@ -57,7 +57,7 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def candidates(model: Model, data: GroupedData, scope: Scope | None) -> tuple[list[Candidate], list[Refusal]]:
+def candidates(model: Model, data: GroupedData, scope: Scope | None) -> tuple[list[Candidate], list[RefusedEffect]]:
     """The effects of a scope that can be tried on these data.
 
     Parameters
@@ -72,7 +72,7 @@ def candidates(model: Model, data: GroupedData, scope: Scope | None) -> tuple[li
     Returns
     -------
     candidates : list of Candidate
-    refused : list of Refusal
+    refused : list of RefusedEffect
 
     Raises
     ------
@@ -80,7 +80,7 @@ def candidates(model: Model, data: GroupedData, scope: Scope | None) -> tuple[li
         If the scope is of another form, or names a parameter, a column or a shape that is not there.
     """
     found: list[Candidate] = []
-    refused: list[Refusal] = []
+    refused: list[RefusedEffect] = []
     faults: dict[tuple[str, str], str] = {}
     twins = _twins(data)
     for parameter, covariate, given in _pairs(model, data, scope):
@@ -102,7 +102,7 @@ def candidates(model: Model, data: GroupedData, scope: Scope | None) -> tuple[li
             except (ModelError, DataError) as error:
                 reason = " ".join(str(error).split())
         if reason:
-            refused.append(Refusal(parameter, covariate, shape, reason))
+            refused.append(RefusedEffect(parameter, covariate, shape, reason))
         else:
             found.append(candidate)
     return found, refused

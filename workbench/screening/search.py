@@ -18,7 +18,7 @@ from workbench.errors import FitError, WorkbenchError
 from workbench.model import Block, Model
 from workbench.results import FitResult, Status
 from workbench.screening.linearised import Linearisation
-from workbench.screening.scope import Candidate, Refusal, as_it_acts, follows
+from workbench.screening.scope import Candidate, RefusedEffect, as_it_acts, follows
 
 Criterion = Literal["lrt", "aic", "bic"]
 Direction = Literal["base", "forward", "backward"]
@@ -204,7 +204,7 @@ class Search:
     tried: list[Candidate]
     done: dict[Effects, Fitted] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[RefusedEffect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         there: dict[tuple[str, str], Candidate] = {}
@@ -310,7 +310,7 @@ class Search:
             larger = candidate.added_to(now.model).with_centred(self.data)
             if follows(candidate, larger, self.data):
                 why = f"it follows from the other effects on {candidate.parameter}"
-                refusal = Refusal(candidate.parameter, candidate.covariate, candidate.shape, why)
+                refusal = RefusedEffect(candidate.parameter, candidate.covariate, candidate.shape, why)
                 self.refused += [refusal] if refusal not in self.refused else []
                 continue
             begins, delta, p = [larger], math.nan, math.inf

@@ -19,10 +19,11 @@ from workbench.engine.fit import Method
 from workbench.engine.methods import Options
 from workbench.engine.problem import check_types
 from workbench.errors import FitError
+from workbench.inference.parallel import check_jobs
 from workbench.model import Model
 from workbench.results import FitResult
 from workbench.screening.linearised import not_tried
-from workbench.screening.scope import Candidate, Refusal, Scope, candidates
+from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates
 from workbench.screening.search import (
     WITHOUT_TEST,
     Ask,
@@ -50,7 +51,7 @@ class Stepwise:
     effects : tuple of Candidate
         Of the scope that the last model has, in the order in which they came.
     trials : tuple of Trial
-    refused : tuple of Refusal
+    refused : tuple of RefusedEffect
         Effects of the scope that were not tried, with the reason.
     stopped : bool
         Whether the callback stopped it; it is taken up again by `stepwise(…, resume=…)`.
@@ -63,7 +64,7 @@ class Stepwise:
     fit: FitResult
     effects: tuple[Candidate, ...]
     trials: tuple[Trial, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[RefusedEffect, ...]
     stopped: bool
     forward: float
     backward: float
@@ -216,7 +217,8 @@ def stepwise(
     begun = time.perf_counter()
     check_types(model, data)
     check_method(method, WITHOUT_TEST)
-    _check(forward, backward, criterion, jobs, top, starts)
+    check_rule(forward, backward, criterion, top, starts, seed)
+    check_jobs(jobs)
     if resume is not None:
         _check_same(resume, model, data, method)
     tried, refused = candidates(model, data, scope)
@@ -241,16 +243,29 @@ def stepwise(
     )
 
 
-def _check(forward: float, backward: float, criterion: str, jobs: int | None, top: int | None, starts: int) -> None:
+def check_rule(
+    forward: object = 0.05,
+    backward: object = 0.01,
+    criterion: object = "lrt",
+    top: object = None,
+    starts: object = 5,
+    seed: object = 1,
+) -> None:
+    """Refuse arguments of a search that are not allowed.
+
+    Raises
+    ------
+    FitError
+    """
     for name, p in (("forward", forward), ("backward", backward)):
         if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
             raise FitError(f"{name}={p!r}; a p between 0 and 1 is needed, such as 0.05.")
     if criterion not in get_args(Criterion):
         raise FitError(f"criterion={criterion!r}; allowed are {', '.join(map(repr, get_args(Criterion)))}.")
-    for name, number, usual in (("jobs", jobs, "-1, 1, 2, … or None"), ("top", top, "1, 2, … or None"),
-                                ("starts", starts, "1, 2, …")):  # fmt: skip
-        good = (number is None and name != "starts") or (number == -1 and name == "jobs")
-        if not good and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+    for name, number, least in (("top", top, 1), ("starts", starts, 1), ("seed", seed, 0)):
+        whole = isinstance(number, int) and not isinstance(number, bool) and number >= least
+        if not whole and not (name == "top" and number is None):
+            usual = f"{least}, {least + 1}, …" + (" or None" if name == "top" else "")
             raise FitError(f"{name}={number!r}; allowed are {usual}.")
 
 

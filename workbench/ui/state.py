@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from workbench import engine
 from workbench.data import GroupedData
+from workbench.engine.methods import WITHOUT_STARTS
 from workbench.engine.problem import responses_of
 from workbench.errors import DataError, ModelError, WorkbenchError
 from workbench.model import PK, Model, usual_model
@@ -310,6 +311,9 @@ class State:
             changes = {"draft": None, "file": None, "refused": None, **changes}
         if "problem" in changes:
             changes = {"place": "", **changes}
+        if "method" in changes and engine.method_name(changes["method"]) in WITHOUT_STARTS:
+            kept = tuple(one for one in self.settings if one[0] == "covariance")
+            changes = {"settings": kept, **changes}
         with self.lock:
             changed = {name for name, value in changes.items() if not _same(getattr(self, name), value)}
             for name in changed:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench import engine, inference
-from workbench.errors import FitError
+from workbench.errors import FitError, ModelError
 from workbench.results import FitResult, Progress
 from workbench.runs import Run
 from workbench.ui.job import Portion, Request
@@ -139,7 +139,7 @@ def _attempt(run: Run, method: str, report: Report) -> FitResult | str:
     fit: Any = engine.fit
     try:
         found: FitResult = fit(run.model, run.data, method=method, callback=_as_portion(report), covariance=False)
-    except FitError as error:
+    except (FitError, ModelError) as error:
         return str(error)
     return found
 

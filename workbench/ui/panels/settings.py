@@ -8,7 +8,7 @@ from typing import Any
 from ipywidgets import BoundedIntText, Dropdown, Widget
 
 from workbench.engine import method_name
-from workbench.engine.methods import OPTIONS, Options
+from workbench.engine.methods import OPTIONS, WITHOUT_STARTS, Options
 from workbench.ui.panels.panel import row
 from workbench.ui.state import State
 
@@ -22,8 +22,8 @@ _MEANINGS = {
     "seed": "equal seeds give equal results",
     "kind": "standard: mean and covariance of the own values; global: their errors taken out",
 }
-_WITHOUT_STARTS = ("saem", "individual", "two-stage")
 _WITHOUT_ERRORS = ("individual",)
+_LARGEST = 2**31 - 1  # what an input holds: a larger number would be shown as another one
 
 
 class SettingsRow:
@@ -33,8 +33,8 @@ class SettingsRow:
         self._state = state
         self._name = ""
         self._inputs: dict[str, Widget] = {}
-        self.starts = self._number("starts", "search from so many points, the first at the stated values", 1, 1000)
-        self.seed = self._number("seed", "of the starting points", 0, 10**6)
+        self.starts = self._number("starts", "search from so many points, the first at the stated values", 1)
+        self.seed = self._number("seed", "of the starting points", 0)
         self.errors = Dropdown(
             options=_KINDS, description="standard errors", style={"description_width": "initial"}, tooltip="what from"
         )
@@ -56,7 +56,7 @@ class SettingsRow:
             self._name = name
             self._inputs = {f.name: self._option(f.name, options) for f in fields(options)} if options else {}
             children: list[Widget] = [*self._inputs.values()]
-            children += [] if name in _WITHOUT_STARTS else [self.starts, self.seed]
+            children += [] if name in WITHOUT_STARTS else [self.starts, self.seed]
             children += [] if name in _WITHOUT_ERRORS else [self.errors]
             self.view.children = children
         for option, widget in self._inputs.items():
@@ -66,9 +66,9 @@ class SettingsRow:
         self.seed.layout.display = None if self.starts.value > 1 else "none"
         self.errors.value = settings.get("covariance", True)
 
-    def _number(self, name: str, meaning: str, low: int, high: int) -> BoundedIntText:
+    def _number(self, name: str, meaning: str, low: int) -> BoundedIntText:
         text = BoundedIntText(
-            value=low, min=low, max=high, description=name, tooltip=meaning, style={"description_width": "initial"}
+            value=low, min=low, max=_LARGEST, description=name, tooltip=meaning, style={"description_width": "initial"}
         )
         text.layout.width = "130px"
         return text
@@ -84,7 +84,7 @@ class SettingsRow:
             )
             widget.layout.width = "150px"
         else:
-            widget = self._number(name, meaning, 0, 10**6)
+            widget = self._number(name, meaning, 0)
         widget.value = _shown(getattr(options, name))
         widget.observe(self._state.handler(lambda change, name=name: self._change(name, change["new"])), "value")
         return widget
