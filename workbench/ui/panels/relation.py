@@ -194,7 +194,7 @@ class RelationView:
             self._plane.set_range((low, high), (bottom, top), ticks(low, high, 7), ticks(bottom, top))
             return
         at = np.arange(0, len(drawn.levels), -(-len(drawn.levels) // _MOST_TEXTS))
-        longest = max(3, 72 // min(len(drawn.levels), _MOST_TEXTS))
+        longest = max(3, 40 // min(len(drawn.levels), _MOST_TEXTS))
         texts = shortened([drawn.levels[k] for k in at], longest)
         ends = -0.5, len(drawn.levels) - 0.5
         self._plane.set_range(ends, (bottom, top), at.astype(float), ticks(bottom, top), texts)
