@@ -261,3 +261,26 @@ def test_subjects_that_are_chosen_several_times(theophylline):
     expected = np.concatenate([every[first[i] : first[i + 1]] for i in chosen])
     assert some.predictions(point, eta[chosen]) == pytest.approx(expected, rel=1e-14)
     assert some.y == pytest.approx(np.concatenate([problem.y[first[i] : first[i + 1]] for i in chosen]))
+
+
+@pytest.mark.parametrize("seed", [1, 4, 5])
+def test_parameters_without_an_effect_that_go_together_with_one_that_has_it(seed):
+    """E0 and Emax as good as follow from the EC50 of the subjects: smoothing must not overshoot along the ridge."""
+    rng, rows = np.random.default_rng(8), []
+    for i in range(20):
+        CL, V, EC50 = (value * np.exp(sd * rng.standard_normal()) for value, sd in ((2, 0.25), (30, 0.2), (1.5, 0.3)))
+        rows.append((i, 0.0, 100.0, None, 1, 1))
+        for t in (0.5, 2, 5, 9, 14, 24):
+            c = 100 / V * np.exp(-CL / V * t)
+            rows.append((i, t, None, c * np.exp(0.1 * rng.standard_normal()), 0, 1))
+            rows.append((i, t, None, 10 + 40 * c / (EC50 + c) + rng.standard_normal(), 0, 2))
+    data = wb.read_data(pd.DataFrame(rows, columns=["ID", "TIME", "AMT", "DV", "EVID", "DVID"]))
+    values = {"CL": (2, 0.3), "V": (30, 0.2), "E0": (10, None), "Emax": (40, None), "EC50": (1.5, 0.3)}
+    parameters = [wb.Parameter(name, value, iiv=sd) for name, (value, sd) in values.items()]
+    error = {"concentration": wb.Proportional(0.1), "effect": wb.Constant(1.0)}
+    model = wb.Model(wb.pkpd(wb.pk(), response="emax"), parameters, error=error)
+    best = wb.fit(model, data)
+    fit = wb.fit(model, data, wb.Saem(exploration=80, smoothing=80, samples=10, seed=seed), covariance=False)
+    assert fit.history["ofv"].iloc[-2] < best.ofv + 0.3  # by FOCEI, where SAEM ended
+    for name in ("E0", "Emax", "EC50"):
+        assert abs(fit.estimate(name).value - best.estimate(name).value) < 0.5 * best.estimate(name).se

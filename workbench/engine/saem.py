@@ -47,7 +47,8 @@ _DF = 4.0  # of the t distribution around the modes that proposals come from
 _FARTHEST = 1.0  # that a logarithm moves in one scoring step
 _AWAY = 0.03  # share by which correlations are lessened in the exploration: from ±1 there is no way back
 _WARY = 0.2  # of the way, in the second half of the exploration: a sample's Ψ is nearer to singular than Ψ
-_BEHIND = 5  # the k-th smoothing step goes 1/(k + 5) of the way
+_BEHIND = 5  # the k-th smoothing step goes 1/(k + 5) of the way, or less:
+_STIFF = 4.0  # steps of more than 4/stiffness go too far and back, farther every time, as η does not follow at once
 _LONGEST = 2.0  # smoothing step, in standard errors
 _LEAST_CURVED = 0.05  # eigenvalue of the Hessian with unit diagonal
 _AGAIN = (1, 25)  # smoothing steps at which the Hessian is taken
@@ -162,6 +163,7 @@ class _Search:
         self._log_stride = np.full(self._copies.n_subjects, math.log(2.4 / math.sqrt(Q)))
         self._mean, self._square = np.zeros((N, Q)), np.zeros((Q, Q))
         self._information: Array | float = 0.0
+        self._behind = float(_BEHIND)
         self.inverse, self._hessian = np.zeros((2, self._scale.size, self._scale.size))
         self._squares, self._products = np.zeros((2, self._scale.size, self._scale.size))
         self._locate()
@@ -207,12 +209,14 @@ class _Search:
         """The k-th step along the gradient of the draws."""
         if k in _AGAIN:
             self._curve()
+        if k == 1:
+            self._behind = max(_BEHIND, self._stiffness() / _STIFF)
         self._predict(self._eta, 1)
         gradient = self._gradient()
         self._draw(1.0 / k)
         if not np.isfinite(gradient).all():
             return
-        step = -self.inverse @ gradient / (k + _BEHIND)
+        step = -self.inverse @ gradient / (k + self._behind)
         length = math.sqrt(max(float(step @ self._hessian @ step) / 2.0, 0.0))
         before, theta = self.x.copy(), self._point.theta
         self.x += step * min(1.0, _LONGEST / max(length, 1e-300))
@@ -237,6 +241,17 @@ class _Search:
         values = np.maximum(np.abs(values), _LEAST_CURVED)
         self.inverse = (vectors / values) @ vectors.T * np.outer(unit, unit)
         self._hessian = (vectors * values) @ vectors.T / np.outer(unit, unit)
+
+    def _stiffness(self) -> float:
+        """The information of p(y | η) on the scored x over that of the marginal likelihood, where it is the largest.
+
+        Large where parameters without a random effect go together with those that have one, as E0 and Emax with EC50:
+        as long as η stays, a step changes the gradient by so many times what the Hessian says.
+        """
+        if not len(self._scored):
+            return 0.0
+        at = np.ix_(self._scored, self._scored)
+        return float(np.linalg.eigvals(self.inverse[at] @ self._information).real.max())
 
     def _gradient(self) -> Array:
         """An unbiased draw of the gradient of the marginal likelihood, from the predictions just made, float64[size].
