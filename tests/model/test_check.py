@@ -90,7 +90,7 @@ def test_everything_is_named_at_once_errors_first():
         (lambda m: m.with_parameter("V", iiv=None, column="VI"), "no column VI"),
         (lambda m: m.with_covariate("CL", "DV", reference=1), "DV is the response"),
         (lambda m: m.with_covariate("CL", "SEX", reference=1), r"SEX is text, not numbers; use C\(SEX\)"),
-        (lambda m: m.with_covariate("CL", "SEX"), "SEX is text, and text has no median"),
+        (lambda m: m.with_covariate("CL", "SEX"), r"SEX is text, and text has no median\. C\(SEX\) makes categories"),
         (lambda m: m.with_parameter("CL", covariates="log(WT - 50)"), "not a number on 4 of 8 records"),
         (lambda m: m.with_covariate("CL", "SEX", "categorical", reference="X"), "no level 'X'. It has F, M"),
         (

@@ -294,7 +294,10 @@ class _Medians(ast.NodeTransformer):
             raise ModelError(f"Covariate term {self.term!r}: there is no column {name}.")
         values = self.baseline[name]
         if not _is_number(values):
-            raise ModelError(f"Covariate term {self.term!r}: {name} is text, and text has no median.")
+            raise ModelError(
+                f"Covariate term {self.term!r}: {name} is text, and text has no median. C({name}) makes categories of "
+                "it, as shape='categorical' does."
+            )
         median = float(np.median(np.asarray(values, dtype=float)))
         if not math.isfinite(median):
             raise ModelError(f"Covariate term {self.term!r}: {name} has no finite median.")
