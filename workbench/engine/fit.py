@@ -145,9 +145,9 @@ def fit(
     tried: tuple[Start, ...] = ()
     short = ""
     if isinstance(options, Saem):
-        target, outcome, inverse = by_saem(problem, options, watch, reports.part)
+        target, outcome, distance = by_saem(problem, options, watch, reports.part)
         errors = standard_errors(target, outcome, watch, covariance)
-        outcome, short = above_minimum(target, outcome, errors, inverse)
+        outcome, short = above_minimum(outcome, distance)
     else:
         first = Objective(problem, name)
         target, outcome, tried = by_gradient(first, options, fitted, starts, seed, watch, max_iterations, reports.part)

@@ -67,15 +67,16 @@ class Found:
     path : tuple of float64[size]
         x at each of them.
     stopped : bool
-    inverse : float64[size, size]
-        Of FOCEI's Hessian near there; 0 if it was stopped before.
+    short : float
+        How far the OFV is above its nearest minimum: ½ g H⁻¹ g with g the mean gradient of the draws in the second half
+        of the smoothing and FOCEI's Hessian H; NaN if it was stopped before.
     """
 
     x: Array
     trace: tuple[tuple[int, float], ...]
     path: tuple[Array, ...]
     stopped: bool
-    inverse: Array
+    short: float
 
 
 def saem(problem: Problem, options: Saem, watch: Watch, part: Callable[[int, int], None]) -> Found:
@@ -110,14 +111,14 @@ def saem(problem: Problem, options: Saem, watch: Watch, part: Callable[[int, int
         if k <= options.exploration:
             search.explore(cooling=k <= options.exploration // 2)
         else:
-            search.smooth(k - options.exploration)
+            search.smooth(k - options.exploration, late=k > total - (options.smoothing + 1) // 2)
         if k % _EVERY == 0 or k == total:
             search.look()
         trace.append((k, search.seen.ofv))
         path.append(search.x.copy())
         part(k, total)
         stopped = watch(k, replace(search.seen, x=search.x.copy(), point=problem.scale.point(search.x)))
-    return Found(search.x, tuple(trace), tuple(path), stopped, search.inverse)
+    return Found(search.x, tuple(trace), tuple(path), stopped, search.short)
 
 
 class _Search:
@@ -128,8 +129,6 @@ class _Search:
     x : float64[size]
     seen : Evaluation
         The last one by FOCEI.
-    inverse : float64[size, size]
-        Of its Hessian, once that was taken.
     """
 
     def __init__(self, problem: Problem, options: Saem):
@@ -164,7 +163,8 @@ class _Search:
         self._mean, self._square = np.zeros((N, Q)), np.zeros((Q, Q))
         self._information: Array | float = 0.0
         self._behind = float(_BEHIND)
-        self.inverse, self._hessian = np.zeros((2, self._scale.size, self._scale.size))
+        self._late, self._late_count = np.zeros(self._scale.size), 0
+        self._inverse, self._hessian = np.zeros((2, self._scale.size, self._scale.size))
         self._squares, self._products = np.zeros((2, self._scale.size, self._scale.size))
         self._locate()
         self.look()
@@ -205,8 +205,16 @@ class _Search:
         self._take_up()
         self._set_psi(cooling)
 
-    def smooth(self, k: int) -> None:
-        """The k-th step along the gradient of the draws."""
+    @property
+    def short(self) -> float:
+        """See `Found`."""
+        if not self._late_count:
+            return math.nan
+        gradient = self._late / self._late_count
+        return 0.5 * float(gradient @ self._inverse @ gradient)
+
+    def smooth(self, k: int, late: bool) -> None:
+        """The k-th step along the gradient of the draws; `late` ones tell how near the minimum is."""
         if k in _AGAIN:
             self._curve()
         if k == 1:
@@ -216,7 +224,9 @@ class _Search:
         self._draw(1.0 / k)
         if not np.isfinite(gradient).all():
             return
-        step = -self.inverse @ gradient / (k + self._behind)
+        if late:
+            self._late, self._late_count = self._late + gradient, self._late_count + 1
+        step = -self._inverse @ gradient / (k + self._behind)
         length = math.sqrt(max(float(step @ self._hessian @ step) / 2.0, 0.0))
         before, theta = self.x.copy(), self._point.theta
         self.x += step * min(1.0, _LONGEST / max(length, 1e-300))
@@ -239,7 +249,7 @@ class _Search:
         unit = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), floor))
         values, vectors = np.linalg.eigh(matrix * np.outer(unit, unit))
         values = np.maximum(np.abs(values), _LEAST_CURVED)
-        self.inverse = (vectors / values) @ vectors.T * np.outer(unit, unit)
+        self._inverse = (vectors / values) @ vectors.T * np.outer(unit, unit)
         self._hessian = (vectors * values) @ vectors.T / np.outer(unit, unit)
 
     def _stiffness(self) -> float:
@@ -251,7 +261,7 @@ class _Search:
         if not len(self._scored):
             return 0.0
         at = np.ix_(self._scored, self._scored)
-        return float(np.linalg.eigvals(self.inverse[at] @ self._information).real.max())
+        return float(np.linalg.eigvals(self._inverse[at] @ self._information).real.max())
 
     def _gradient(self) -> Array:
         """An unbiased draw of the gradient of the marginal likelihood, from the predictions just made, float64[size].

@@ -83,15 +83,15 @@ def _integrated(target: Integral, begun: Outcome, watch: Watch, max_iterations: 
     return Outcome(at, Status.stopped, ((0, at.ofv),), (at.x,))
 
 
-def by_saem(problem: Problem, options: Saem, watch: Watch, part: Part) -> tuple[Integral, Outcome, Array]:
+def by_saem(problem: Problem, options: Saem, watch: Watch, part: Part) -> tuple[Integral, Outcome, float]:
     """Search by SAEM, then compute the objective where it ended.
 
     Returns
     -------
     target : Integral
     outcome : Outcome
-    inverse : float64[size, size]
-        Of FOCEI's Hessian near there.
+    short : float
+        How far that is above its nearest minimum.
 
     Raises
     ------
@@ -105,4 +105,4 @@ def by_saem(problem: Problem, options: Saem, watch: Watch, part: Part) -> tuple[
         raise FitError("SAEM ended where the likelihood cannot be computed; try other initial values or another seed.")
     status = Status.stopped if found.stopped else Status.converged
     trace = (*found.trace[:-1], (found.trace[-1][0], at.ofv))
-    return target, Outcome(at, status, trace, found.path), found.inverse
+    return target, Outcome(at, status, trace, found.path), found.short

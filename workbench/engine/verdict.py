@@ -120,22 +120,14 @@ def _below_saddle(target: Target, at: Evaluation, downhill: Array | None) -> Arr
     return min(found, key=lambda e: e.ofv).x if found else None
 
 
-def above_minimum(target: Target, outcome: Outcome, errors: Uncertainty, inverse: Array) -> tuple[Outcome, str]:
-    """How far above the nearest minimum SAEM ended, in a sentence; what ended too far up did not converge.
-
-    `inverse` is that of a Hessian near there, float64[size, size], for where `errors` has no Newton step.
-    """
+def above_minimum(outcome: Outcome, short: float) -> tuple[Outcome, str]:
+    """How far above the nearest minimum SAEM ended, in a sentence; what ended too far up did not converge."""
     if not outcome.status.ok:
         return outcome, ""
-    at = outcome.evaluation
-    newton = -inverse @ at.gradient if errors.newton is None else errors.newton
-    short = -0.5 * float(at.gradient @ newton)
+    said = f"SAEM ended about {short:.1g} above the nearest minimum of it"
     if short < _SAEM_SHORT:
-        return outcome, f"SAEM ended {short:.1g} above the nearest minimum of it."
-    outcome = replace(outcome, status=Status.max_iterations)
-    if target.evaluate(at.x + newton).ofv < at.ofv:
-        return outcome, f"SAEM ended about {short:.1g} above the nearest minimum of it."
-    return outcome, "How far above the nearest minimum of it SAEM ended is not known: no Newton step leads lower."
+        return outcome, f"{said}."
+    return replace(outcome, status=Status.max_iterations), f"{said}; more smoothing steps, or chains, come closer."
 
 
 def _now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:
