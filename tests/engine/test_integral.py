@@ -145,7 +145,7 @@ def test_stopped_it_keeps_what_it_has(theophylline):
 def test_too_many_nodes_are_refused(theophylline):
     with pytest.raises(wb.ModelError, match="Use method='importance'"):
         wb.objective(stated(), theophylline, wb.Quadrature(99))
-    with pytest.raises(wb.ModelError, match="whole number from 1 to 99"):
+    with pytest.raises(wb.ModelError, match="whole number"):
         wb.Quadrature(0)
     with pytest.raises(wb.ModelError, match="10 or more"):
         wb.Importance(5)

@@ -19,7 +19,7 @@ from workbench.engine.refusals import check_start
 from workbench.engine.searches import by_gradient, by_saem
 from workbench.engine.uncertainty import Kind
 from workbench.engine.verdict import above_minimum, judged, standard_errors, verdict
-from workbench.errors import FitError, ModelError
+from workbench.errors import FitError, ModelError, whole
 from workbench.model import Model
 from workbench.results import FitResult, Start
 
@@ -128,7 +128,9 @@ def fit(
     reports = Reports(callback)
     check_types(model, data)
     name, options = _named(method, model)
-    _check_arguments(name, max_iterations, covariance, starts, seed)
+    max_iterations, starts = whole("max_iterations", max_iterations), whole("starts", starts, 1)
+    seed = whole("seed", seed)
+    _check_arguments(name, covariance, starts)
 
     # 1. Where to begin
     given, model = model, initial_values(model, data)
@@ -199,15 +201,9 @@ def _check_method(method: str, model: Model) -> None:
         )
 
 
-def _check_arguments(method: str, max_iterations: object, covariance: object, starts: object, seed: object) -> None:
+def _check_arguments(method: str, covariance: object, starts: int) -> None:
     if method == "saem" and starts != 1:
         raise ModelError("method='saem' begins wide and takes no starts=; give it another seed: wb.Saem(seed=2).")
-    if not isinstance(max_iterations, int) or isinstance(max_iterations, bool) or max_iterations < 0:
-        raise ModelError(f"max_iterations={max_iterations!r}; a whole number, 0 or more, is needed.")
-    if not isinstance(starts, int) or isinstance(starts, bool) or starts < 1:
-        raise ModelError(f"starts={starts!r}; a whole number, 1 or more, is needed.")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ModelError(f"seed={seed!r}; a whole number, 0 or more, is needed.")
     if not (isinstance(covariance, bool) or covariance in get_args(Kind)):
         raise ModelError(f"covariance={covariance!r}; allowed are True, False, 'R', 'S' and 'sandwich'.")
     if starts > 1 and method in _BY_SUBJECT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
-from workbench.errors import ModelError
+from workbench.errors import ModelError, whole
 
 
 class Options:
@@ -23,6 +23,13 @@ class Options:
         own: Any = self
         stated = [(f.name, getattr(self, f.name)) for f in fields(own) if getattr(self, f.name) != f.default]
         return f"wb.{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in stated)})"
+
+    def _whole(self, name: str, least: int) -> None:
+        """Make a field a whole number, which it must be."""
+        try:
+            object.__setattr__(self, name, whole(name, getattr(self, name), least))
+        except ModelError as error:
+            raise ModelError(f"{type(self).__name__}: {error}") from None
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,8 +53,10 @@ class Quadrature(Options):
     name = "quadrature"
 
     def __post_init__(self) -> None:
-        if self.nodes is not None and not (_is_whole(self.nodes) and 1 <= self.nodes <= 99):
-            raise ModelError(f"Quadrature(nodes={self.nodes!r}): a whole number from 1 to 99 is needed.")
+        if self.nodes is not None:
+            self._whole("nodes", 1)
+            if self.nodes > 99:
+                raise ModelError(f"Quadrature(nodes={self.nodes!r}): a whole number from 1 to 99 is needed.")
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,10 +82,8 @@ class Importance(Options):
     name = "importance"
 
     def __post_init__(self) -> None:
-        if not (_is_whole(self.samples) and self.samples >= 10):
-            raise ModelError(f"Importance(samples={self.samples!r}): a whole number, 10 or more, is needed.")
-        if not (_is_whole(self.seed) and self.seed >= 0):
-            raise ModelError(f"Importance(seed={self.seed!r}): a whole number, 0 or more, is needed.")
+        self._whole("samples", 10)
+        self._whole("seed", 0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,11 +121,9 @@ class Saem(Options):
     def __post_init__(self) -> None:
         lowest = {"exploration": 1, "smoothing": 1, "chains": 1, "samples": 10, "seed": 0}
         for name, least in lowest.items():
-            value = getattr(self, name)
-            if name == "chains" and value is None:
+            if name == "chains" and self.chains is None:
                 continue
-            if not (_is_whole(value) and value >= least):
-                raise ModelError(f"Saem({name}={value!r}): a whole number, {least} or more, is needed.")
+            self._whole(name, least)
 
     @property
     def importance(self) -> Importance:
@@ -149,10 +154,6 @@ class TwoStage(Options):
     def __post_init__(self) -> None:
         if self.kind not in ("global", "standard"):
             raise ModelError(f"TwoStage(kind={self.kind!r}): allowed are 'global' and 'standard'.")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 WITHOUT_STARTS = ("saem", "individual", "two-stage")  # methods that begin in a way of their own

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.engine.problem import Problem, compile, on_grid
 from workbench.engine.scale import Point
-from workbench.errors import ModelError
+from workbench.errors import whole
 from workbench.model import Exponential, Model
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
     """
     import pandas as pd
 
-    if not isinstance(replicates, int) or replicates < 1:
-        raise ModelError(f"replicates={replicates!r}; a whole number from 1 on is needed.")
+    replicates = whole("replicates", replicates, 1)
     problem = compile(_of_all(model, data), data, likelihood=False)
     rng = np.random.default_rng(seed)
     point = problem.scale.point(problem.x)

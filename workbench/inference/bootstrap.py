@@ -20,7 +20,7 @@ from workbench.engine.problem import Problem, compile
 from workbench.engine.residual import MEASURED
 from workbench.engine.uncertainty import edges
 from workbench.engine.verdict import runaway
-from workbench.errors import FitError
+from workbench.errors import FitError, whole
 from workbench.inference.parallel import Callback, Work, each
 from workbench.inference.target import check_method
 from workbench.model import Exponential, Model
@@ -314,10 +314,7 @@ def bootstrap(
         If there is no such column, or a subject has no value in it.
     """
     check_method(fit, "The bootstrap", _METHODS)
-    if not isinstance(replicates, int) or isinstance(replicates, bool) or replicates < 1:
-        raise FitError(f"replicates={replicates!r}; a whole number, 1 or more, is needed.")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise FitError(f"seed={seed!r}; a whole number, 0 or more, is needed.")
+    replicates, seed = whole("replicates", replicates, 1, FitError), whole("seed", seed, 0, FitError)
     if kind not in get_args(Kind):
         raise FitError(f"kind={kind!r}; allowed are {', '.join(map(repr, get_args(Kind)))}.")
     problem = compile(fit.model, fit.data)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from workbench.engine.optimise import minimise
 from workbench.engine.scale import Name
 from workbench.engine.uncertainty import edges
-from workbench.errors import FitError
+from workbench.errors import FitError, whole
 from workbench.inference.held import Held
 from workbench.inference.target import check_method, target_of
 from workbench.results import Estimate, FitResult, Status
@@ -135,8 +135,7 @@ def profile(
         raise FitError(f"{name} is fixed: it has no profile.")
     if not 0 < level < 1:
         raise FitError(f"level={level!r}; a number between 0 and 1 is needed, such as 0.95.")
-    if not isinstance(points, int) or isinstance(points, bool) or points < 0:
-        raise FitError(f"points={points!r}; a whole number, 0 or more, is needed.")
+    points = whole("points", points, 0, FitError)
     curve = _Curve(fit, estimate, level, callback)
     ends, reasons = {}, []
     for sign, side in ((-1, "lower"), (1, "upper")):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.errors import FitError
+from workbench.errors import FitError, whole
 from workbench.inference.parallel import Callback, Work, each
 from workbench.inference.target import check_method, evaluated, target_of
 from workbench.model import Model
@@ -272,8 +272,7 @@ def sir(
     plan = _plan(samples, resamples, len(covariance))
     if not (isinstance(inflation, int | float) and 0 < inflation < np.inf):
         raise FitError(f"inflation={inflation!r}; a positive number is needed.")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise FitError(f"seed={seed!r}; a whole number, 0 or more, is needed.")
+    seed = whole("seed", seed, 0, FitError)
     target, fitted = target_of(fit.model, fit.data, fit.method, fit.options)
     scale, centre = target.problem.scale, fitted.x
     free = ~scale.fixed

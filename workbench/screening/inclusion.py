@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData, read_data
 from workbench.engine.problem import check_types
-from workbench.errors import FitError, WorkbenchError
+from workbench.errors import FitError, WorkbenchError, whole
 from workbench.inference import likelihood_ratio_test
 from workbench.inference.parallel import check_jobs
 from workbench.model import Effect, Model
@@ -137,8 +137,7 @@ def bootstrap_inclusion(
         If an argument is not allowed.
     """
     check_types(model, data)
-    _check_count("replicates", replicates)
-    _check_count("seed", seed, 0)
+    replicates, seed = whole("replicates", replicates, 1, FitError), whole("seed", seed, 0, FitError)
     check_jobs(jobs)
     wrong = set(options) - {"method", "forward", "backward", "criterion", "top", "starts"}
     if wrong:
@@ -191,11 +190,6 @@ def drawn_subjects(data: GroupedData, drawn: NDArray[np.int64]) -> GroupedData:
 def _reread(frame: pd.DataFrame, data: GroupedData, roles: dict[str, Any]) -> GroupedData:
     new = read_data(frame, roles=roles, units=data.units)
     return new if new.covariate_rule == data.covariate_rule else new.with_covariate_rule(data.covariate_rule)
-
-
-def _check_count(name: str, value: object, least: int = 1) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise FitError(f"{name}={value!r}; a whole number, {least} or more, is needed.")
 
 
 # -- randomisation -------------------------------------------------------------------------------------------------
@@ -319,9 +313,8 @@ def randomisation_test(
     FitError
         If the fits cannot be compared, or differ in something else.
     """
-    _check_count("permutations", permutations)
-    _check_count("seed", seed, 0)
-    _check_count("starts", starts)
+    permutations, starts = whole("permutations", permutations, 1, FitError), whole("starts", starts, 1, FitError)
+    seed = whole("seed", seed, 0, FitError)
     check_jobs(jobs)
     test = likelihood_ratio_test(base, full)
     added = _added_effects(base.model, full.model)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.conditional import conditional_draws
-from workbench.errors import FitError, ModelError
+from workbench.errors import FitError, ModelError, whole
 from workbench.model import Parameter
 from workbench.model.formula import columns_of
 from workbench.model.shapes import SHAPES, Shape
@@ -112,8 +112,7 @@ def screen(
         raise ModelError(f"The first argument is a fit as wb.fit(…) gives it, got {type(fit).__name__}.")
     names = _parameters(fit, parameters)
     chosen = _shapes(shapes)
-    if not isinstance(draws, int) or isinstance(draws, bool) or draws < 0:
-        raise ModelError(f"draws={draws!r}; a whole number, 0 or more, is needed.")
+    draws, seed = whole("draws", draws), whole("seed", seed)
     if correction not in CORRECTIONS:
         raise ModelError(f"correction={correction!r}; allowed are {', '.join(map(repr, CORRECTIONS))}.")
     candidates, refused = usable_covariates(fit.data, covariates)
