@@ -426,7 +426,7 @@ def _show(fit: wb.FitResult) -> None:
     first, last = fit.trace[0], fit.trace[-1]
     console.print(f"{last[0]} iterations from OFV {first[1]:.3f}, {fit.seconds:.2f} s")
     console.print(f"OFV {fit.ofv:.3f}   -2LL {fit.minus2ll:.3f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f}")
-    said = " ".join(filter(None, (fit.status.value, fit.message, fit.accuracy)))
+    said = fit.said
     console.print(said, style="bold" if fit.converged else "bold red")
 
 

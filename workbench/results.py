@@ -37,6 +37,12 @@ METHOD_TITLES = {
 }
 
 
+_CONVERGED = {
+    "saem": "The fit converged: by the draws no direction is left in which the objective falls.",
+    "individual": "The fit converged: every subject that could be fitted is at its own minimum.",
+}
+
+
 class Status(Enum):
     """How a fit ended; the value is a sentence for the user."""
 
@@ -250,6 +256,14 @@ class FitResult:
     def criteria(self) -> Criteria:
         """OFV, -2LL, AIC and BIC together."""
         return Criteria(self.ofv, self.minus2ll, self.aic, self.bic)
+
+    @property
+    def said(self) -> str:
+        """How it ended, what there is to say beyond that, and how exact the objective is, in sentences."""
+        status = self.status.value
+        if self.method in ("saem", "individual") and self.status is Status.converged:
+            status = _CONVERGED[self.method]
+        return " ".join(filter(None, (status, self.message, self.accuracy)))
 
     @property
     def converged(self) -> bool:
@@ -501,7 +515,7 @@ class FitResult:
         )
 
     def _sentence(self) -> str:
-        text = " ".join(filter(None, (self.status.value, self.message, self.accuracy)))
+        text = self.said
         return (
             f"{text}\nOFV {self.ofv:.3f}   -2LL {self.minus2ll:.3f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}   "
             f"({self.evaluations} evaluations, {_duration(self.seconds)})"

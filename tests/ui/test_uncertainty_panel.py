@@ -114,17 +114,30 @@ def test_a_fit_that_takes_its_place_keeps_what_is_done(fitted):
     assert 5 <= len(found.status) < 100_000
 
 
-def test_what_cannot_be_done_is_said_and_nothing_is_lost(fitted):
-    fit = fitted.fit
-    fitted.method = "saem"
-    fitted._state.update(method=wb.Saem(20, 10, samples=50))
+def test_what_a_method_does_not_have_is_not_offered(fitted):
+    fitted.method = wb.Saem(20, 10, samples=50)
     fitted.run()
     assert fitted.wait(60)
     panel = fitted.uncertainty_panel
+    assert panel.resample.disabled and panel.profile.disabled and not panel.compare.disabled
+    assert "A fit by saem has no profile and no resampling." in panel.about.value
+    fitted.method = "importance"
+    fitted.run()
+    assert fitted.wait(60)
+    assert panel.resample.disabled and not panel.profile.disabled
+    panel.kind.value = "sir"
+    assert not panel.resample.disabled and "has no" not in panel.about.value
+
+
+def test_what_goes_wrong_is_said_and_nothing_is_lost(fitted, monkeypatch):
+    def broken(*arguments, **more):
+        raise wb.FitError("Nothing <b>can</b> be drawn.")
+
+    fit, panel = fitted.fit, fitted.uncertainty_panel
+    monkeypatch.setattr("workbench.ui.studies.inference.bootstrap", broken)
     press(fitted, panel.resample)
-    assert "bootstrap is for fits by" in fitted.controls.status.value
-    assert len(fitted.runs) == 2 and fitted.runs[1].fit is fit
-    assert fitted._state.study("bootstrap") is None
+    assert "Nothing &lt;b&gt;can&lt;/b&gt; be drawn." in fitted.controls.status.value
+    assert fitted.fit is fit and fitted._state.study("bootstrap") is None and not panel.resample.disabled
 
 
 def test_studies_belong_to_their_run(fitted):

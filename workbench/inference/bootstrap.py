@@ -35,7 +35,7 @@ Kind = Literal["subjects", "parametric"]
 
 _GOOD = (Status.converged.name, Status.boundary.name)
 _FAR = 5.0  # of an x from the estimates, mostly a logarithm: nearer than that nothing has run away
-_METHODS = ("fo", "foce", "focei", "laplace")
+METHODS = ("fo", "foce", "focei", "laplace")
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,7 +313,7 @@ def bootstrap(
     DataError
         If there is no such column, or a subject has no value in it.
     """
-    check_method(fit, "The bootstrap", _METHODS)
+    check_method(fit, "The bootstrap", METHODS)
     replicates, seed = whole("replicates", replicates, 1, FitError), whole("seed", seed, 0, FitError)
     if kind not in get_args(Kind):
         raise FitError(f"kind={kind!r}; allowed are {', '.join(map(repr, get_args(Kind)))}.")

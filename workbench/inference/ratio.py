@@ -111,6 +111,9 @@ def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatio
     if delta < -_HIGHER:
         lost = "The larger model has the higher OFV: it is no minimum, or the smaller model is no case of it."
         note = f"{note} {lost}" if note else lost
+    if small.method in ("importance", "saem"):
+        drawn = "Both OFVs come from draws; `fit.accuracy` says how exact they are."
+        note = f"{note} {drawn}" if note else drawn
     p = sum(share * float(chi2.sf(delta, k)) for k, share in weights if k) if delta > 0 else 1.0
     return LikelihoodRatioTest(delta, df, p, bounded, weights, note)
 

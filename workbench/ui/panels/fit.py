@@ -104,7 +104,7 @@ class FitControls(Panel):
         head = f"<b>Run {state.run.number}</b> · OFV <b>{markup.decimals(fit.ofv, 3)}</b>"
         tail = f"{len(fit.trace) - 1} iterations · {markup.duration(fit.seconds)}"
         changed = "" if state.is_as_stated else " Model, method or settings have changed since."
-        words = markup.escaped(" ".join(filter(None, (fit.status.value, fit.message, fit.accuracy))))
+        words = markup.escaped(fit.said)
         return kind, f"{head} · {tail} — {words}{changed}"
 
 

@@ -12,6 +12,8 @@ from ipywidgets import HTML, BoundedIntText, Button, Dropdown, VBox, Widget
 from workbench.engine.objective import METHODS
 from workbench.errors import FitError
 from workbench.inference import Bootstrap, Profile, Sir
+from workbench.inference.bootstrap import METHODS as BOOTSTRAPPED
+from workbench.inference.target import METHODS as PROFILED
 from workbench.results import METHOD_TITLES, FitResult
 from workbench.runs import Run
 from workbench.ui import markup, studies
@@ -21,6 +23,7 @@ from workbench.ui.state import State
 
 _ALL = "all estimates"
 _KINDS = [("subjects", "subjects"), ("parametric", "parametric"), ("importance (SIR)", "sir")]
+RESAMPLED = {"subjects": BOOTSTRAPPED, "parametric": BOOTSTRAPPED, "sir": PROFILED}
 _OTHERS = tuple(method for method in METHODS if method not in ("pooled", "individual"))
 
 
@@ -52,7 +55,7 @@ class UncertaintyPanel(Panel):
         ):  # fmt: skip
             button.add_class("wb-toggle")
             button.on_click(self.refusal.guard(lambda _, act=act: act()))
-        self.kind.observe(state.handler(lambda change: self._suit()), "value")
+        self.kind.observe(state.handler(lambda change: self.render(frozenset())), "value")
         for widget, width in ((self.method, 150), (self.name, 190), (self.kind, 170), (self.count, 140),
                               (self.stratify, 180)):  # fmt: skip
             widget.layout.width = f"{width}px"
@@ -75,11 +78,15 @@ class UncertaintyPanel(Panel):
         if run is None:
             self.about.value = "Fit a model first."
             return
-        self.about.value = f"Of run {run.number}. While one of these is at work, Cancel keeps what is done."
-        for button in (self.compare, self.profile, self.resample):
-            button.disabled = state.activity != ""
+        refused = [what for what, allowed in (("profile", PROFILED), ("resampling", RESAMPLED[self.kind.value]))
+                   if run.fit.method not in allowed]  # fmt: skip
+        none = f" A fit by {run.fit.method} has no {' and no '.join(refused)}." if refused else ""
+        self.about.value = f"Of run {run.number}. While one of these is at work, Cancel keeps what is done.{none}"
+        for button, what in ((self.compare, ""), (self.profile, "profile"), (self.resample, "resampling")):
+            button.disabled = state.activity != "" or what in refused
         if "run" in changed:
             self._offer(run)
+        self._suit()
         self.agreement.value = _agreement(run.fit, state.study("agreement") or {})
         self.profiles.value = _profiles(state.study("profiles") or {})
         self.resampled.value = _resampled(run.fit, state.study("bootstrap"), state.study("sir"))
@@ -89,7 +96,6 @@ class UncertaintyPanel(Panel):
         _put(self.name, [_ALL, *(e.name for e in run.fit.parameters if not e.fixed)])
         constant = [("all subjects", None), *((name, name) for name in _strata(run))]
         _put(self.stratify, constant)
-        self._suit()
 
     def _suit(self) -> None:
         """Show what belongs to the kind of resampling."""
@@ -155,8 +161,7 @@ def _agreement(fit: FitResult, others: dict[str, FitResult]) -> str:
             cells += [f"{apart:+.2f}".replace("-", "−") if math.isfinite(apart) else ""]
         rows.append(cells)
     said = "".join(
-        f"<p class='wb-note'>{markup.escaped(METHOD_TITLES[name])}: {markup.escaped(other.status.value)} "
-        f"{markup.escaped(' '.join(filter(None, (other.message, other.accuracy))))}</p>"
+        f"<p class='wb-note'>{markup.escaped(METHOD_TITLES[name])}: {markup.escaped(other.said)}</p>"
         for name, other in others.items()
     )
     code = "\n".join(f'wb.fit(model, data, method="{name}")' for name in others)
