@@ -9,10 +9,12 @@ import workbench as wb
 from workbench.engine.complete import psi_of_moments
 from workbench.engine.integral import Integral
 from workbench.engine.objective import Objective
+from workbench.engine.optimise import Outcome
 from workbench.engine.problem import compile, of_subjects
 from workbench.engine.psi import psi_of
 from workbench.engine.saem import _Search
 from workbench.engine.uncertainty import hessian
+from workbench.engine.verdict import above_minimum
 
 ORAL = wb.pk(absorption="first-order")
 
@@ -287,3 +289,10 @@ def test_parameters_without_an_effect_that_go_together_with_one_that_has_it(seed
     assert fit.history["ofv"].iloc[-2] < best.ofv + 0.3  # by FOCEI, where SAEM ended
     for name in ("E0", "Emax", "EC50"):
         assert abs(fit.estimate(name).value - best.estimate(name).value) < 0.5 * best.estimate(name).se
+
+
+def test_a_distance_that_is_not_known_is_not_called_converged(theophylline):
+    problem = compile(wb.fit(oral(), theophylline).model, theophylline)
+    at = Objective(problem, "focei").evaluate(problem.x)
+    ended, said = above_minimum(Outcome(at, wb.Status.converged, ((0, at.ofv),)), float("nan"))
+    assert ended.status is wb.Status.max_iterations and "is not known" in said

@@ -1,9 +1,9 @@
 """SAEM: the marginal likelihood maximised by stochastic approximation of the EM algorithm.
 
 Each iteration draws the random effects of every subject from their conditional distribution by a few Metropolis steps
-and moves the parameters by what the draws say. A third of the proposals come from the approximation that FOCEI makes of
-the conditional distribution (Karimi, Lavielle & Moulines 2020, Comput Stat Data Anal 141:123), others walk in its shape
-or come from Ψ.
+and moves the parameters by what the draws say. Two of five proposals come from the approximation that FOCEI makes of
+the conditional distribution (Karimi, Lavielle & Moulines 2020, Comput Stat Data Anal 141:123), two walk in its shape,
+one comes from Ψ.
 
 Exploration, after Kuhn & Lavielle 2005 (Comput Stat Data Anal 49:1020): the parameters go to what suits the draws best,
 
@@ -228,15 +228,15 @@ class _Search:
             self._late, self._late_count = self._late + gradient, self._late_count + 1
         step = -self._inverse @ gradient / (k + self._behind)
         length = math.sqrt(max(float(step @ self._hessian @ step) / 2.0, 0.0))
-        before, theta = self.x.copy(), self._point.theta
+        before, theta = (self.x.copy(), self._eta, self._centre), self._point.theta
         self.x += step * min(1.0, _LONGEST / max(length, 1e-300))
         self._locate()
         shift = self._X @ (self._point.theta - theta)[self._taken]
-        self._eta -= np.tile(shift, (self._chains, 1))
-        self._centre -= shift
+        self._eta = self._eta - np.tile(shift, (self._chains, 1))
+        self._centre = self._centre - shift
         self._predict(self._eta, 0)
         if not np.isfinite(self._f).all():
-            self.x = before
+            self.x, self._eta, self._centre = before
             self._locate()
 
     def _curve(self) -> None:

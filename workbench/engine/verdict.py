@@ -6,6 +6,7 @@ minimum; from a saddle the search goes on.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -124,6 +125,8 @@ def above_minimum(outcome: Outcome, short: float) -> tuple[Outcome, str]:
     """How far above the nearest minimum SAEM ended, in a sentence; what ended too far up did not converge."""
     if not outcome.status.ok:
         return outcome, ""
+    if not math.isfinite(short):
+        return replace(outcome, status=Status.max_iterations), "How far above its minimum SAEM ended is not known."
     said = f"SAEM ended about {short:.1g} above the nearest minimum of it"
     if short < _SAEM_SHORT:
         return outcome, f"{said}."

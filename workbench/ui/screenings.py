@@ -119,7 +119,7 @@ def screen(state: State, run: Run) -> Request:
         return Screened(found, linearised)
 
     def done(found: Screened) -> None:
-        state.update(studies={**state.studies, (run.number, "screen"): found})
+        state.keep(run, "screen", found)
 
     loading = "Loading statsmodels, which takes some seconds the first time, and screening"
     return Request("Screening" if _STATSMODELS in sys.modules else loading, work, done)
@@ -219,7 +219,7 @@ def searching(
             last = _keep(state, run, found.fit, _changes(found), code, math.nan)
             if stated == (state.data, state.model):  # else the user went on meanwhile
                 state.update(model=last.model, method=last.method, settings=last.settings)
-        state.update(studies={**state.studies, (last.number, "stepwise"): Searched(found, code, run)})
+        state.keep(last, "stepwise", Searched(found, code, run))
 
     return Request("Stepwise search", work, done)
 

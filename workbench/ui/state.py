@@ -183,6 +183,10 @@ class State:
         run = self.run
         return run is not None and self.is_current and (run.method, run.settings) == (self.method, self.settings)
 
+    def keep(self, run: Run, name: str, result: object, **changes: Any) -> None:
+        """Keep the result of further work on a run, and change other fields with it."""
+        self.update(studies={**self.studies, (run.number, name): result}, **changes)
+
     def study(self, name: str) -> Any:
         """The result of further work on the shown run; None where there is none."""
         return self.studies.get((self.run.number, name)) if self.run is not None else None

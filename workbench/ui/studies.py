@@ -54,7 +54,7 @@ def agreement(state: State, run: Run, method: str) -> Request:
 
     def done(fit: FitResult) -> None:
         others = {**(state.studies.get((run.number, "agreement")) or {}), fit.method: fit}
-        state.update(runs=state.runs.add(fit), studies={**state.studies, (run.number, "agreement"): others})
+        state.keep(run, "agreement", others, runs=state.runs.add(fit))
 
     return Request(f"The same model by {method}", work, done)
 
@@ -83,7 +83,7 @@ def profiles(state: State, run: Run, names: Sequence[str]) -> Request:
 
     def done(found: dict[str, Any]) -> None:
         before = state.studies.get((run.number, "profiles")) or {}
-        state.update(studies={**state.studies, (run.number, "profiles"): {**before, **found}})
+        state.keep(run, "profiles", {**before, **found})
 
     what = names[0] if len(names) == 1 else f"{len(names)} estimates"
     return Request(f"Profile of {what}", work, done)
@@ -109,7 +109,7 @@ def resampling(state: State, run: Run, kind: str, count: int, stratify: str | No
             more = f", kind={kind!r}" if kind != "subjects" else ""
             more += f", stratify={stratify!r}" if stratify else ""
             name, code = "bootstrap", f"wb.bootstrap(fit, {count}{more})"
-        state.update(studies={**state.studies, (run.number, name): (found, code)})
+        state.keep(run, name, (found, code))
 
     return Request("Importance resampling" if kind == "sir" else "Bootstrap", work, done)
 
@@ -130,7 +130,7 @@ def beside(state: State, run: Run) -> Request:
         return Beside(pooled, alone, curves)
 
     def done(found: Beside) -> None:
-        state.update(studies={**state.studies, (run.number, "beside"): found})
+        state.keep(run, "beside", found)
 
     return Request("Pooled, and each subject alone", work, done)
 
