@@ -17,7 +17,7 @@ from workbench import cli
 from workbench.data.examples import EXAMPLES, examples_folder
 from workbench.model.residual import ERROR_MODELS
 from workbench.model.structure import Absorption, Parameters
-from workbench.results import METHOD_TITLES, Status
+from workbench.results.fit import METHOD_TITLES, Status
 
 
 @pytest.fixture(scope="module")

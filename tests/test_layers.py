@@ -17,15 +17,16 @@ PACKAGE = Path(workbench.__file__).parent
 ORDER = (
     "cli",
     "ui",
-    "report",
-    "runs",
     "screening",
-    "diagnostics",
     "inference",
     "engine",
     "results",
     "model",
     "data",
+    "parallel",
+    "language",
+    "markup",
+    "methods",
     "errors",
 )
 
@@ -138,7 +139,7 @@ from typing import TYPE_CHECKING
 from ..ui import app
 from . import scale
 if TYPE_CHECKING:
-    from workbench.results import FitResult
+    from workbench.results.fit import FitResult
 def f():
     import statsmodels.api
     from workbench import Workbench, fit
@@ -147,7 +148,7 @@ def f():
     assert found["pandas"] is False
     assert found["workbench.ui.app"] is False and layer("workbench.ui.app") == "ui"
     assert layer("workbench.engine.scale") == "engine" and "workbench.engine.scale" in found
-    assert found["workbench.results.FitResult"] is True
+    assert found["workbench.results.fit.FitResult"] is True
     assert found["statsmodels.api"] is True
     assert layer("workbench.Workbench") == "ui" and layer("workbench.fit") == "engine"
     assert layer("workbench") == "ui" and layer("numpy") is None

@@ -11,7 +11,7 @@ import pytest
 
 import workbench as wb
 from workbench.cli import copy_examples
-from workbench.results import METHOD_TITLES
+from workbench.results.fit import METHOD_TITLES
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)

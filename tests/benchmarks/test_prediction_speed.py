@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from workbench.data.events import DOSE
-from workbench.engine.layout import Layout
 from workbench.engine.predictions import parallel
 from workbench.engine.predictions.compartments import LinearPredictor
 from workbench.engine.predictions.schedule import Schedule
+from workbench.engine.problem.layout import Layout
 from workbench.model.structure import pk
 
 TYPICAL = {"Fr": 0.0, "ka": np.log(1.2), "Tk0": 1.0, "CL": 1.0, "V": 3.0, "V1": 3.0, "Q": 0.7, "V2": 3.4, "Q2": 0.7,

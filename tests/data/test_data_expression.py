@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from workbench.data.expression import matching_rows
 from workbench.errors import DataError
+from workbench.language.conditions import matching_rows
 
 FRAME = pd.DataFrame(
     {"ID": [1, 1, 2, 3], "TIME": [0.0, 30.0, 2.0, 4.0], "SEX": ["F", "F", "M", None], "Body weight": [70, None, 60, 80]}

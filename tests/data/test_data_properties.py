@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workbench.data import GroupedData, examples_folder, read_data
-from workbench.data.expression import matching_rows
 from workbench.errors import DataError
+from workbench.language.conditions import matching_rows
 
 MUTATIONS = int(os.environ.get("WORKBENCH_MUTATIONS", "400"))
 BATCHES = 20

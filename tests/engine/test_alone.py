@@ -10,10 +10,10 @@ import pytest
 from scipy.optimize import least_squares, minimize
 
 import workbench as wb
-from workbench.engine.own_values import own_values
-from workbench.results import Status
-from workbench.runs import Runs
-from workbench.ui.cell import read_cell
+from workbench.engine.methods.own_values import own_values
+from workbench.results.fit import Status
+from workbench.results.runs import Runs
+from workbench.ui.session.cell import read_cell
 
 ORAL = wb.pk(absorption="first-order")
 PARAMETERS = [wb.Parameter("ka", 1.5, iiv=0.5), wb.Parameter("CL", 0.04, iiv=0.3), wb.Parameter("V", 0.45, iiv=0.2)]

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.engine.layout import Layout
 from workbench.engine.predictions import compiled
 from workbench.engine.predictions.compiled import cache_folder, equation_source, ode_source
 from workbench.engine.predictions.equation import EquationPredictor
 from workbench.engine.predictions.jets import LOG, LOGIT, PROBIT
 from workbench.engine.predictions.schedule import DOSE, RESET, Schedule
+from workbench.engine.problem.layout import Layout
 from workbench.errors import ModelError
+from workbench.language.tree import evaluate
 from workbench.model.equation import equation
 from workbench.model.ode import ode
-from workbench.model.tree import evaluate
 
 STENCIL = {-4: 1 / 280, -3: -4 / 105, -2: 1 / 5, -1: -4 / 5, 1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
 

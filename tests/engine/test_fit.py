@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import workbench as wb
-from workbench.results import Status
+from workbench.results.fit import Status
 
 ORAL = wb.pk(absorption="first-order")
 
@@ -365,8 +365,8 @@ def test_summary_and_html(theophylline):
 
 def test_cwres_of_fo_is_wres(theophylline):
     """At η = 0 the weighted residuals are V^-1/2 (y - f) with V the FO variance: checked by their sum of squares."""
-    from workbench.engine.objective import Objective
-    from workbench.engine.problem import compile
+    from workbench.engine.objectives.objective import Objective
+    from workbench.engine.problem.problem import compile
 
     fit = wb.fit(wb.Model(ORAL, error=wb.Constant()), theophylline, method="fo")
     problem = compile(fit.model, theophylline)

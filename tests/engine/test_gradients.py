@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from workbench.engine.objective import Objective
-from workbench.engine.problem import compile
+from workbench.engine.objectives.objective import Objective
+from workbench.engine.problem.problem import compile
 
 ORAL = wb.pk(absorption="first-order")
 KA, CL, V = (

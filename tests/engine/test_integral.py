@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import workbench as wb
-from workbench.engine import integral as module
-from workbench.engine.integral import Integral
-from workbench.engine.problem import compile
+from workbench.engine.objectives import integral as module
+from workbench.engine.objectives.integral import Integral
+from workbench.engine.problem.problem import compile
 
 ORAL = wb.pk(absorption="first-order")
 

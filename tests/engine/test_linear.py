@@ -12,11 +12,11 @@ from scipy.linalg import expm
 
 import workbench as wb
 from workbench.data.events import DOSE, OTHER, RESET, RESET_AND_DOSE
-from workbench.engine.layout import Layout
 from workbench.engine.predictions import compartments, jets
 from workbench.engine.predictions.compartments import BIOAVAILABILITY, CENTRAL, DEPOT, DURATION, LAG, LinearPredictor
 from workbench.engine.predictions.schedule import Schedule, schedule_of
 from workbench.engine.predictions.timeline import Route, room, routes_of
+from workbench.engine.problem.layout import Layout
 from workbench.model.structure import pk
 
 TRANSFORMS = {"Fr": jets.LOGIT, "F": jets.LOGIT}

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import workbench as wb
-from workbench.engine.objective import Objective
-from workbench.engine.problem import compile
+from workbench.engine.objectives.objective import Objective
+from workbench.engine.problem.problem import compile
 
 ORAL = wb.pk(absorption="first-order")
 

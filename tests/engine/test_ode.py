@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from workbench.engine.layout import Layout
 from workbench.engine.predictions import parallel
 from workbench.engine.predictions.implicit import ERROR, GAMMA, TABLEAU, TIME
 from workbench.engine.predictions.jets import IDENTITY, LOG
 from workbench.engine.predictions.ode import OdePredictor
 from workbench.engine.predictions.schedule import DOSE, RESET, RESET_AND_DOSE, Schedule
+from workbench.engine.problem.layout import Layout
 from workbench.model.ode import ode
 
 NUMBERS = {"time": 0.0, "amount": 0.0, "rate": 0.0, "duration": 0.0, "interval": 0.0}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
-from workbench.engine.problem import compile, thinned
+from workbench.engine.problem.problem import compile, thinned
 
 TIMES = np.array([0.0, 0.3, 1.0, 1.0, 2.5, 7.0, 24.0, 60.0])
 

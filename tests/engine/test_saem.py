@@ -6,15 +6,15 @@ import pytest
 from scipy.optimize import minimize
 
 import workbench as wb
-from workbench.engine.complete import psi_of_moments
-from workbench.engine.integral import Integral
-from workbench.engine.objective import Objective
-from workbench.engine.optimise import Outcome
-from workbench.engine.problem import compile, of_subjects
-from workbench.engine.psi import psi_of
-from workbench.engine.saem import _Search
-from workbench.engine.uncertainty import hessian
-from workbench.engine.verdict import above_minimum
+from workbench.engine.ending.uncertainty import hessian
+from workbench.engine.ending.verdict import above_minimum
+from workbench.engine.methods.complete import psi_of_moments
+from workbench.engine.methods.saem import _Search
+from workbench.engine.objectives.integral import Integral
+from workbench.engine.objectives.objective import Objective
+from workbench.engine.problem.problem import compile, of_subjects
+from workbench.engine.problem.psi import psi_of
+from workbench.engine.search.optimise import Outcome
 
 ORAL = wb.pk(absorption="first-order")
 

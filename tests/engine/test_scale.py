@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from workbench.engine.problem import compile
+from workbench.engine.problem.problem import compile
 
 from .test_gradients import STATED
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chi2
 
 import workbench as wb
-from workbench.results import Status
+from workbench.results.fit import Status
 
 ORAL = wb.pk(absorption="first-order")
 

@@ -10,11 +10,11 @@ import pytest
 
 import workbench as wb
 from workbench.errors import ModelError
-from workbench.model.drawing import diagram, render_html
-from workbench.model.expressions import latex, read_expression
-from workbench.model.kinetics import relations
-from workbench.model.latex import aligned, symbol
-from workbench.model.pkpd import PKPD, Link, Response, pkpd
+from workbench.language.latex import aligned, symbol
+from workbench.language.reading import latex, read_expression
+from workbench.model.library.drawing import diagram, render_html
+from workbench.model.library.kinetics import relations
+from workbench.model.library.pkpd import PKPD, Link, Response, pkpd
 from workbench.model.structure import ParameterInfo, Shown, pk
 
 ABSORPTIONS = (None, "first-order", "zero-order", "parallel", "transit")

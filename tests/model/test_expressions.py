@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import workbench as wb
 from workbench.errors import ModelError
+from workbench.language.reading import LONGEST_TEXT, latex, read_expression
+from workbench.language.tree import FUNCTIONS, evaluate
 from workbench.model.equation import Equation
-from workbench.model.expressions import LONGEST_TEXT, latex, read_expression
 from workbench.model.ode import Ode
-from workbench.model.tree import FUNCTIONS, evaluate
 
 
 def value(text, **values):

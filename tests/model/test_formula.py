@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
-from workbench.model.formula import (
+from workbench.language.formula import (
     columns_of,
     design_columns,
     median_columns,

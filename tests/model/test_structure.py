@@ -12,8 +12,8 @@ from scipy.linalg import expm
 
 import workbench as wb
 from workbench.errors import ModelError
-from workbench.model.kinetics import inputs, kinetics, peripherals
-from workbench.model.pkpd import PKPD, pkpd
+from workbench.model.library.kinetics import inputs, kinetics, peripherals
+from workbench.model.library.pkpd import PKPD, pkpd
 from workbench.model.structure import PK, pk
 
 ABSORPTIONS = (None, "first-order", "zero-order", "parallel", "transit")

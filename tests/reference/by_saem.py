@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 import workbench as wb
-from workbench.engine.integral import Integral
-from workbench.engine.problem import compile
+from workbench.engine.objectives.integral import Integral
+from workbench.engine.problem.problem import compile
 
 from .cases import CASES, Case, Entry
 from .marginal import exact

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import workbench as wb
-from workbench.engine.problem import compile
+from workbench.engine.problem.problem import compile
 
 from .cases import CASES, Case, Entry
 

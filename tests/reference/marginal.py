@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import workbench as wb
-from workbench.engine.objective import Evaluation, Objective
-from workbench.engine.problem import Problem, compile
+from workbench.engine.objectives.objective import Evaluation, Objective
+from workbench.engine.problem.problem import Problem, compile
 
 Array = NDArray[np.float64]
 

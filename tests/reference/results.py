@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import workbench as wb
-from workbench.engine.objective import Objective
-from workbench.engine.problem import compile
+from workbench.engine.objectives.objective import Objective
+from workbench.engine.problem.problem import compile
 
 from .by_saem import BY_SAEM, fitted
 from .cases import CASES, DIGITS, Case, Entry

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from workbench.engine.objective import Objective
-from workbench.engine.problem import compile
+from workbench.engine.objectives.objective import Objective
+from workbench.engine.problem.problem import compile
 
 from .cases import CASES, Case
 from .fits import fits

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import workbench as wb
-from workbench.engine.layout import columns_by_record
+from workbench.engine.problem.layout import columns_by_record
 from workbench.screening import usable_covariates
 
 N = 60

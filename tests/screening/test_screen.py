@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import workbench as wb
-from workbench.engine.conditional import conditional_draws
+from workbench.engine.objectives.conditional import conditional_draws
 
 IV = wb.Model(wb.pk(), error=wb.Combined2())
 

@@ -3,7 +3,7 @@
 import pytest
 
 import workbench as wb
-from workbench.ui.cell import read_cell
+from workbench.ui.session.cell import read_cell
 
 
 def test_code_of_one_bench_set_in_another_shows_the_same():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import workbench as wb
 from workbench.model.shapes import SHAPES
-from workbench.ui.shapes import read_effects, shapes_for, with_other_terms, with_reference, with_shape
+from workbench.ui.session.shapes import read_effects, shapes_for, with_other_terms, with_reference, with_shape
 
 
 @pytest.fixture(scope="module")

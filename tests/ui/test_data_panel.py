@@ -13,9 +13,9 @@ import pytest
 
 import workbench as wb
 from workbench.data.tables import is_categorical
-from workbench.ui.file import File
+from workbench.ui.figures.spaghetti import QUALITATIVE, SEQUENTIAL, groups_by, since_dose
 from workbench.ui.panels.covariates import TIME, card
-from workbench.ui.spaghetti import QUALITATIVE, SEQUENTIAL, groups_by, since_dose
+from workbench.ui.session.file import File
 
 GOOD = "ID,TIME,DV,AMT,WT,SEX\n" + "".join(
     f"{i},0,.,100,{50 + 5 * i},{'MF'[i % 2]}\n{i},1,{8 + i},.,{50 + 5 * i},{'MF'[i % 2]}\n"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.ui import markup
-from workbench.ui.figures import joined, log_ticks, ticks
+from workbench import markup
+from workbench.ui.figures.time import joined, log_ticks, ticks
 
 
 def test_ticks_are_round():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from workbench.ui.background import Background
-from workbench.ui.job import FrontEnd, Job
+from workbench.ui.session.background import Background
+from workbench.ui.session.job import FrontEnd, Job
 
 
 def test_a_job_reports_and_ends():

@@ -13,7 +13,7 @@ import workbench as wb
 from workbench.ui.panels.editors import pairs_of
 from workbench.ui.panels.model import ModelPanel
 from workbench.ui.panels.psi import PsiMatrix
-from workbench.ui.state import State
+from workbench.ui.session.state import State
 
 LOGISTIC = "Asym/(1 + exp(-(t - xmid)/scal))"
 ORAL = "d/dt depot = -ka*depot\nd/dt central = ka*depot - CL/V*central\nC = central/V"
@@ -242,7 +242,7 @@ def slow(monkeypatch):
             assert gate.wait(30)
         return true_values(model, data)
 
-    monkeypatch.setattr("workbench.ui.state.engine.initial_values", wait)
+    monkeypatch.setattr("workbench.ui.session.state.engine.initial_values", wait)
     return gate
 
 

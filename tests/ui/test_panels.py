@@ -11,7 +11,7 @@ import pytest
 
 import workbench as wb
 from workbench.model import usual_model
-from workbench.results import Status
+from workbench.results.fit import Status
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -231,7 +231,7 @@ def test_a_fit_that_is_cancelled_keeps_its_best_point(bench, monkeypatch):
 
         return true_fit(model, data, method, callback=each)
 
-    monkeypatch.setattr("workbench.ui.job.engine.fit", slow)
+    monkeypatch.setattr("workbench.ui.session.job.engine.fit", slow)
     bench.run()
     assert reached.wait(10)
     begun = time.perf_counter()
@@ -249,7 +249,7 @@ def test_a_new_fit_takes_the_place_of_one_that_runs(bench, monkeypatch):
     def slow(model, data, method, callback):
         return true_fit(model, data, method, callback=lambda progress: time.sleep(0.02) or callback(progress))
 
-    monkeypatch.setattr("workbench.ui.job.engine.fit", slow)
+    monkeypatch.setattr("workbench.ui.session.job.engine.fit", slow)
     bench.run()
     time.sleep(0.1)
     bench.error_panel.kind.value = wb.Constant
@@ -265,7 +265,7 @@ def test_what_a_fit_raises_is_said_and_nothing_is_lost(bench, monkeypatch):
         raise ZeroDivisionError("of <b>all</b> things")
 
     with monkeypatch.context() as patch:
-        patch.setattr("workbench.ui.job.engine.fit", broken)
+        patch.setattr("workbench.ui.session.job.engine.fit", broken)
         bench.run()
         assert bench.wait(10)
     assert "ZeroDivisionError: of &lt;b&gt;all&lt;/b&gt; things" in bench.controls.status.value

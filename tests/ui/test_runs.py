@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import workbench as wb
-from workbench.runs import Runs
+from workbench.results.runs import Runs
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from ipywidgets import HTML, Widget
 from scipy.stats import chi2
 
 import workbench as wb
-from workbench.ui.forest import forest_plot
+from workbench.ui.figures.forest import forest_plot
+from workbench.ui.figures.relation import relation
 from workbench.ui.panels.heatmap import p_text
 from workbench.ui.panels.relation import shortened
-from workbench.ui.relation import relation
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -286,7 +286,7 @@ def test_a_new_run_is_screened_once_one_was_unless_not_wanted(screened):
 
 
 def test_the_status_line_says_that_statsmodels_is_loaded(screened, monkeypatch):
-    from workbench.ui import screenings
+    from workbench.ui.session import screenings
 
     state = screened._state
     assert screenings.screen(state, state.run).title == "Screening"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from workbench.results import Status
+from workbench.results.fit import Status
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_what_goes_wrong_is_said_and_nothing_is_lost(fitted, monkeypatch):
         raise wb.FitError("Nothing <b>can</b> be drawn.")
 
     fit, panel = fitted.fit, fitted.uncertainty_panel
-    monkeypatch.setattr("workbench.ui.studies.inference.bootstrap", broken)
+    monkeypatch.setattr("workbench.ui.session.studies.inference.bootstrap", broken)
     press(fitted, panel.resample)
     assert "Nothing &lt;b&gt;can&lt;/b&gt; be drawn." in fitted.controls.status.value
     assert fitted.fit is fit and fitted._state.study("bootstrap") is None and not panel.resample.disabled

@@ -17,9 +17,9 @@ import pandas as pd
 from workbench.data import doctor, mends, tables, units
 from workbench.data.cells import plain_label
 from workbench.data.events import Events
-from workbench.data.expression import matching_rows
 from workbench.data.records import NUMBERS, Records, derive
 from workbench.errors import DataError, Fault
+from workbench.language.conditions import matching_rows
 
 RULES = ("nocb", "locf", "linear")
 

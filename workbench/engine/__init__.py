@@ -1,9 +1,9 @@
 """Arrays in, numbers out: the objective, its minimum, predictions. Knows of no widgets."""
 
 from workbench.engine.fit import fit, method_name, objective
-from workbench.engine.initial import initial_values
 from workbench.engine.predict import Curves, curves, predict, simulate
-from workbench.engine.scale import with_estimates
+from workbench.engine.problem.scale import with_estimates
+from workbench.engine.search.initial import initial_values
 from workbench.engine.warm import is_warm, warm_up
 
 __all__ = [

@@ -7,21 +7,21 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 from workbench.data import GroupedData
-from workbench.engine.by_subject import by_subject
-from workbench.engine.fit_result import fit_result
-from workbench.engine.initial import initial_values
-from workbench.engine.integral import Integral
-from workbench.engine.methods import OPTIONS, Importance, Options, Quadrature, Saem
-from workbench.engine.objective import METHODS, Objective, Target
-from workbench.engine.problem import check_types, compile
-from workbench.engine.progress import Callback, Reports
-from workbench.engine.refusals import check_start
-from workbench.engine.searches import by_gradient, by_saem
-from workbench.engine.uncertainty import Kind
-from workbench.engine.verdict import above_minimum, judged, standard_errors, verdict
+from workbench.engine.ending.fit_result import fit_result
+from workbench.engine.ending.uncertainty import Kind
+from workbench.engine.ending.verdict import above_minimum, judged, standard_errors, verdict
+from workbench.engine.methods.by_subject import by_subject
+from workbench.engine.methods.searches import by_gradient, by_saem
+from workbench.engine.objectives.integral import Integral
+from workbench.engine.objectives.objective import METHODS, Objective, Target
+from workbench.engine.problem.problem import check_types, compile
+from workbench.engine.problem.refusals import check_start
+from workbench.engine.search.initial import initial_values
+from workbench.engine.search.progress import Callback, Reports
 from workbench.errors import FitError, ModelError, whole
+from workbench.methods import OPTIONS, Importance, Options, Quadrature, Saem
 from workbench.model import Model
-from workbench.results import FitResult, Start
+from workbench.results.fit import FitResult, Start
 
 Method = Literal[
     "fo", "foce", "focei", "laplace", "quadrature", "importance", "saem", "pooled", "individual", "two-stage"

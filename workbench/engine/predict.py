@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.problem import Problem, compile, on_grid
-from workbench.engine.scale import Point
+from workbench.engine.problem.problem import Problem, compile, on_grid
+from workbench.engine.problem.scale import Point
 from workbench.errors import whole
 from workbench.model import Exponential, Model
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.engine import likelihood
-from workbench.engine.objective import Objective
-from workbench.engine.problem import Problem, compile
+from workbench.engine.objectives import likelihood
+from workbench.engine.objectives.objective import Objective
+from workbench.engine.problem.problem import Problem, compile
 from workbench.model import Combined2, Model, Parameter, pk
 
 

@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.objective import Evaluation, Objective
-from workbench.engine.optimise import minimise
+from workbench.engine.ending.uncertainty import edges
+from workbench.engine.ending.verdict import runaway
+from workbench.engine.objectives.objective import Evaluation, Objective
 from workbench.engine.predict import draw
-from workbench.engine.problem import Problem, compile
-from workbench.engine.residual import MEASURED
-from workbench.engine.uncertainty import edges
-from workbench.engine.verdict import runaway
+from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.residual import MEASURED
+from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError, whole
-from workbench.inference.parallel import Callback, Work, each
 from workbench.inference.target import check_method
 from workbench.model import Exponential, Model
-from workbench.results import FitResult, Status
+from workbench.parallel import Callback, Work, each
+from workbench.results.fit import FitResult, Status
 
 if TYPE_CHECKING:
     import pandas as pd

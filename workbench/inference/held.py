@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.objective import Evaluation, Target
-from workbench.engine.psi import Psi
-from workbench.engine.scale import Name, Scale
+from workbench.engine.objectives.objective import Evaluation, Target
+from workbench.engine.problem.psi import Psi
+from workbench.engine.problem.scale import Name, Scale
 from workbench.errors import FitError
 
 Array = NDArray[np.float64]

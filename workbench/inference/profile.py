@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.optimise import minimise
-from workbench.engine.scale import Name
-from workbench.engine.uncertainty import edges
+from workbench.engine.ending.uncertainty import edges
+from workbench.engine.problem.scale import Name
+from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError, whole
 from workbench.inference.held import Held
 from workbench.inference.target import check_method, target_of
-from workbench.results import Estimate, FitResult, Status
+from workbench.results.fit import Estimate, FitResult, Status
 
 if TYPE_CHECKING:
     import pandas as pd

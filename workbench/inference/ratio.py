@@ -7,7 +7,7 @@ from itertools import combinations
 from math import comb
 
 from workbench.errors import FitError
-from workbench.results import Estimate, FitResult, Status
+from workbench.results.fit import Estimate, FitResult, Status
 
 _HIGHER = 0.01  # of the OFV: a larger model that is worse by this is not at its minimum
 

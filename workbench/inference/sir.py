@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.errors import FitError, whole
-from workbench.inference.parallel import Callback, Work, each
 from workbench.inference.target import check_method, evaluated, target_of
 from workbench.model import Model
-from workbench.results import FitResult
+from workbench.parallel import Callback, Work, each
+from workbench.results.fit import FitResult
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.integral import Integral
-from workbench.engine.methods import Importance, Quadrature
-from workbench.engine.objective import Evaluation, Objective, Target
-from workbench.engine.problem import compile
+from workbench.engine.objectives.integral import Integral
+from workbench.engine.objectives.objective import Evaluation, Objective, Target
+from workbench.engine.problem.problem import compile
 from workbench.errors import FitError
+from workbench.methods import Importance, Quadrature
 from workbench.model import Model
-from workbench.results import FitResult
+from workbench.results.fit import FitResult
 
 METHODS = ("fo", "foce", "focei", "laplace", "quadrature", "importance", "pooled")
 

@@ -3,10 +3,10 @@
 from workbench.model.block import Block
 from workbench.model.check import Finding
 from workbench.model.equation import Equation, equation
+from workbench.model.library.pkpd import PKPD, pkpd
 from workbench.model.model import Model
 from workbench.model.ode import Ode, ode
 from workbench.model.parameter import Effect, Parameter
-from workbench.model.pkpd import PKPD, pkpd
 from workbench.model.residual import Combined, Combined2, Constant, Exponential, Power, Proportional, ResidualError
 from workbench.model.structure import PK, ParameterInfo, Structure, pk
 from workbench.model.usual import rising_subjects, usual_model

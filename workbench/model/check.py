@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.data.events import RESET, RESET_AND_DOSE, Events
 from workbench.errors import DataError, ModelError
-from workbench.model.formula import columns_of, design_of
+from workbench.language.formula import columns_of
+from workbench.model.design import design_of
 from workbench.model.ode import Ode
 from workbench.model.residual import Exponential, Power, Proportional
 from workbench.model.structure import PK, Structure

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from workbench.errors import ModelError
-from workbench.model.expressions import MOST_OPERATIONS, Source, Statement, in_order, read, read_expression
-from workbench.model.latex import symbol
+from workbench.language.latex import symbol
+from workbench.language.reading import MOST_OPERATIONS, Source, Statement, in_order, read, read_expression
+from workbench.language.tree import FUNCTIONS, Expression, latex, operations, reaches
 from workbench.model.structure import ParameterInfo, Shown
-from workbench.model.tree import FUNCTIONS, Expression, latex, operations, reaches
 
 RESERVED = ("t", "dose", "tad")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from workbench.errors import ModelError
+from workbench.language.formula import columns_of, median_columns, with_medians
 from workbench.model.block import Block, restricted
-from workbench.model.formula import columns_of, median_columns, with_medians
 from workbench.model.parameter import Parameter, Transform, finite
 from workbench.model.residual import Combined2, ResidualError
 from workbench.model.shapes import Reference, Shape, allometric_exponents, shaped_effects

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from workbench.errors import ModelError
+from workbench.language.latex import rate_of_change, symbol
+from workbench.language.reading import MOST_OPERATIONS, Source, Statement, in_order, read, read_expression
+from workbench.language.tree import Expression, constant, evaluate, latex, operations, reaches
 from workbench.model.equation import RESERVED, check_new, name_tuple, quoted
-from workbench.model.expressions import MOST_OPERATIONS, Source, Statement, in_order, read, read_expression
-from workbench.model.latex import rate_of_change, symbol
 from workbench.model.parameter import finite
 from workbench.model.structure import ParameterInfo, Shown
-from workbench.model.tree import Expression, constant, evaluate, latex, operations, reaches
 
 MOST_STATES = 100
 Pairs = tuple[tuple[str, str], ...]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from workbench.errors import ModelError
-from workbench.model.formula import MAX_LENGTH, split_terms
+from workbench.language.formula import MAX_LENGTH, split_terms
 
 Transform = Literal["log", "identity", "logit", "probit"]
 TRANSFORMS: tuple[Transform, ...] = ("log", "identity", "logit", "probit")

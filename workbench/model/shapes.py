@@ -7,7 +7,7 @@ from keyword import iskeyword
 from typing import Any, Literal
 
 from workbench.errors import ModelError
-from workbench.model.formula import spelled_number
+from workbench.language.formula import spelled_number
 from workbench.model.parameter import Effect, Parameter, finite
 from workbench.model.structure import Structure
 

@@ -86,12 +86,12 @@ class Shown:
     """How a structure appears in a notebook: in the library and for equations of the user's own."""
 
     def _repr_latex_(self: Structure) -> str:
-        from workbench.model.latex import aligned
+        from workbench.language.latex import aligned
 
         return aligned(self.equations())
 
     def _repr_html_(self: Structure) -> str:
-        from workbench.model.drawing import render_html
+        from workbench.model.library.drawing import render_html
 
         return render_html(self)
 
@@ -269,25 +269,25 @@ class PK(Shown):
 
     def ode_text(self) -> str:
         """The same model as text for `wb.ode`; doses, lags and fractions are in `as_ode`."""
-        from workbench.model.kinetics import kinetics
+        from workbench.model.library.kinetics import kinetics
 
         return kinetics(self).text
 
     def as_ode(self) -> Ode:
         """The same model as `wb.ode(…)`: same parameters in the same order, same compartments for doses."""
-        from workbench.model.kinetics import kinetics
+        from workbench.model.library.kinetics import kinetics
 
         return kinetics(self).as_ode()
 
     def equations(self) -> list[str]:
         """Differential equations of the amounts, input, concentration and secondary relations, as LaTeX."""
-        from workbench.model.drawing import equations
+        from workbench.model.library.drawing import equations
 
         return equations(self)
 
     def diagram(self) -> str:
         """The compartments as SVG."""
-        from workbench.model.drawing import diagram
+        from workbench.model.library.drawing import diagram
 
         return diagram(self)
 

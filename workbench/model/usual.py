@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from workbench.data import GroupedData
 from workbench.model.equation import equation
+from workbench.model.library.pkpd import pkpd
 from workbench.model.model import Model
-from workbench.model.pkpd import pkpd
 from workbench.model.structure import pk
 
 _GROWTH = "Asym/(1 + exp(-(t - xmid)/scal))"

@@ -11,7 +11,7 @@ from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
 from workbench.model import Combined, Combined2, Constant, Effect, Model, Parameter, Power, Proportional
 from workbench.model.residual import ResidualError
-from workbench.results import METHOD_TITLES, FitResult
+from workbench.results.fit import METHOD_TITLES, FitResult
 
 if TYPE_CHECKING:
     import pandas as pd

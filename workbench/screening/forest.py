@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.data.tables import is_categorical
-from workbench.engine.layout import TRANSFORMS
 from workbench.engine.predictions.jets import untransform
-from workbench.engine.scale import Name
+from workbench.engine.problem.layout import TRANSFORMS
+from workbench.engine.problem.scale import Name
 from workbench.errors import FitError
+from workbench.language.formula import columns_of, design_columns
 from workbench.model import Parameter
-from workbench.model.formula import columns_of, design_columns
-from workbench.results import FitResult
+from workbench.results.fit import FitResult
 
 Array = NDArray[np.float64]
 

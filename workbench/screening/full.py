@@ -13,12 +13,12 @@ import numpy as np
 from workbench import engine
 from workbench.data import GroupedData
 from workbench.engine.fit import Method
-from workbench.engine.methods import Options
-from workbench.engine.problem import check_types
+from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
+from workbench.methods import Options
 from workbench.model import Model
-from workbench.results import Estimate, FitResult, Progress
+from workbench.results.fit import Estimate, FitResult, Progress
 from workbench.screening.forest import forest
 from workbench.screening.linearised import Linearisation, not_tried
 from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates, follows

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData, read_data
-from workbench.engine.problem import check_types
+from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError, WorkbenchError, whole
 from workbench.inference import likelihood_ratio_test
-from workbench.inference.parallel import check_jobs
+from workbench.language.formula import columns_of
 from workbench.model import Effect, Model
-from workbench.model.formula import columns_of
-from workbench.results import FitResult
+from workbench.parallel import check_jobs
+from workbench.results.fit import FitResult
 from workbench.screening.linearised import Linearisation
 from workbench.screening.scope import Scope, candidates
 from workbench.screening.search import WITHOUT_TEST, attempt, check_method, side_by_side, startable

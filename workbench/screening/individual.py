@@ -9,12 +9,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.conditional import conditional_draws
+from workbench.engine.objectives.conditional import conditional_draws
 from workbench.errors import FitError, ModelError, whole
+from workbench.language.formula import columns_of
 from workbench.model import Parameter
-from workbench.model.formula import columns_of
 from workbench.model.shapes import SHAPES, Shape
-from workbench.results import FitResult
+from workbench.results.fit import FitResult
 from workbench.screening.covariates import Refusal, UsableCovariate, usable_covariates
 from workbench.screening.result import Contrast, Screening, Tested
 

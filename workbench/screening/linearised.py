@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import chi2
 
-from workbench.engine import likelihood as lik
-from workbench.engine.objective import METHODS
-from workbench.engine.problem import Problem, compile
-from workbench.engine.residual import MEASURED, record, variance
+from workbench.engine.objectives import likelihood as lik
+from workbench.engine.objectives.objective import METHODS
+from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.residual import MEASURED, record, variance
 from workbench.errors import FitError, WorkbenchError
 from workbench.model import Model
-from workbench.results import FitResult
+from workbench.results.fit import FitResult
 from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from workbench.errors import ModelError
 from workbench.model import Model
 from workbench.model.shapes import Shape
-from workbench.results import FitResult
+from workbench.results.fit import FitResult
 from workbench.screening.covariates import Refusal, UsableCovariate
 from workbench.screening.joint import correlations, forward_selection, penalised_path, variance_inflation
 

@@ -12,8 +12,9 @@ import pandas as pd
 from workbench.data import GroupedData
 from workbench.data.tables import is_categorical
 from workbench.errors import DataError, ModelError
+from workbench.language.formula import columns_of
 from workbench.model import Effect, Model
-from workbench.model.formula import columns_of, design_of
+from workbench.model.design import design_of
 from workbench.model.shapes import Shape
 
 Scope = Mapping[str, Iterable[str | tuple[str, str]]]

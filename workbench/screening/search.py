@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from workbench import engine
 from workbench.data import GroupedData
 from workbench.engine.fit import Method
-from workbench.engine.methods import Options
 from workbench.engine.predictions.parallel import alone
 from workbench.errors import FitError, WorkbenchError
+from workbench.methods import Options
 from workbench.model import Block, Model
-from workbench.results import FitResult, Status
+from workbench.results.fit import FitResult, Status
 from workbench.screening.linearised import Linearisation
 from workbench.screening.scope import Candidate, RefusedEffect, as_it_acts, follows
 

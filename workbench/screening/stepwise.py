@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, get_args
 from workbench import engine
 from workbench.data import GroupedData
 from workbench.engine.fit import Method
-from workbench.engine.methods import Options
-from workbench.engine.problem import check_types
+from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError
-from workbench.inference.parallel import check_jobs
+from workbench.methods import Options
 from workbench.model import Model
-from workbench.results import FitResult
+from workbench.parallel import check_jobs
+from workbench.results.fit import FitResult
 from workbench.screening.linearised import not_tried
 from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates
 from workbench.screening.search import (

@@ -11,11 +11,8 @@ from workbench.data import GroupedData
 from workbench.engine import method_name
 from workbench.errors import ModelError
 from workbench.model import Model, usual_model
-from workbench.results import FitResult
-from workbench.runs import Run, Runs
-from workbench.ui.background import Background
-from workbench.ui.cell import read_cell
-from workbench.ui.job import Fitting
+from workbench.results.fit import FitResult
+from workbench.results.runs import Run, Runs
 from workbench.ui.panels import (
     BandPanel,
     CodePanel,
@@ -32,7 +29,10 @@ from workbench.ui.panels import (
     TypicalPanel,
     UncertaintyPanel,
 )
-from workbench.ui.state import State
+from workbench.ui.session.background import Background
+from workbench.ui.session.cell import read_cell
+from workbench.ui.session.job import Fitting
+from workbench.ui.session.state import State
 from workbench.ui.style import CSS
 
 

@@ -16,8 +16,8 @@ from workbench.errors import ModelError
 from workbench.model import PK, Structure
 
 if TYPE_CHECKING:
-    from workbench.engine.layout import Layout
     from workbench.engine.predictions.schedule import Schedule
+    from workbench.engine.problem.layout import Layout
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

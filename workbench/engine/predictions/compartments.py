@@ -21,7 +21,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.layout import Layout
 from workbench.engine.predictions import jets
 from workbench.engine.predictions.jets import inner, kernel
 from workbench.engine.predictions.modes import (
@@ -60,6 +59,7 @@ from workbench.engine.predictions.timeline import (
 )  # fmt: skip
 from workbench.engine.predictions.timeline import RATE as RATE_CHANGE
 from workbench.engine.predictions.uniformisation import advance_amounts, balance_amounts, repeat_amounts
+from workbench.engine.problem.layout import Layout
 from workbench.model.structure import PK
 
 Array = NDArray[np.float64]

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET, RESET_AND_DOSE
-from workbench.engine.layout import Layout
 from workbench.engine.predictions import jets
 from workbench.engine.predictions.chain import apply, room
 from workbench.engine.predictions.compiled import program, programs
 from workbench.engine.predictions.jets import kernel
 from workbench.engine.predictions.parallel import over_subjects
 from workbench.engine.predictions.schedule import Schedule
+from workbench.engine.problem.layout import Layout
 from workbench.model.equation import Equation
 
 Array = NDArray[np.float64]

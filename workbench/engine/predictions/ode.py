@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET_AND_DOSE
-from workbench.engine.layout import Layout
 from workbench.engine.predictions import jets
 from workbench.engine.predictions.chain import NO, Program, apply, merged
 from workbench.engine.predictions.chain import room as space_of
@@ -52,6 +51,7 @@ from workbench.engine.predictions.timeline import (
     unfold,
 )
 from workbench.engine.predictions.travel import begin, give, go
+from workbench.engine.problem.layout import Layout
 from workbench.model.ode import Ode
 
 Array = NDArray[np.float64]

@@ -14,7 +14,7 @@ from typing import Any
 import sympy
 
 from workbench.errors import ModelError
-from workbench.model.tree import COMPARISONS, Apply, Expression, Name, constant
+from workbench.language.tree import COMPARISONS, Apply, Expression, Name, constant
 
 _COMPARE = tuple(COMPARISONS)
 

@@ -8,7 +8,8 @@ import numpy as np
 from bqplot import Lines
 from ipywidgets import HTML, ToggleButtons, Widget
 
-from workbench.ui.figures import (
+from workbench.markup.html import escaped
+from workbench.ui.figures.time import (
     INDIVIDUAL,
     OBSERVED,
     POPULATION,
@@ -19,7 +20,6 @@ from workbench.ui.figures import (
     put,
     ticks,
 )
-from workbench.ui.markup import escaped
 from workbench.ui.panels.panel import (
     Panel,
     ResponseSwitch,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ipywidgets import HTML, Widget
 
-from workbench.ui import markup
+from workbench import markup
 from workbench.ui.panels.panel import Panel, note
 
 

@@ -11,10 +11,10 @@ from ipywidgets import HTML, Box, Button, Dropdown, Text, VBox, Widget
 
 from workbench.data import GroupedData, Step
 from workbench.data.roles import LISTS
-from workbench.ui.file import SINGLE, role_of
-from workbench.ui.markup import escaped
+from workbench.markup.html import escaped
 from workbench.ui.panels.panel import note, row
-from workbench.ui.state import State
+from workbench.ui.session.file import SINGLE, role_of
+from workbench.ui.session.state import State
 
 _SHOWN = 60
 _UNITS = {

@@ -12,10 +12,10 @@ from ipywidgets import HTML, Dropdown, VBox
 from workbench.data import GroupedData
 from workbench.data.cells import plain_label
 from workbench.data.tables import is_categorical
-from workbench.ui.figures import OBSERVED, Array, Overlay, Plane, axis_title, in_hours, joined, put, ticks
-from workbench.ui.markup import escaped
+from workbench.markup.html import escaped
+from workbench.ui.figures.time import OBSERVED, Array, Overlay, Plane, axis_title, in_hours, joined, put, ticks
 from workbench.ui.panels.panel import note, row
-from workbench.ui.state import State
+from workbench.ui.session.state import State
 
 _CARDS = 40
 _LEVELS = 6

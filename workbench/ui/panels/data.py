@@ -9,17 +9,17 @@ from typing import Any
 import pandas as pd
 from ipywidgets import HTML, Box, Dropdown, FileUpload, ToggleButtons, VBox, Widget
 
+from workbench import markup
 from workbench.data import GroupedData, load_example
 from workbench.errors import DataError
-from workbench.ui import markup
-from workbench.ui.figures import Overlay
-from workbench.ui.file import File
+from workbench.ui.figures.spaghetti import ALL, Groups, Spaghetti, groups_by
+from workbench.ui.figures.time import Overlay
 from workbench.ui.panels.columns import Columns
 from workbench.ui.panels.covariates import Covariates, subject_covariates
 from workbench.ui.panels.findings import Findings, refusal
 from workbench.ui.panels.panel import Panel, note, row, scale_switch
-from workbench.ui.spaghetti import ALL, Groups, Spaghetti, groups_by
-from workbench.ui.state import State
+from workbench.ui.session.file import File
+from workbench.ui.session.state import State
 
 _ROWS = 60
 _RESPONSE = "\0response"  # no column has such a name

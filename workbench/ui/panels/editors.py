@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Generic, TypeVar
 from ipywidgets import HTML, Button, Dropdown, HTMLMath, Text, Textarea, ToggleButton, VBox
 
 from workbench.errors import ModelError
+from workbench.language.latex import aligned
+from workbench.markup.html import escaped, said
 from workbench.model import PK, Structure, equation, ode
 from workbench.model.equation import Equation
-from workbench.model.latex import aligned
+from workbench.model.library.pkpd import PKPD
 from workbench.model.ode import Ode
-from workbench.model.pkpd import PKPD
-from workbench.ui.markup import escaped, said
 from workbench.ui.panels.panel import Refusal, row
-from workbench.ui.state import State
+from workbench.ui.session.state import State
 
 S = TypeVar("S", Equation, Ode)
 Fields = Mapping[str, str]

@@ -7,15 +7,15 @@ from typing import Any
 
 from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, HBox, Text, VBox, Widget
 
+from workbench import markup
 from workbench.data import GroupedData
 from workbench.data.tables import is_categorical
+from workbench.language.formula import columns_of
 from workbench.model import Effect, Model, Parameter
-from workbench.model.formula import columns_of
 from workbench.model.shapes import Reference
-from workbench.ui import markup
 from workbench.ui.panels.covariates import subject_covariates
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
-from workbench.ui.shapes import Acting, read_effects, shapes_for, with_other_terms, with_reference, with_shape
+from workbench.ui.session.shapes import Acting, read_effects, shapes_for, with_other_terms, with_reference, with_shape
 
 _MOST_COLUMNS = 12
 _MOST_SEEN = 4  # of these, where the panel is narrow

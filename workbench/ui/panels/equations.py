@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from ipywidgets import HTML, Box, HTMLMath, VBox, Widget
 
+from workbench import markup
 from workbench.errors import ModelError
+from workbench.language.latex import aligned, symbol
+from workbench.language.reading import latex, read_expression
 from workbench.model import Model, Parameter
-from workbench.model.expressions import latex, read_expression
-from workbench.model.latex import aligned, symbol
 from workbench.model.residual import Combined, Combined2, Constant, Exponential, Power, Proportional, ResidualError
-from workbench.ui import markup
 from workbench.ui.panels.panel import Panel, heading
 
 _LINKS = {"log": r"\ln", "identity": "", "logit": r"\operatorname{logit}", "probit": r"\Phi^{-1}"}

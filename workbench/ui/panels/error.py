@@ -8,13 +8,13 @@ from typing import Any
 
 from ipywidgets import Checkbox, Dropdown, FloatText, HBox, Text, VBox, Widget
 
+from workbench import markup
 from workbench.errors import ModelError
 from workbench.model import Exponential, ResidualError
 from workbench.model.residual import ERROR_MODELS
-from workbench.ui import markup
 from workbench.ui.panels.panel import Panel, Refusal, ResponseSwitch, heading, note, row
 from workbench.ui.panels.parameters import unknown
-from workbench.ui.state import State
+from workbench.ui.session.state import State
 
 _MEANING = {
     "a": "constant part, in the unit of the response",

@@ -11,9 +11,9 @@ from workbench.data import GroupedData
 from workbench.data.doctor import JUDGED
 from workbench.data.mends import MENDS
 from workbench.errors import DataError
-from workbench.ui.markup import escaped
+from workbench.markup.html import escaped
 from workbench.ui.panels.panel import row
-from workbench.ui.state import State
+from workbench.ui.session.state import State
 
 _SHOWN = 40
 _PLACES = 5

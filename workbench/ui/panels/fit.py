@@ -8,16 +8,16 @@ from typing import Any
 
 from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, Widget
 
+from workbench import markup
 from workbench.engine import method_name
-from workbench.engine.objective import METHODS
-from workbench.results import METHOD_TITLES, FitResult, Progress
-from workbench.ui import markup
-from workbench.ui.figures import Trace
-from workbench.ui.job import Portion
+from workbench.engine.objectives.objective import METHODS
+from workbench.results.fit import METHOD_TITLES, FitResult, Progress
+from workbench.ui.figures.sparklines import sparklines
+from workbench.ui.figures.time import Trace
 from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.panels.settings import SettingsRow
-from workbench.ui.sparklines import sparklines
-from workbench.ui.state import State
+from workbench.ui.session.job import Portion
+from workbench.ui.session.state import State
 
 _METHODS = {"focei": "FOCEI", "foce": "FOCE", "fo": "FO", "laplace": "Laplace",
             "quadrature": "quadrature", "importance": "importance", "saem": "SAEM"}  # fmt: skip

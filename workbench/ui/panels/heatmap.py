@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from ipywidgets import HTML, Box, Button, ButtonStyle, Layout, VBox, Widget
 
-from workbench.ui import markup
+from workbench import markup
 from workbench.ui.panels.panel import note
-from workbench.ui.screenings import Screened
-from workbench.ui.state import State
+from workbench.ui.session.screenings import Screened
+from workbench.ui.session.state import State
 
 Which = Literal["p", "p_sampled", "delta_ofv"]
 

@@ -8,13 +8,24 @@ from typing import Any
 import numpy as np
 from ipywidgets import HTML, Box, Button, Checkbox, Widget
 
-from workbench.results import FitResult
-from workbench.ui import markup, studies
-from workbench.ui.figures import ALONE, INDIVIDUAL, OBSERVED, POOLED, POPULATION, Cell, Plane, axis_title, observations
-from workbench.ui.job import Request
-from workbench.ui.markup import escaped
+from workbench import markup
+from workbench.markup.html import escaped
+from workbench.results.fit import FitResult
+from workbench.ui.figures.time import (
+    ALONE,
+    INDIVIDUAL,
+    OBSERVED,
+    POOLED,
+    POPULATION,
+    Cell,
+    Plane,
+    axis_title,
+    observations,
+)
 from workbench.ui.panels.panel import Panel, ResponseSwitch, note, response_title, row, scale_switch
-from workbench.ui.state import State
+from workbench.ui.session import studies
+from workbench.ui.session.job import Request
+from workbench.ui.session.state import State
 
 PER_PAGE = 12  # more figures on a page drown the browser
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from ipywidgets import HTML, Button, Widget
 
+from workbench import markup
 from workbench.model import PK, Model
 from workbench.model.equation import Equation
+from workbench.model.library.pkpd import PKPD
 from workbench.model.ode import Ode
-from workbench.model.pkpd import PKPD
 from workbench.model.residual import ERROR_MODELS
-from workbench.ui import markup
 from workbench.ui.panels.panel import Panel, heading, row
 from workbench.ui.panels.parameters import ParameterRow, ParameterTable
 from workbench.ui.panels.psi import PsiMatrix

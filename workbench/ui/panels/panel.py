@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from ipywidgets import HTML, HBox, ToggleButtons, VBox, Widget
 
-from workbench.ui.markup import said
-from workbench.ui.state import State
+from workbench.markup.html import said
+from workbench.ui.session.state import State
 
 
 class Panel:

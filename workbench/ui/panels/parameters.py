@@ -8,15 +8,15 @@ from typing import Any
 
 from ipywidgets import Box, Checkbox, Dropdown, FloatText, HBox, IntSlider, Text, ToggleButton, VBox, Widget
 
+from workbench import markup
 from workbench.data import derived_unit
 from workbench.errors import ModelError
 from workbench.model import Model, Parameter, ParameterInfo
 from workbench.model.equation import Equation
 from workbench.model.ode import Ode
 from workbench.model.parameter import TRANSFORMS
-from workbench.ui import markup
 from workbench.ui.panels.panel import Refusal, note
-from workbench.ui.state import State
+from workbench.ui.session.state import State
 
 _DECADES = 0.7  # a slider reaches from a fifth to five times the value in its middle
 _REACH = 350  # steps to either side; whole steps, so that the browser reports what it was told and nothing else

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from ipywidgets import HTML, Box, Button, Layout, ToggleButton, VBox, Widget
 
+from workbench import markup
 from workbench.model import Block, Model
 from workbench.model.block import Level, restricted
-from workbench.ui import markup
 from workbench.ui.panels.panel import note, row
-from workbench.ui.state import State
+from workbench.ui.session.state import State
 
 _MOST = 12
 _PARTS = {"subject": ("iiv", "η", "Ψ, between subjects"), "occasion": ("iov", "κ", "Ψ, between occasions")}

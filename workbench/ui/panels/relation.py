@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 from ipywidgets import HTML, Button, Dropdown, ToggleButtons, VBox
 
+from workbench import markup
 from workbench.errors import ModelError
 from workbench.screening.result import Tested
 from workbench.screening.scope import Candidate
-from workbench.ui import markup, screenings
-from workbench.ui.figures import INDIVIDUAL, Array, Plane, put, ticks
-from workbench.ui.job import Request
+from workbench.ui.figures.relation import Relation, relation
+from workbench.ui.figures.time import INDIVIDUAL, Array, Plane, put, ticks
 from workbench.ui.panels.heatmap import p_text, refusal
 from workbench.ui.panels.panel import Refusal, row
-from workbench.ui.relation import Relation, relation
-from workbench.ui.screenings import Screened
-from workbench.ui.state import State
+from workbench.ui.session import screenings
+from workbench.ui.session.job import Request
+from workbench.ui.session.screenings import Screened
+from workbench.ui.session.state import State
 
 SMOOTH = "var(--wb-q2)"
 _LINE = "<svg width='22' height='10'><path d='M0 5H22' style='stroke:{};stroke-width:2;stroke-dasharray:{}'/></svg>"

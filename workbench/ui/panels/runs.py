@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import pandas as pd
 from ipywidgets import HTML, Box, Button, Dropdown, Widget
 
-from workbench import screening
+from workbench import markup, screening
 from workbench.errors import WorkbenchError
-from workbench.runs import Run
+from workbench.results.runs import Run
 from workbench.screening import Comparison
-from workbench.ui import markup
 from workbench.ui.panels.panel import Panel, note, row
 
 _SHOWN = 50

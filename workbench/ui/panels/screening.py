@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 
 from ipywidgets import HTML, Button, Checkbox, ToggleButtons, VBox, Widget
 
-from workbench import screening
+from workbench import markup, screening
 from workbench.errors import WorkbenchError
-from workbench.runs import Run
-from workbench.ui import markup, screenings
-from workbench.ui.forest import BAND, forest_plot
-from workbench.ui.job import Request
+from workbench.results.runs import Run
+from workbench.ui.figures.forest import BAND, forest_plot
 from workbench.ui.panels.heatmap import Heatmap, p_text
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.panels.relation import RelationView
 from workbench.ui.panels.search import SearchView
-from workbench.ui.screenings import SCREEN_CODE, Screened, Step
-from workbench.ui.state import State
+from workbench.ui.session import screenings
+from workbench.ui.session.job import Request
+from workbench.ui.session.screenings import SCREEN_CODE, Screened, Step
+from workbench.ui.session.state import State
 
 _WHICH = [("p on η", "p"), ("p on samples", "p_sampled"), ("predicted ΔOFV", "delta_ofv")]
 _TIPS = [

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 
 from ipywidgets import HTML, BoundedFloatText, Button, Dropdown, VBox
 
+from workbench import markup
 from workbench.errors import FitError
 from workbench.screening.search import StepProgress, Trial
-from workbench.ui import markup, screenings
-from workbench.ui.job import Request
 from workbench.ui.panels.heatmap import p_text
 from workbench.ui.panels.panel import Refusal, row
-from workbench.ui.screenings import Searched, Searching
-from workbench.ui.state import State
+from workbench.ui.session import screenings
+from workbench.ui.session.job import Request
+from workbench.ui.session.screenings import Searched, Searching
+from workbench.ui.session.state import State
 
 _HEAD = ("step", "effect", "", "predicted", "ΔOFV", "df", "p", "OFV", "fit")
 _CRITERIA = [("likelihood ratio", "lrt"), ("AIC", "aic"), ("BIC", "bic")]

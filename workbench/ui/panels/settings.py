@@ -8,9 +8,9 @@ from typing import Any
 from ipywidgets import BoundedIntText, Dropdown, Widget
 
 from workbench.engine import method_name
-from workbench.engine.methods import OPTIONS, WITHOUT_STARTS, Options
+from workbench.methods import OPTIONS, WITHOUT_STARTS, Options
 from workbench.ui.panels.panel import row
-from workbench.ui.state import State
+from workbench.ui.session.state import State
 
 _KINDS = [("Hessian (R)", True), ("scores (S)", "S"), ("sandwich", "sandwich"), ("none", False)]
 _MEANINGS = {

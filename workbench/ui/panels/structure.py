@@ -8,14 +8,15 @@ from typing import Any
 
 from ipywidgets import BoundedIntText, Box, Checkbox, Dropdown, ToggleButtons, VBox, Widget
 
-from workbench.model import PK, Structure, pk, pkpd, usual_model
+from workbench.model import PK, Structure, pk, usual_model
 from workbench.model.equation import Equation
+from workbench.model.library import pkpd
+from workbench.model.library.pkpd import PKPD
 from workbench.model.ode import Ode
-from workbench.model.pkpd import PKPD
 from workbench.model.structure import MOST_TRANSITS
 from workbench.ui.panels.editors import Editor, EquationEditor, OdeEditor
 from workbench.ui.panels.panel import Refusal
-from workbench.ui.state import State
+from workbench.ui.session.state import State
 
 _NONE = ""  # a Dropdown takes None for nothing chosen
 _KINDS: dict[str, tuple[type, str]] = {

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ipywidgets import Widget
 
-from workbench.ui.figures import Overlay, drawn_of
-from workbench.ui.markup import escaped
+from workbench.markup.html import escaped
+from workbench.ui.figures.time import Overlay, drawn_of
 from workbench.ui.panels.panel import Panel, ResponseSwitch, note, point_in_words, response_title, row, scale_switch
 
 

@@ -9,17 +9,18 @@ from typing import Any
 import pandas as pd
 from ipywidgets import HTML, BoundedIntText, Button, Dropdown, VBox, Widget
 
-from workbench.engine.objective import METHODS
+from workbench import markup
+from workbench.engine.objectives.objective import METHODS
 from workbench.errors import FitError
 from workbench.inference import Bootstrap, Profile, Sir
 from workbench.inference.bootstrap import METHODS as BOOTSTRAPPED
 from workbench.inference.target import METHODS as PROFILED
-from workbench.results import METHOD_TITLES, FitResult
-from workbench.runs import Run
-from workbench.ui import markup, studies
-from workbench.ui.job import Request
+from workbench.results.fit import METHOD_TITLES, FitResult
+from workbench.results.runs import Run
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
-from workbench.ui.state import State
+from workbench.ui.session import studies
+from workbench.ui.session.job import Request
+from workbench.ui.session.state import State
 
 _ALL = "all estimates"
 _KINDS = [("subjects", "subjects"), ("parametric", "parametric"), ("importance (SIR)", "sir")]

@@ -1,0 +1,147 @@
+"""A `FitResult` from where a search ended."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.data import GroupedData
+from workbench.engine.ending.uncertainty import Uncertainty
+from workbench.engine.methods.two_stage import SecondStage
+from workbench.engine.objectives.integral import Integral
+from workbench.engine.objectives.objective import Objective, Target
+from workbench.engine.problem.residual import CENSORED
+from workbench.engine.problem.scale import Name, Scale
+from workbench.engine.search.optimise import Outcome
+from workbench.methods import Options
+from workbench.model import Exponential, Model
+from workbench.results.fit import Estimate, FitResult
+
+Array = NDArray[np.float64]
+
+_Z95 = 1.959963984540054
+
+
+def fit_result(
+    given: Model,
+    model: Model,
+    data: GroupedData,
+    method: str,
+    options: Options | None,
+    target: Target,
+    outcome: Outcome,
+    errors: Uncertainty,
+    message: str,
+    accuracy: str,
+    seconds: float,
+) -> FitResult:
+    """Everything that a fit reports, on the natural scale.
+
+    Parameters
+    ----------
+    given, model : Model
+        As the user stated it, and as it was fitted: with initial values, without what the method leaves out.
+    data : GroupedData
+    method : str
+    options : Options, optional
+    target : Objective, Integral, Alone or SecondStage
+        What was minimised.
+    outcome : Outcome
+    errors : Uncertainty
+    message, accuracy : str
+        What there is to say of the end of the search, and of the OFV.
+    seconds : float
+    """
+    best = outcome.evaluation
+    problem, point = target.problem, best.point
+    scale = problem.scale
+    shown = best
+    if method == "fo":  # FO has no modes of its own: NONMEM's POSTHOC step, at the FO estimates
+        posthoc = Objective(problem, "foce").evaluate(best.x)
+        shown = posthoc if np.isfinite(posthoc.zeta).all() else best
+    elif isinstance(target, Integral | SecondStage):  # modes, as by the other methods
+        shown = Objective(problem, "focei").evaluate(best.x)
+    f0, f1 = problem.predictions(point), problem.predictions(point, shown.eta)
+    analysed = [problem.analysed(f) for f in (f0, f1)]
+    seen = problem.observations
+    logs = _data_are_logarithms(model)[seen.response]
+    n = len(scale.subject.names)
+    psi = point.L @ point.L.T
+    linear, slope = target.linearisation(best)
+    return FitResult(
+        model=scale.model_at(model, best.x),
+        start=given,
+        data=data,
+        method=method,
+        options=options,
+        status=outcome.status,
+        message=message,
+        ofv=best.ofv,
+        trace=outcome.trace,
+        along=partial(_estimates_along, scale, outcome.path),
+        seconds=seconds,
+        evaluations=target.evaluations,
+        parameters=_estimates(scale, best.x, errors.covariance),
+        covariance=errors.covariance,
+        se_reason=errors.reason,
+        random_effects=scale.subject.names,
+        occasion_effects=scale.occasion.names,
+        omega_matrix=psi[:n, :n],
+        occasion_matrix=psi[n : n + len(scale.occasion.names), n : n + len(scale.occasion.names)],
+        eta_matrix=shown.eta,
+        parameter_matrix=problem.parameters(point, shown.eta),
+        record=problem.schedule.record[problem.schedule.slot >= 0],
+        response=seen.response,
+        pred=np.where(logs, analysed[0], f0),
+        ipred=np.where(logs, analysed[1], f1),
+        y=np.where(seen.what % 2 == CENSORED, np.nan, seen.y),
+        analysed_pred=analysed[0],
+        analysed_ipred=analysed[1],
+        sd=np.sqrt(problem.residual_variance(point, analysed[0])),
+        isd=np.sqrt(problem.residual_variance(point, analysed[1])),
+        linear_prediction=linear,
+        linear_slope=slope,
+        subject_ofv=best.by_subject,
+        accuracy=accuracy,
+    )
+
+
+def _data_are_logarithms(model: Model) -> NDArray[np.bool_]:
+    """For each response, whether its data are logarithms."""
+    return np.array([isinstance(error, Exponential) and error.log_data for error in model.errors], dtype=bool)
+
+
+def _estimates_along(scale: Scale, path: tuple[Array, ...]) -> Array:
+    """Estimates at each x of a path, float64[steps, names]."""
+    return np.array([scale.estimates(x) for x in path]).reshape(len(path), len(scale.names))
+
+
+def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estimate, ...]:
+    values, fixed = scale.estimates(x), scale.fixed
+    se = np.full(len(values), np.nan)
+    if covariance is not None:
+        se[~fixed] = np.sqrt(np.diag(covariance))
+    return tuple(
+        Estimate(name.label, float(v), float(s), *_interval(name, float(v), float(s)), bool(held), name.kind)
+        for name, v, s, held in zip(scale.names, values, se, fixed, strict=True)
+    )
+
+
+def _interval(name: Name, value: float, se: float) -> tuple[float, float]:
+    """95 % interval, symmetric on the scale of the estimation and transformed back."""
+    if not math.isfinite(se):
+        return math.nan, math.nan
+    if name.kind in ("log", "iiv", "iov", "error"):
+        factor = math.exp(min(_Z95 * se / value, 700.0)) if value > 0 else math.nan
+        return value / factor, value * factor
+    if name.kind == "correlation" and abs(value) < 1:
+        half = _Z95 * se / (1 - value**2)
+        return math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)
+    if name.kind in ("logit", "probit") and name.bounds[0] < value < name.bounds[1]:
+        z = name.transformed(value)
+        half = _Z95 * se / name.natural(z)[1]
+        return name.natural(z - half)[0], name.natural(z + half)[0]
+    return value - _Z95 * se, value + _Z95 * se

@@ -1,0 +1,147 @@
+"""How a search ended, in view of where it did: standard errors, what they show, and what there is to say.
+
+A search by gradient ends where the gradient is 0. The Hessian, taken for the standard errors, tells whether that is a
+minimum; from a saddle the search goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.engine.ending.uncertainty import Kind, Uncertainty, edges, uncertainty
+from workbench.engine.objectives.integral import Integral
+from workbench.engine.objectives.objective import Evaluation, Target
+from workbench.engine.problem.problem import Problem
+from workbench.engine.search.optimise import Outcome, Watch, resumed
+from workbench.results.fit import Status
+
+Array = NDArray[np.float64]
+
+_NEARLY_FLAT = 1e-3
+_ESCAPES = 4
+_SAEM_SHORT = 0.1  # of the objective: a third of a standard error in one direction
+_LOWER = 1e-4  # of the objective: less is no way down
+_RUNAWAY = 14.0  # e^14 is a million
+
+
+def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Outcome, str]:
+    """The outcome with its final status, and what there is to say about that."""
+    status, best = outcome.status, outcome.evaluation
+    remarks = [edge.sentence for edge in edges(problem, best)]
+    if status.ok and remarks:
+        status = Status.boundary
+    elif status.ok and errors.downhill is not None:
+        status = Status.stalled
+    elif status.ok and errors.flat:
+        remarks.append(f"The data do not determine {errors.flat}.")
+    lost = runaway(problem, best)
+    if lost and status is not Status.stopped:
+        status, remarks = Status.diverged, [*remarks, lost]
+    if problem.exchanged(best.x) is not None:
+        remarks.append("Absorption is slower than elimination at these values (flip-flop).")
+    return replace(outcome, status=status), " ".join(remarks)
+
+
+def runaway(problem: Problem, at: Evaluation) -> str:
+    """A sentence on typical values that left the range of what numbers mean."""
+    names, begun = problem.scale.names, problem.scale.estimates(problem.x)
+    with np.errstate(all="ignore"):
+        factors = np.abs(np.log(np.abs(problem.scale.estimates(at.x) / begun)))
+    far = [n.label for n, f in zip(names, factors, strict=True) if n.kind == "log" and not f < _RUNAWAY]
+    if far:
+        return f"{', '.join(far)} moved by more than a factor of a million."
+    f = np.abs(problem.analysed(problem.predictions(at.point, at.eta)))
+    for entry in problem.scale.errors:
+        mine = f[problem.observations.response == entry.response]
+        a, b, c = at.point.sigma[entry.response]
+        if (
+            entry.which == 0
+            and entry.free
+            and mine.size
+            and mine.min() == 0
+            and a < 1e-6 * max(b, 1e-6) * mine.max() ** c
+        ):
+            return (
+                f"An observation of 0 where the prediction is 0 makes the likelihood infinite as {entry.label} goes to "
+                "0: leave it out."
+            )
+    return ""
+
+
+def standard_errors(target: Target, outcome: Outcome, watch: Watch, covariance: bool | Kind) -> Uncertainty:
+    """Standard errors where the search ended; none, with the reason, where they are not wanted."""
+    if covariance is False:
+        return Uncertainty(None, "none: they were not asked for (covariance=False).")
+    if outcome.status is Status.stopped:
+        return Uncertainty(None, "none: the fit was stopped.")
+    interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
+    kind: Kind = "R" if isinstance(covariance, bool) else covariance
+    if isinstance(target, Integral):
+        target = target.following()
+    return uncertainty(target, outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt, kind)
+
+
+def judged(
+    target: Target, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool | Kind
+) -> tuple[Uncertainty, Outcome]:
+    """Standard errors where the search ended; what the Hessian shows, a saddle or a last step, is followed."""
+    errors = standard_errors(target, outcome, watch, covariance)
+    for _ in range(_ESCAPES):
+        below = _below_saddle(target, outcome.evaluation, errors.downhill) if outcome.status.ok else None
+        if below is None:
+            break
+        outcome = resumed(target, outcome, below, watch, max_iterations)
+        errors = standard_errors(target, outcome, watch, covariance)
+    else:
+        outcome = replace(outcome, status=Status.stalled)
+    if outcome.status.ok and errors.newton is not None:
+        polished = target.evaluate(outcome.evaluation.x + errors.newton)
+        if polished.finite and polished.ofv < outcome.evaluation.ofv:
+            last = outcome.trace[-1][0] + 1
+            trace, path = (*outcome.trace, (last, polished.ofv)), (*outcome.path, polished.x)
+            outcome = replace(outcome, evaluation=polished, trace=trace, path=path)
+            watch(last, polished)
+            if errors.smallest < _NEARLY_FLAT:  # what was left of the gradient bent a flat valley
+                errors = standard_errors(target, outcome, watch, covariance)
+    return errors, outcome
+
+
+def _below_saddle(target: Target, at: Evaluation, downhill: Array | None) -> Array | None:
+    """A point along a direction of negative curvature where the objective is lower, if there is one."""
+    if downhill is None:
+        return None
+    points = [at.x + size * downhill for size in (3.0, 1.0, 0.3, -3.0, -1.0, -0.3)]
+    found = [e for e in map(target.evaluate, points) if e.finite and e.ofv < at.ofv - _LOWER]
+    return min(found, key=lambda e: e.ofv).x if found else None
+
+
+def above_minimum(outcome: Outcome, short: float) -> tuple[Outcome, str]:
+    """How far above the nearest minimum SAEM ended, in a sentence; what ended too far up did not converge."""
+    if not outcome.status.ok:
+        return outcome, ""
+    if not math.isfinite(short):
+        return replace(outcome, status=Status.max_iterations), "How far above its minimum SAEM ended is not known."
+    said = f"SAEM ended about {short:.1g} above the nearest minimum of it"
+    if short < _SAEM_SHORT:
+        return outcome, f"{said}."
+    return replace(outcome, status=Status.max_iterations), f"{said}; more smoothing steps, or chains, come closer."
+
+
+def _now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:
+    """`ask`, but at most every tenth of a second."""
+    last = time.perf_counter()
+
+    def due() -> bool:
+        nonlocal last
+        if time.perf_counter() - last < 0.1:
+            return False
+        last = time.perf_counter()
+        return ask()
+
+    return due

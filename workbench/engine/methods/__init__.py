@@ -1,0 +1,1 @@
+"""Each method's own way from a problem to a point to be judged."""

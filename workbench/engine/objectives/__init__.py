@@ -1,0 +1,1 @@
+"""What is minimised: the likelihood of every subject and its approximations, with exact gradients."""

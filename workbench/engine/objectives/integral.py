@@ -1,0 +1,310 @@
+"""The marginal likelihood itself, by a sum over nodes: adaptive Gauss-Hermite quadrature, or importance sampling.
+
+For each subject, with ζ_k = ẑ + C t_k around its mode ẑ, C Cᵀ the inverse curvature there, and q the density for which
+the weights w_k of the nodes t_k are made (that of N(0, I) by quadrature, that of the draws by importance sampling),
+
+    -2 log ∫ p(y | ζ) φ(ζ) dζ  ≈  -2 log Σ_k w_k |C| exp(-½ l(ζ_k)) (2π)^(-Q/2) / q(t_k)
+
+with l of `likelihood` (Pinheiro & Bates 1995, J Comput Graph Stat 4:12). The nodes stay where they are while x moves,
+so that the sum is a smooth function of x whose exact gradient is the mean of ∂l/∂x over the nodes, by their weights
+(Fisher's identity); once a minimum is found they are put around the modes there, until that changes nothing any more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from copy import copy
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from workbench.engine.objectives.objective import Evaluation, Objective
+from workbench.engine.problem.problem import Problem, of_subjects
+from workbench.engine.problem.residual import record, record_slopes
+from workbench.errors import ModelError
+from workbench.methods import Importance, Quadrature
+
+Array = NDArray[np.float64]
+
+_NODES = (1, 21, 11, 7, 5, 3, 3)  # by the number of random effects
+_MOST_NODES = 20_000
+_TOGETHER = 16_000  # observations predicted in one call: enough for both threads, and a bound of the memory
+_DF = 4.0  # of the t distribution that is drawn from: tails heavier than those of any posterior
+_SAME = 1e-5  # of the objective: less is what new nodes may change at a minimum
+_SAME_DRAWS = 0.05  # of its Monte Carlo error: the same, where the nodes are draws
+
+
+class Integral:
+    """The objective by quadrature or importance sampling; stands where an `Objective` does.
+
+    Parameters
+    ----------
+    problem : Problem
+    options : Quadrature or Importance
+    x : float64[size]
+        Where the nodes are put first.
+
+    Raises
+    ------
+    ModelError
+        If a grid over so many random effects would be too large.
+    """
+
+    def __init__(self, problem: Problem, options: Quadrature | Importance, x: Array):
+        self.problem, self.options = problem, options
+        self._modes = Objective(problem, "focei")
+        self._units, self._log_weights = _nodes(problem, options)
+        copies = min(_TOGETHER // max(len(problem.y), 1), len(self._units))
+        everyone = np.arange(problem.n_subjects)
+        self._copies = of_subjects(problem, np.tile(everyone, copies)) if copies > 1 else problem
+        self.tolerance = 0.0  # there is no search within
+        self._spent = 0
+        self.standard_error = math.nan
+        self._follows = False
+        self.centre(x)
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the sum, and of the modes that it was put around."""
+        return self._spent + self._modes.evaluations
+
+    def centre(self, x: Array) -> None:
+        """Put the nodes around the modes at x."""
+        at = self._modes.evaluate(x)
+        self._modes.accept(at)
+        Q = self.problem.n_random
+        spread = np.broadcast_to(np.eye(Q), (len(at.zeta), Q, Q)).copy()
+        curved = np.isfinite(at.slopes[0]).all(axis=(1, 2)) & np.isfinite(at.by_subject)
+        spread[curved] = np.linalg.cholesky(2.0 * at.slopes[0][curved])
+        self._centre = np.where(np.isfinite(at.zeta), at.zeta, 0.0)
+        self._spread = spread
+
+    def following(self) -> Integral:
+        """The same, but its nodes follow the modes from x to x, for differences of gradients.
+
+        The Hessian of the sum with nodes that stay is that of a subject's complete data less the variance of its
+        gradient over the nodes: where the data are rich both are large, and a few draws do not tell their difference.
+        """
+        other = copy(self)
+        other._follows = True
+        return other
+
+    def accept(self, evaluation: Evaluation) -> None:
+        """Nothing: the nodes stay."""
+
+    def deepen(self, at: Evaluation) -> Evaluation:
+        """The evaluation with nodes put around the modes at `at`; the same one where that changes nothing."""
+        self.centre(at.x)
+        again = self.evaluate(at.x)
+        drawn = isinstance(self.options, Importance) and math.isfinite(self.standard_error)
+        same = max(_SAME, _SAME_DRAWS * self.standard_error) if drawn else _SAME
+        return at if abs(again.ofv - at.ofv) < same else again
+
+    def evaluate(self, x: Array) -> Evaluation:
+        """Compute objective and gradient at x; `zeta` of the result is the conditional mean of ζ."""
+        if self._follows:
+            self.centre(x)
+        problem, seen, layout = self.problem, self.problem.observations, self.problem.layout
+        point = problem.scale.point(x)
+        mean, A = layout.mean(point.theta)
+        Bl = layout.B @ point.L
+        N, Q, D = problem.n_subjects, problem.n_random, problem.n_coordinates
+        top, total, square = np.full(N, -np.inf), np.zeros(N), np.zeros(N)
+        by_u, by_u_zeta = np.zeros((N, D)), np.zeros((N, D, Q))
+        by_sigma, middle = np.zeros((N, *point.sigma.shape)), np.zeros((N, Q))
+        with np.errstate(all="ignore"):
+            for log_weight, zeta, f, fu in self._predicted(mean, Bl, 1):
+                _add_nodes(
+                    seen.first, seen.y, seen.upper, seen.what, seen.response, f, fu, seen.kind, point.sigma, zeta,
+                    log_weight, top, total, square, by_u, by_u_zeta, by_sigma, middle,
+                )  # fmt: skip
+            log_sum = top + np.log(total)
+            by_u /= total[:, None]
+            by_u_zeta /= total[:, None, None]
+            by_sigma /= total[:, None, None]
+            middle /= total[:, None]
+            volume = np.log(np.diagonal(self._spread, axis1=1, axis2=2)).sum(axis=1)
+            ofv = Q * math.log(2 * math.pi) - 2.0 * (volume + log_sum) + seen.jacobian
+            K = len(self._units)
+            relative = np.maximum(square / total**2 - 1.0 / K, 0.0)  # squared standard error of log total
+            self.standard_error = 2.0 * math.sqrt(float(relative.sum()))
+        by_theta, by_L = np.einsum("idm,id->im", A, by_u), np.einsum("idp,idq->ipq", layout.B, by_u_zeta)
+        scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
+        self._spent += 1
+        total_ofv = float(ofv.sum()) if np.isfinite(ofv).all() else math.nan
+        return Evaluation(x, point, mean, total_ofv, scores.sum(axis=0), ofv, scores, middle, -2.0 * top, (), K)
+
+    def nodes(self, x: Array) -> tuple[Array, Array]:
+        """The nodes as random effects, and how likely each is given the observations.
+
+        Returns
+        -------
+        eta : float64[K, N, Q]
+        weight : float64[K, N]
+            Of p(η | y) at x; they add up to 1 for each subject, and are NaN where no node can be computed.
+        """
+        problem, seen, layout = self.problem, self.problem.observations, self.problem.layout
+        point = problem.scale.point(x)
+        mean, _ = layout.mean(point.theta)
+        Bl = layout.B @ point.L
+        found = []
+        with np.errstate(all="ignore"):
+            for log_weight, zeta, f, _ in self._predicted(mean, Bl, 0):
+                depth = np.empty(zeta.shape[:2])
+                _depths(seen.first, seen.y, seen.upper, seen.what, seen.response, f, seen.kind, point.sigma, depth)
+                found.append((zeta, log_weight - 0.5 * (depth + (zeta**2).sum(axis=2))))
+            zeta, power = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            power[~np.isfinite(power)] = -np.inf
+            weight = np.exp(power - power.max(axis=0))
+            weight /= weight.sum(axis=0)
+        return zeta @ point.L.T, weight
+
+    def _predicted(self, mean: Array, Bl: Array, order: int) -> Iterator[tuple[Array, Array, Array, Array]]:
+        """The nodes with their predictions, as many of them at a time as there are copies of the subjects.
+
+        Yields
+        ------
+        log_weight : float64[k, N]
+        zeta : float64[k, N, Q]
+        f : float64[k, n]
+            Overwritten by the next, as is what follows.
+        fu : float64[k, n, D]
+            ∂f/∂u by order 1; by order 0 there is none.
+        """
+        N, D, Q, n = *Bl.shape, len(self.problem.y)
+        copies = self._copies.n_subjects // N
+        f, fu, fuu = np.empty(copies * n), np.zeros((copies * n * order, D)), np.empty((0, D, D))
+        for begin in range(0, len(self._units), copies):
+            units, log_weights = self._units[begin : begin + copies], self._log_weights[begin : begin + copies]
+            k = len(units)
+            zeta = self._centre + np.einsum("ipq,kiq->kip", self._spread, np.broadcast_to(units, (k, N, Q)))
+            u = mean + np.einsum("idq,kiq->kid", Bl, zeta)
+            self._copies.predict(np.arange(k * N), u.reshape(k * N, D), order, f, fu, fuu)
+            slopes = fu[: k * n * order].reshape(k * order, n, D)
+            yield np.broadcast_to(log_weights, (k, N)), zeta, f[: k * n].reshape(k, n), slopes
+
+    def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
+        """As that of FOCEI: f ≈ E + G ζ around the modes."""
+        return self._modes.linearisation(self._modes.evaluate(at.x))
+
+    def accuracy(self, at: Evaluation) -> str:
+        """A sentence on how exact the integral is; "" without random effects, where there is none."""
+        if not self.problem.n_random:
+            return ""
+        if isinstance(self.options, Importance):
+            self.evaluate(at.x)
+            return f"The Monte Carlo error of the OFV is {self.standard_error:.2g}."
+        nodes = nodes_along(self.problem, self.options)
+        finer = Quadrature(nodes + 2)
+        if (nodes + 2) ** self.problem.n_random > _MOST_NODES:
+            return f"{nodes} nodes along each random effect."
+        change = Integral(self.problem, finer, at.x).evaluate(at.x).ofv - at.ofv
+        return f"{nodes} nodes along each random effect; with {nodes + 2} the OFV differs by {change:.1g}."
+
+
+def nodes_along(problem: Problem, options: Quadrature) -> int:
+    """How many nodes there are along each random effect."""
+    Q = problem.n_random
+    nodes = options.nodes or _NODES[min(Q, len(_NODES) - 1)]
+    if nodes**Q > _MOST_NODES:
+        raise ModelError(
+            f"Quadrature over {Q} random effects (those of occasions included) with {nodes} nodes along each takes "
+            f"{nodes**Q:.3g} of them; at most {_MOST_NODES:,} are possible. Use method='importance'."
+        )
+    return nodes
+
+
+def _nodes(problem: Problem, options: Quadrature | Importance) -> tuple[Array, Array]:
+    """Units t, float64[K, N or 1, Q], and log w - log q, float64[K, N or 1]."""
+    Q = problem.n_random
+    if not Q:
+        return np.zeros((1, 1, 0)), np.zeros((1, 1))
+    if isinstance(options, Quadrature):
+        t, w = np.polynomial.hermite_e.hermegauss(nodes_along(problem, options))
+        grid = np.stack(np.meshgrid(*[t] * Q, indexing="ij"), axis=-1).reshape(-1, 1, Q)
+        log_w = np.zeros(1)
+        for _ in range(Q):
+            log_w = (log_w[:, None] + np.log(w / w.sum())).ravel()
+        return grid, (log_w[:, None] + Q / 2 * math.log(2 * math.pi) + 0.5 * (grid**2).sum(axis=-1))
+    rng = np.random.default_rng(options.seed)
+    K, N = options.samples, problem.n_subjects
+    half = rng.standard_normal((-(-K // 2), N, Q))
+    units = np.concatenate([half, -half])[:K]  # antithetic
+    scale = np.sqrt(rng.chisquare(_DF, (K, N, 1)) / _DF)
+    units = units / scale
+    peak = math.lgamma((_DF + Q) / 2) - math.lgamma(_DF / 2) - Q / 2 * math.log(_DF * math.pi)
+    density = peak - (_DF + Q) / 2 * np.log1p((units**2).sum(axis=-1) / _DF)
+    return units, -density - math.log(K)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _depths(first_observation, y, upper, what, response, f, kind, sigma, depth):
+    """-2 log p(y | ζ) of each subject at each node, float64[k, N], but for a constant."""
+    for node in range(depth.shape[0]):
+        for i in range(depth.shape[1]):
+            depth[node, i] = 0.0
+            for j in range(first_observation[i], first_observation[i + 1]):
+                k = response[j]
+                L, _, _, _, _ = record(
+                    True, what[j], kind[k], y[j], upper[j], f[node, j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
+                )
+                depth[node, i] += L
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_nodes(
+    first_observation, y, upper, what, response, f, fu, kind, sigma, zeta, log_weight,
+    top, total, square, by_u, by_u_zeta, by_sigma, middle,
+):  # fmt: skip
+    """Add nodes of every subject to the sums: Σ e, Σ e², and Σ e · (l_u, l_u ζᵀ, l_σ, ζ), e relative to exp(top).
+
+    A node at which the prediction is not a number adds nothing.
+    """
+    N, D, Q = by_u_zeta.shape
+    S = sigma.shape[0]
+    lu = np.zeros(D)
+    slopes, scratch, ls = np.zeros((3, 4)), np.zeros((3, 3)), np.zeros((S, 3))
+    for node in range(f.shape[0]):
+        for i in range(N):
+            value = 0.0
+            lu[:] = 0.0
+            ls[:] = 0.0
+            for q in range(Q):
+                value += zeta[node, i, q] * zeta[node, i, q]
+            for j in range(first_observation[i], first_observation[i + 1]):
+                k = response[j]
+                L, L1, _, _, _ = record(
+                    True, what[j], kind[k], y[j], upper[j], f[node, j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
+                )
+                value += L
+                record_slopes(what[j], kind[k], y[j], upper[j], f[node, j], sigma[k], scratch, slopes)
+                for c in range(3):
+                    ls[k, c] += slopes[c, 0]
+                for d in range(D):
+                    lu[d] += L1 * fu[node, j, d]
+            power = log_weight[node, i] - 0.5 * value
+            if not math.isfinite(power):
+                continue
+            if power > top[i]:
+                shrink = math.exp(top[i] - power)
+                total[i] *= shrink
+                square[i] *= shrink * shrink
+                by_u[i] *= shrink
+                by_u_zeta[i] *= shrink
+                by_sigma[i] *= shrink
+                middle[i] *= shrink
+                top[i] = power
+            e = math.exp(power - top[i])
+            total[i] += e
+            square[i] += e * e
+            for d in range(D):
+                by_u[i, d] += e * lu[d]
+                for q in range(Q):
+                    by_u_zeta[i, d, q] += e * lu[d] * zeta[node, i, q]
+            for k in range(S):
+                for c in range(3):
+                    by_sigma[i, k, c] += e * ls[k, c]
+            for q in range(Q):
+                middle[i, q] += e * zeta[node, i, q]

@@ -1,0 +1,277 @@
+"""The objective of a problem as a function of x, with its exact gradient.
+
+For every x the modes of all subjects are searched together, from where the last accepted point predicts them
+to be. Accepted and trial modes are kept apart: `evaluate` never changes what the next call starts from, `accept`
+does. So the objective is a function of x, whatever the optimiser tried before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.engine.objectives import likelihood as lik
+from workbench.engine.problem.problem import Problem
+from workbench.engine.problem.residual import variances
+from workbench.engine.problem.scale import Point
+
+Array = NDArray[np.float64]
+
+METHODS = {
+    "focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "laplace": lik.LAPLACE,
+    "quadrature": lik.FOCEI, "importance": lik.FOCEI, "saem": lik.FOCEI,  # their modes are those of FOCEI
+    "pooled": lik.FOCEI, "individual": lik.FOCEI, "two-stage": lik.FOCEI,
+}  # fmt: skip
+_INTERACTION = (lik.FOCEI, lik.LAPLACE)
+_STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
+_TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
+_SAME_MODE = 1e-6
+_MAX_STEPS = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The objective at one x.
+
+    Attributes
+    ----------
+    mean : float64[N, D]
+        a(θ), the coordinates at η = 0.
+    ofv : float
+        Not finite where it cannot be computed.
+    gradient : float64[size]
+    by_subject : float64[N]
+        Contributions of the subjects to `ofv`.
+    scores : float64[N, size]
+        Contributions of the subjects to `gradient`.
+    zeta : float64[N, Q]
+        Standardised modes; η = L ζ.
+    depth : float64[N]
+        l at the modes; of two modes of a subject the lower is the right one.
+    rounds : int
+        Predictions of all or some subjects that the search took.
+    """
+
+    x: Array
+    point: Point
+    mean: Array
+    ofv: float
+    gradient: Array
+    by_subject: Array
+    scores: Array
+    zeta: Array
+    depth: Array
+    slopes: tuple[Array, ...]
+    rounds: int
+
+    @property
+    def eta(self) -> Array:
+        """Modes of the random effects, those of occasions included, float64[N, Q]."""
+        return self.zeta @ self.point.L.T
+
+    @property
+    def finite(self) -> bool:
+        """Whether the objective and its gradient could be computed."""
+        return bool(np.isfinite(self.ofv) and np.isfinite(self.gradient).all())
+
+
+class Target(Protocol):
+    """What can be minimised and have standard errors: an `Objective`, or an `Integral`.
+
+    Attributes
+    ----------
+    problem : Problem
+    tolerance : float
+        Squared distance to the modes, in their standard errors, at which a search for them ends.
+    """
+
+    problem: Problem
+    tolerance: float
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations so far."""
+
+    def evaluate(self, x: Array) -> Evaluation:
+        """Objective and gradient at x."""
+
+    def accept(self, evaluation: Evaluation) -> None:
+        """Start later searches from this point."""
+
+    def deepen(self, at: Evaluation) -> Evaluation:
+        """An evaluation at the same x that is nearer to the truth; the same one if there is none."""
+
+    def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
+        """E, float64[n], and G, float64[n, Q], of the linear model E + G ζ in place of the prediction."""
+
+
+class Objective:
+    """The objective function of a problem by one method.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : str
+        "focei", "foce", "fo", "laplace", or "pooled" (for a problem without random effects).
+    """
+
+    def __init__(self, problem: Problem, method: str):
+        self.problem = problem
+        self.method = METHODS[method]
+        seen = problem.observations
+        n, D = len(seen.y), problem.n_coordinates
+        self._f, self._fu, self._fuu = np.empty(n), np.zeros((n, D)), np.zeros((n, D, D))
+        empty = 0 if self.method in _INTERACTION else n
+        self._f0, self._f0u = np.empty(empty), np.zeros((empty, D))
+        self._R0, self._R0_f, self._R0_s = np.zeros(n), np.zeros(n), np.zeros((n, 3))
+        self._all = np.arange(problem.n_subjects)
+        self._seen = (seen.first, seen.y, seen.upper, seen.what, seen.response)
+        self._accepted: Evaluation | None = None
+        self.tolerance = _TOLERANCE
+        self.evaluations = 0
+        self.rounds = 0
+
+    def accept(self, evaluation: Evaluation) -> None:
+        """Start later searches from this point."""
+        self._accepted = evaluation
+
+    def forget(self) -> None:
+        """Start later searches from η = 0."""
+        self._accepted = None
+
+    def deepen(self, at: Evaluation) -> Evaluation:
+        """Look for deeper modes from η = 0, where no history leads the search; the same evaluation if there is none.
+
+        A subject can have two modes (absorption and elimination exchanged, say), and a search that follows one of
+        them from point to point stays with it.
+        """
+        if self.method == lik.FO or not self.problem.n_random:
+            return at
+        last, self._accepted = self._accepted, None
+        fresh = self.evaluate(at.x)
+        self._accepted = last
+        deeper = fresh.depth < at.depth - _SAME_MODE
+        if not deeper.any():
+            return at
+        return self.evaluate(at.x, np.where(deeper[:, None], fresh.zeta, at.zeta))
+
+    def evaluate(self, x: Array, start: Array | None = None) -> Evaluation:
+        """Compute objective and gradient at x; the modes are searched from `start`, float64[N, Q], if given."""
+        problem, method, seen = self.problem, self.method, self.problem.observations
+        layout = problem.layout
+        point = problem.scale.point(x)
+        mean, A = layout.mean(point.theta)
+        Bl = layout.B @ point.L
+        N, Q, D, M = problem.n_subjects, problem.n_random, problem.n_coordinates, A.shape[2]
+        zeta = np.zeros((N, Q))
+        u = np.empty((N, D))
+        f, fu, fuu = self._f, self._fu, self._fuu
+        f0u = self._f0u
+        rounds = 0
+        depth = np.full(N, np.inf)
+
+        if method not in _INTERACTION:
+            lik.coordinates(self._all, mean, Bl, zeta, u)
+            if method == lik.FO:
+                problem.predict(self._all, u, 2, f, fu, fuu)
+                f0, f0u = f, fu
+            else:
+                problem.predict(self._all, u, 1, self._f0, f0u, fuu)
+                f0 = self._f0
+            variances(seen.kind, seen.response, f0, point.sigma, self._R0, self._R0_f, self._R0_s)
+            rounds += 1
+        if method == lik.FO:
+            lik.linear_modes(seen.first, seen.y, f, fu, self._R0, Bl, zeta)
+            found = True
+        else:
+            trial = self._start(point, mean) if start is None else start.copy()
+            step, stretch = np.zeros((N, Q)), np.ones(N)
+            halvings, steps, state = (np.zeros(N, dtype=np.int64) for _ in range(3))
+            lik.coordinates(self._all, mean, Bl, trial, u)
+            searching = self._all
+            while searching.size:
+                problem.predict(searching, u, 2, f, fu, fuu)
+                searching = lik.search_step(
+                    searching, *self._seen, f, fu, fuu, self._R0, mean, Bl, method, seen.kind, point.sigma,
+                    zeta, trial, step, stretch, depth, halvings, steps, state, self.tolerance, _MAX_STEPS, u,
+                )  # fmt: skip
+                rounds += 1
+            found = bool((state == lik.FOUND).all())
+        bend = np.empty((0, D, D, D))
+        if method == lik.LAPLACE and found:
+            bend = self._bend(mean, Bl, zeta, point)
+            rounds += 4 * D
+
+        ofv, by_theta = np.empty(N), np.empty((N, M))
+        by_L, by_sigma = np.empty((N, Q, Q)), np.empty((N, *point.sigma.shape))
+        slopes = (
+            np.empty((N, Q, Q)), np.empty((N, D, D)), np.empty((N, D, D)), np.empty((N, D)),
+            np.empty((N, D, *point.sigma.shape)),
+        )  # fmt: skip
+        if method == lik.LAPLACE and not found:
+            for array in (ofv, by_theta, by_L, by_sigma, *slopes):
+                array[:] = np.nan
+        else:
+            lik.objective_and_gradient(
+                *self._seen, f, fu, fuu, self._R0, self._R0_f, self._R0_s, f0u, A, layout.B, Bl,
+                zeta, method, seen.kind, point.sigma, bend, ofv, by_theta, by_L, by_sigma, *slopes,
+            )  # fmt: skip
+        scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
+        ofv += seen.jacobian
+        self.evaluations += 1
+        self.rounds += rounds
+        total = float(ofv.sum()) if found else float("nan")
+        return Evaluation(x, point, mean, total, scores.sum(axis=0), ofv, scores, zeta, depth, slopes, rounds)
+
+    def _bend(self, mean: Array, Bl: Array, zeta: Array, point: Point) -> Array:
+        """∂l_uu/∂u at the modes, by differences of fourth order, float64[N, D, D, D]."""
+        problem, kind = self.problem, self.problem.observations.kind
+        N, D = mean.shape
+        n = len(problem.y)
+        f, fu, fuu, luu = np.empty(n), np.empty((n, D)), np.empty((n, D, D)), np.empty((N, D, D))
+        u = np.empty((N, D))
+        lik.coordinates(self._all, mean, Bl, zeta, u)
+        bend = np.zeros((N, D, D, D))
+        for c in range(D):
+            for multiple, weight in ((1.0, 8.0), (2.0, -1.0), (-1.0, -8.0), (-2.0, 1.0)):
+                moved = u.copy()
+                moved[:, c] += multiple * _STEP
+                problem.predict(self._all, moved, 2, f, fu, fuu)
+                lik.curvature(*self._seen, f, fu, fuu, kind, point.sigma, luu)
+                bend[..., c] += weight / (12.0 * _STEP) * luu
+        return bend
+
+    def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
+        """The linear model in ζ that the method puts in place of the prediction: f ≈ E + G ζ.
+
+        Returns
+        -------
+        E : float64[n]
+        G : float64[n, Q]
+        """
+        self.accept(at)
+        again = self.evaluate(at.x)
+        counts = np.diff(self.problem.observations.first)
+        Bl = np.repeat(self.problem.layout.B @ again.point.L, counts, axis=0)
+        slope = np.einsum("jd,jdq->jq", self._fu, Bl)
+        if self.method == lik.FO:
+            return self._f.copy(), slope
+        return self._f - np.einsum("jq,jq->j", slope, np.repeat(again.zeta, counts, axis=0)), slope
+
+    def _start(self, point: Point, mean: Array) -> Array:
+        """Where the accepted point predicts the modes at another point to be."""
+        last = self._accepted
+        if last is None:
+            return np.zeros((self.problem.n_subjects, self.problem.n_random))
+        layout, at = self.problem.layout, last.point
+        trial = np.empty_like(last.zeta)
+        lik.predict_modes(
+            layout.B, layout.B @ at.L, mean - last.mean, point.L - at.L, point.sigma - at.sigma,
+            *last.slopes, last.zeta, trial,
+        )  # fmt: skip
+        far = ~(np.abs(trial).max(axis=1, initial=0.0) < 10.0)
+        trial[far] = last.zeta[far]
+        return trial

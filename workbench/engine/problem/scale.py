@@ -1,0 +1,475 @@
+"""The scale of the outer problem: the one place where estimates and the optimiser's vector x are converted.
+
+x holds, for what is not fixed: θ on the transformed scale, or what a bound makes of it; the free numbers of Ψ (see
+`psi`), first those between subjects, then those between occasions; the logarithms of the residual error's parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.engine.problem.psi import Psi, psi_of
+from workbench.errors import ModelError
+from workbench.model import Block, Effect, Model, Parameter
+
+Array = NDArray[np.float64]
+Kind = Literal["log", "identity", "logit", "probit", "coefficient", "iiv", "iov", "correlation", "share", "error"]
+
+_NORMAL = NormalDist()
+_SIGMA = "abc"
+_EDGE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A point of the parameter space as the likelihood takes it.
+
+    Attributes
+    ----------
+    theta : float64[M]
+        Typical values on the transformed scale and covariate coefficients.
+    L : float64[Q, Q]
+        Lower factor of Ψ: that between subjects, and for every occasion the same one between occasions.
+    sigma : float64[responses, 3]
+        a, b and c of the residual errors; a and b are 0 and c is 1 where an error model has none.
+    """
+
+    theta: Array
+    L: Array
+    sigma: Array
+
+
+def _inside(share: float) -> float:
+    """A share of the way between two bounds that leaves a little to either."""
+    return min(max(share, _EDGE), 1.0 - _EDGE)
+
+
+@dataclass(frozen=True)
+class Name:
+    """A reported quantity.
+
+    Attributes
+    ----------
+    label : str
+    kind : str
+        Its scale, or what it is.
+    of : tuple of str
+        The parameter or parameters that it belongs to.
+    bounds : (float, float)
+        Of a value between bounds (kind "logit" or "probit").
+    """
+
+    label: str
+    kind: Kind
+    of: tuple[str, ...]
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+    def transformed(self, value: float) -> float:
+        """A typical value on the transformed scale."""
+        if self.kind == "log":
+            return math.log(value)
+        if self.kind in ("logit", "probit"):
+            share = _inside((value - self.bounds[0]) / (self.bounds[1] - self.bounds[0]))
+            return math.log(share / (1.0 - share)) if self.kind == "logit" else _NORMAL.inv_cdf(share)
+        return value
+
+    def natural(self, value: float) -> tuple[float, float]:
+        """A transformed value on the natural scale, and the derivative."""
+        if self.kind == "log":
+            with np.errstate(over="ignore", under="ignore"):
+                p = float(np.exp(value))
+            return p, p
+        if self.kind in ("logit", "probit"):
+            low, width = self.bounds[0], self.bounds[1] - self.bounds[0]
+            if self.kind == "logit":
+                share = 0.5 * (1.0 + math.tanh(0.5 * value))
+                return low + width * share, width * share * (1.0 - share)
+            return low + width * _NORMAL.cdf(value), width * _NORMAL.pdf(value)
+        return value, 1.0
+
+
+@dataclass(frozen=True)
+class ErrorEntry:
+    """A parameter of a residual error: its place in `Point.sigma`, and whether it is fixed."""
+
+    label: str
+    response: int
+    which: int
+    free: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Conversions between x, a `Point`, and the reported estimates of one model.
+
+    Attributes
+    ----------
+    theta_names : names in the order of `Point.theta`
+    theta_free : bool[M]
+    theta_fixed : float64[M]
+        Values of those that are not free.
+    theta_lower, theta_upper : float64[M]
+        Bounds on the transformed scale, infinite where there are none.
+    subject, occasion : Psi
+    occasions : int
+        Most occasions of a subject.
+    errors : entries in order
+    sigma : float64[responses, 3]
+        As the model states them; those that are not free keep these values.
+    """
+
+    theta_names: tuple[Name, ...]
+    theta_free: NDArray[np.bool_]
+    theta_fixed: Array
+    theta_lower: Array
+    theta_upper: Array
+    subject: Psi
+    occasion: Psi
+    occasions: int
+    errors: tuple[ErrorEntry, ...]
+    sigma: Array
+
+    @property
+    def size(self) -> int:
+        """Length of x."""
+        return int(self.theta_free.sum()) + self.subject.size + self.occasion.size + len(self._errors_free)
+
+    @cached_property
+    def _errors_free(self) -> list[ErrorEntry]:
+        return [entry for entry in self.errors if entry.free]
+
+    @property
+    def random(self) -> tuple[str, ...]:
+        """Parameters with a random effect between subjects."""
+        return self.subject.names
+
+    @property
+    def n_random(self) -> int:
+        """Q, the random effects of a subject, those of its occasions included."""
+        return len(self.subject.names) + self.occasions * len(self.occasion.names)
+
+    @property
+    def logarithmic(self) -> NDArray[np.bool_]:
+        """For each x, whether it is a logarithm."""
+        theta = np.array([name.kind == "log" for name in self.theta_names], dtype=bool) & ~self._bounded
+        psi = [free in ("log diagonal", "log sd") for p in (self.subject, self.occasion) for _, _, free in p.entries]
+        errors = np.ones(len(self._errors_free), dtype=bool)
+        return np.concatenate([theta[self.theta_free], np.array(psi, dtype=bool), errors])
+
+    @property
+    def labels_of_x(self) -> tuple[str, ...]:
+        """For each x, the label of the reported quantity that it is mostly about."""
+        labels = [name.label for name, free in zip(self.theta_names, self.theta_free, strict=True) if free]
+        for psi in (self.subject, self.occasion):
+            stem = "corr" if psi.level == "iiv" else "corr_iov"
+            for r, c, free in psi.entries:
+                if free == "scale":
+                    labels.append(f"share_{psi.names[r]}")
+                else:
+                    pair = free in ("entry", "direction")
+                    labels.append(f"{stem}_{psi.names[c]}_{psi.names[r]}" if pair else f"{psi.level}_{psi.names[r]}")
+        return (*labels, *(entry.label for entry in self._errors_free))
+
+    @cached_property
+    def names(self) -> tuple[Name, ...]:
+        """Reported quantities, the fixed ones too, in order."""
+        found: list[Name] = list(self.theta_names)
+        for psi in (self.subject, self.occasion):
+            deviations, correlations, scales = psi.labels
+            own = [psi.names[r] for r in psi.own]
+            shared = [name for name in psi.names if name not in own]
+            found += [Name(label, psi.level, (name,)) for label, name in zip(deviations, own, strict=True)]
+            pairs = [(psi.names[c], psi.names[r]) for r, c in psi.pairs]
+            found += [Name(label, "correlation", pair) for label, pair in zip(correlations, pairs, strict=True)]
+            found += [Name(label, "share", (name,)) for label, name in zip(scales, shared, strict=True)]
+        return (*found, *(Name(entry.label, "error", (entry.label,)) for entry in self.errors))
+
+    @cached_property
+    def fixed(self) -> NDArray[np.bool_]:
+        """For each of `names`, whether it is fixed."""
+        psi = [*self.subject.fixed, *self.occasion.fixed]
+        errors = [not entry.free for entry in self.errors]
+        return np.concatenate([~self.theta_free, np.array([*psi, *errors], dtype=bool)])
+
+    # -- x and points ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _bounded(self) -> NDArray[np.bool_]:
+        return np.isfinite(self.theta_lower) | np.isfinite(self.theta_upper)
+
+    def split(self, x: Array) -> tuple[Array, Array, Array, Array]:
+        """θ, the numbers of Ψ between subjects and between occasions, and the residual error's of x."""
+        ends = np.cumsum([int(self.theta_free.sum()), self.subject.size, self.occasion.size])
+        return x[: ends[0]], x[ends[0] : ends[1]], x[ends[1] : ends[2]], x[ends[2] :]
+
+    def _within(self, x: float, m: int) -> tuple[float, float]:
+        """θ[m] at x, and the derivative, where it has bounds."""
+        low, high = self.theta_lower[m], self.theta_upper[m]
+        if np.isfinite(low) and np.isfinite(high):
+            share = _inside(0.5 * (1.0 + math.tanh(0.5 * x)))
+            return low + (high - low) * share, (high - low) * share * (1.0 - share)
+        step = math.exp(min(max(x, -700.0), 700.0))
+        return (low + step, step) if np.isfinite(low) else (high - step, -step)
+
+    def _unbounded(self, value: float, m: int) -> float:
+        low, high = self.theta_lower[m], self.theta_upper[m]
+        if np.isfinite(low) and np.isfinite(high):
+            share = _inside((value - low) / (high - low))
+            return math.log(share / (1.0 - share))
+        return math.log(max(value - low if np.isfinite(low) else high - value, 1e-300))
+
+    def point(self, x: Array) -> Point:
+        """The point at x."""
+        free, subject, occasion, logs = self.split(x)
+        theta = self.theta_fixed.copy()
+        theta[self.theta_free] = free
+        for m in np.flatnonzero(self._bounded & self.theta_free):
+            theta[m] = self._within(float(theta[m]), int(m))[0]
+        sigma = self.sigma.copy()
+        with np.errstate(over="ignore", under="ignore"):
+            for entry, value in zip(self._errors_free, np.exp(logs).tolist(), strict=True):
+                sigma[entry.response, entry.which] = value
+        return Point(theta, self._joined(self.subject.matrix(subject), self.occasion.matrix(occasion)), sigma)
+
+    def _joined(self, subject: Array, occasion: Array) -> Array:
+        if not self.occasion.names:
+            return subject
+        L = np.zeros((self.n_random, self.n_random))
+        n, k = len(subject), len(occasion)
+        L[:n, :n] = subject
+        for start in range(n, len(L), k):
+            L[start : start + k, start : start + k] = occasion
+        return L
+
+    def parts(self, L: Array) -> tuple[Array, Array]:
+        """The factor between subjects, and that between occasions, of a whole L[..., Q, Q]; blocks are summed."""
+        n, k = len(self.subject.names), len(self.occasion.names)
+        occasion = np.zeros((*L.shape[:-2], k, k))
+        for start in range(n, L.shape[-1], k or 1):
+            occasion += L[..., start : start + k, start : start + k]
+        return L[..., :n, :n], occasion
+
+    def point_of(self, model: Model) -> Point:
+        """The point that a model states; it differs from the scale's own model in its values only."""
+        theta = []
+        counts = {parameter.name: 0 for parameter in model.parameters}
+        for name in self.theta_names:
+            parameter = model[name.of[0]]
+            if name.kind == "coefficient":
+                coefficients = [self._coefficients(parameter, effect) for effect in parameter.covariates]
+                theta.append(float(np.concatenate(coefficients)[counts[parameter.name]]))
+                counts[parameter.name] += 1
+            else:
+                assert parameter.value is not None
+                theta.append(name.transformed(parameter.value))
+        sigma = stated_sigma(model)
+        L = self._joined(psi_of(model, "iiv").stated, psi_of(model, "iov").stated)
+        return Point(np.array(theta, dtype=float), L, sigma)
+
+    def _coefficients(self, parameter: Parameter, effect: Effect) -> Array:
+        if effect.value is not None:
+            return np.array(effect.value)
+        stem = f"{parameter.name}:{effect.term}"
+        return np.zeros(sum(n.label == stem or n.label.startswith(stem + "[") for n in self.theta_names))
+
+    def vector(self, point: Point) -> Array:
+        """x at a point; the inverse of `point`."""
+        theta = point.theta.copy()
+        for m in np.flatnonzero(self._bounded & self.theta_free):
+            theta[m] = self._unbounded(float(theta[m]), int(m))
+        n, k = len(self.subject.names), len(self.occasion.names)
+        subject, occasion = point.L[:n, :n], point.L[n : n + k, n : n + k]
+        logs = np.log([point.sigma[entry.response, entry.which] for entry in self._errors_free])
+        return np.concatenate(
+            [theta[self.theta_free], self.subject.vector(subject), self.occasion.vector(occasion), logs]
+        )
+
+    def gradient(self, point: Point, by_theta: Array, by_L: Array, by_sigma: Array) -> Array:
+        """Chain derivatives by the arrays of a point to x.
+
+        Parameters
+        ----------
+        by_theta : float64[..., M]; by_L : float64[..., Q, Q]; by_sigma : float64[..., responses, 3]
+
+        Returns
+        -------
+        float64[..., size]
+        """
+        theta = by_theta
+        bounded = np.flatnonzero(self._bounded & self.theta_free)
+        if len(bounded):
+            theta = by_theta.copy()
+            for m in bounded:
+                x = self._unbounded(float(point.theta[m]), int(m))
+                theta[..., m] *= self._within(x, int(m))[1]
+        subject, occasion = self.parts(by_L)
+        L_subject, L_occasion = point.L[: subject.shape[-1], : subject.shape[-1]], self._first_occasion(point.L)
+        parts = [theta[..., self.theta_free]]
+        for psi, by, L in ((self.subject, subject, L_subject), (self.occasion, occasion, L_occasion)):
+            if psi.size:
+                Q = len(psi.names)
+                slopes = psi.jacobian(L).reshape(psi.size, Q * Q)
+                parts.append(np.ascontiguousarray(by).reshape(*by.shape[:-2], Q * Q) @ slopes.T)
+        for entry in self._errors_free:
+            at = (..., entry.response, entry.which)
+            parts.append((by_sigma[at] * point.sigma[entry.response, entry.which])[..., None])
+        return np.concatenate(parts, axis=-1)
+
+    def _first_occasion(self, L: Array) -> Array:
+        n, k = len(self.subject.names), len(self.occasion.names)
+        return L[n : n + k, n : n + k]
+
+    # -- reported quantities -----------------------------------------------------------------------------------
+
+    def estimates(self, x: Array) -> Array:
+        """The reported quantities at x, in the order of `names`, on the natural scale."""
+        point = self.point(x)
+        theta = [name.natural(value)[0] for name, value in zip(self.theta_names, point.theta.tolist(), strict=True)]
+        n = len(self.subject.names)
+        errors = [point.sigma[entry.response, entry.which] for entry in self.errors]
+        return np.concatenate(
+            [
+                np.array(theta, dtype=float),
+                self.subject.estimates(point.L[:n, :n]),
+                self.occasion.estimates(self._first_occasion(point.L)),
+                np.array(errors, dtype=float),
+            ]
+        )
+
+    def jacobian(self, x: Array) -> Array:
+        """∂ estimates / ∂x, float64[names, size]."""
+        point = self.point(x)
+        theta, subject, occasion, _ = (np.arange(self.size)[part] for part in self._slices)
+        slopes = np.zeros((len(self.names), self.size))
+        free = np.flatnonzero(self.theta_free)
+        for k, m in zip(theta, free, strict=True):
+            slope = self.theta_names[m].natural(float(point.theta[m]))[1]
+            slopes[m, k] = slope * (self._within(float(x[k]), int(m))[1] if self._bounded[m] else 1.0)
+        row, n = len(self.theta_names), len(self.subject.names)
+        for psi, at, L in (
+            (self.subject, subject, point.L[:n, :n]),
+            (self.occasion, occasion, self._first_occasion(point.L)),
+        ):
+            part = psi.estimate_slopes(L)
+            slopes[row : row + len(part), at] = part
+            row += len(part)
+        k = self.size - len(self._errors_free)
+        for entry in self.errors:
+            if entry.free:
+                slopes[row, k] = point.sigma[entry.response, entry.which]
+                k += 1
+            row += 1
+        return slopes
+
+    @property
+    def _slices(self) -> tuple[slice, slice, slice, slice]:
+        ends = np.cumsum([0, int(self.theta_free.sum()), self.subject.size, self.occasion.size])
+        return slice(0, ends[1]), slice(ends[1], ends[2]), slice(ends[2], ends[3]), slice(ends[3], self.size)
+
+    def model_at(self, model: Model, x: Array) -> Model:
+        """The model with the values at x put into it."""
+        values = dict(zip((name.label for name in self.names), self.estimates(x).tolist(), strict=True))
+        return with_estimates(model, values)
+
+
+def error_entries(model: Model) -> tuple[ErrorEntry, ...]:
+    """Every parameter of the residual errors of a model."""
+    several = len(model.errors) > 1
+    found = []
+    for response, error in enumerate(model.errors):
+        for name in error.names:
+            label = f"{name}_{model.structure.responses[response]}" if several else name
+            found.append(ErrorEntry(label, response, _SIGMA.index(name), name not in error.fixed_names))
+    return tuple(found)
+
+
+def stated_sigma(model: Model) -> Array:
+    """σ as the model states it, float64[responses, 3]."""
+    sigma = np.zeros((len(model.errors), 3))
+    sigma[:, 2] = 1.0
+    for response, error in enumerate(model.errors):
+        for name, value in zip(error.names, error.values, strict=True):
+            sigma[response, _SIGMA.index(name)] = value
+    return sigma
+
+
+def with_estimates(model: Model, values: dict[str, float]) -> Model:
+    """Put estimates, named as in a result's table, into a model.
+
+    A search may end at the edge of what a model can state (a variance of 0, a correlation of 1): there the nearest
+    value that can be stated is put in.
+    """
+    for parameter in model.parameters:
+        if parameter.column is not None:
+            continue
+        name, changes = parameter.name, dict[str, object]()
+        if name in values and "value" not in parameter.fixed_parts:
+            changes["value"] = _statable(parameter, values[name])
+        for level in ("iiv", "iov"):
+            if f"{level}_{name}" in values and level not in parameter.fixed_parts:
+                changes[level] = _positive(values[f"{level}_{name}"])
+        if parameter.share is not None and f"share_{name}" in values:
+            changes["share"] = (parameter.share[0], values[f"share_{name}"])
+        effects = []
+        for effect in parameter.covariates:
+            prefix = f"{name}:{effect.term}"
+            found = [v for label, v in values.items() if label == prefix or label.startswith(prefix + "[")]
+            effects.append(Effect(effect.term, tuple(found) or effect.value, effect.fixed, effect.fractional))
+        if effects:
+            changes["covariates"] = tuple(effects)
+        if changes:
+            model = model.with_parameter(name, **changes)
+    blocks = []
+    for block in model.correlate:
+        stem = "corr" if block.level == "subject" else "corr_iov"
+        pairs = [(block.names[i], block.names[j]) for i in range(len(block.names)) for j in range(i)]
+        known = zip(pairs, block.correlations, strict=True)
+        blocks.append(_nearest_block(block, [_pair(values, stem, *pair, old) for pair, old in known]))
+    model = model.with_correlate(blocks)
+    several = len(model.errors) > 1
+    for response, error in zip(model.structure.responses, model.errors, strict=True):
+        found_values = {n: values.get(f"{n}_{response}" if several else n) for n in error.names}
+        stated = {n: _positive(v) for n, v in found_values.items() if v is not None and n not in error.fixed_names}
+        if stated:
+            model = model.with_error(error.with_values(stated), response=response if several else None)
+    return model
+
+
+def _statable(parameter: Parameter, value: float) -> float:
+    """The nearest value that the parameter can state: positive, or inside its bounds."""
+    low, high = parameter.limits
+    if parameter.transform == "log":
+        value = _positive(value)
+    width = high - low if math.isfinite(high - low) else max(abs(value), 1e-8)
+    for bound, sign in ((low, 1.0), (high, -1.0)):
+        if math.isfinite(bound) and bound != 0 and sign * (value - bound) < 1e-9 * width:
+            value = bound + sign * 1e-9 * width
+    return value
+
+
+def _positive(value: float) -> float:
+    return min(max(value, 1e-300), 1e300)
+
+
+def _nearest_block(block: Block, correlations: list[float]) -> Block:
+    for shrink in (0.0, 1e-12, 1e-9, 1e-6):
+        try:
+            return _with_correlations(block, [r * (1 - shrink) for r in correlations])
+        except ModelError:
+            continue
+    return _with_correlations(block, [r * (1 - 1e-3) for r in correlations])
+
+
+def _with_correlations(block: Block, correlations: list[float]) -> Block:
+    return Block(*block.names, correlations=correlations, fixed=block.fixed, level=block.level)
+
+
+def _pair(values: dict[str, float], stem: str, first: str, second: str, default: float) -> float:
+    return values.get(f"{stem}_{first}_{second}", values.get(f"{stem}_{second}_{first}", default))

@@ -1,0 +1,1 @@
+"""The little language of formulas, equations, differential equations and conditions on rows: read, never evaluated."""

@@ -1,0 +1,1 @@
+"""The library of structures: compartment models and effects on top of them, and how they are drawn."""

@@ -1,0 +1,1 @@
+"""Figures of bqplot and small drawings; no panel."""

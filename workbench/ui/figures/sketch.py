@@ -1,0 +1,119 @@
+"""What figures need of the engine: curves, predictions and error bands of a model whose values change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench import engine
+from workbench.data import GroupedData
+from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.residual import variances
+from workbench.model import Exponential, Model, ResidualError
+
+Array = NDArray[np.float64]
+
+Z95 = 1.959963984540054
+
+
+def is_quick(model: Model) -> bool:
+    """Whether start values and curves take milliseconds: the prediction has a closed form that is compiled already."""
+    return bool(getattr(model.structure, "is_linear", False))
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Curves of one response on the scale of the data, one array per subject.
+
+    Attributes
+    ----------
+    time, population : list of float64[points]
+    individual : list of float64[points] or None
+        None where no random effects are known.
+    """
+
+    time: list[Array]
+    population: list[Array]
+    individual: list[Array] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Observations of one response that are not censored, beside their predictions, on the scale of the data.
+
+    Attributes
+    ----------
+    y, population : float64[n]
+    individual : float64[n] or None
+    """
+
+    y: Array
+    population: Array
+    individual: Array | None
+
+
+class Sketch:
+    """Evaluates models that state the same, with other values, on one data set.
+
+    Parameters
+    ----------
+    start : Model
+        With all its values.
+    data : GroupedData
+    """
+
+    def __init__(self, start: Model, data: GroupedData):
+        self._start, self._data = start, data
+        self._statement = start.without_values()
+        self._curves = tuple(engine.curves(start, data, response=r) for r in range(len(start.structure.responses)))
+
+    def is_of(self, start: Model, data: GroupedData) -> bool:
+        """Whether it can evaluate a model."""
+        return self._data is data and self._statement == start.without_values()
+
+    @cached_property
+    def _problem(self) -> Problem:
+        censored = bool((self._data.events.censored != 0).any())  # has predictions whatever is said of it
+        return compile(self._start.with_blq("M3") if censored else self._start, self._data)
+
+    def drawn(self, model: Model, etas: Array | None, response: int) -> Drawn:
+        """Curves of a response; `etas` as a fit has them."""
+        curves, error = self._curves[response], model.errors[response]
+        population = [_as_data(error, f) for f in curves.population(model)]
+        individual = None if etas is None else [_as_data(error, f) for f in curves.individual(model, etas)]
+        return Drawn(curves.time, population, individual)
+
+    def predicted(self, model: Model, etas: Array | None, response: int) -> Predicted:
+        """Predictions of a response at its observations."""
+        problem, error = self._problem, model.errors[response]
+        point, events = problem.scale.point_of(model), self._data.events
+        slot = problem.schedule.slot
+        record = problem.schedule.record[slot >= 0]
+        mine = (problem.observations.response == response) & (events.censored[record] == 0)
+        at = [problem.predictions(point)] + ([] if etas is None else [problem.predictions(point, etas)])
+        population, *individual = [_as_data(error, f[mine]) for f in at]
+        return Predicted(events.dv[record[mine]], population, individual[0] if individual else None)
+
+    def band(self, model: Model, prediction: Array, response: int) -> tuple[Array, Array]:
+        """Where 95 % of the observations lie around a prediction of theirs, both on the scale of the data."""
+        problem, error = self._problem, model.errors[response]
+        logarithmic = isinstance(error, Exponential) and not error.log_data
+        with np.errstate(divide="ignore", invalid="ignore"):
+            f = np.log(prediction) if logarithmic else np.array(prediction, dtype=float)
+        R, R_f = np.empty((2, len(f)))
+        which = np.full(len(f), response, dtype=np.int64)
+        sigma = problem.scale.point_of(model).sigma
+        variances(problem.observations.kind, which, f, sigma, R, R_f, np.empty((len(f), 3)))
+        low, high = f - Z95 * np.sqrt(R), f + Z95 * np.sqrt(R)
+        return (np.exp(low), np.exp(high)) if logarithmic else (low, high)
+
+
+def _as_data(error: ResidualError, f: Array) -> Array:
+    """Predictions on the scale of the data: logarithms where these are."""
+    if not (isinstance(error, Exponential) and error.log_data):
+        return f
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.where(f > 0, f, error.floor or 0.0))

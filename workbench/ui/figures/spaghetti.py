@@ -1,0 +1,160 @@
+"""Observations of all subjects over time, coloured by a covariate."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from bqplot import Lines, Scatter
+from numpy.typing import NDArray
+
+from workbench.data import Events, GroupedData
+from workbench.data.cells import plain_label
+from workbench.data.tables import is_categorical
+from workbench.ui.figures.time import OBSERVED, POPULATION, Array, Overlay, Plane, axis_title, in_hours, joined, put
+
+# Okabe and Ito's qualitative colours; four steps of ColorBrewer's YlGnBu (both readable to the colour-blind).
+QUALITATIVE = tuple(f"var(--wb-q{i})" for i in range(7))
+SEQUENTIAL = tuple(f"var(--wb-s{i})" for i in range(4))
+MISSING = POPULATION
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Subjects (or responses) in groups, each with a label and a colour."""
+
+    labels: tuple[str, ...]
+    colors: tuple[str, ...]
+    codes: NDArray[np.int64]
+
+
+ALL = Groups(("",), (OBSERVED,), np.zeros(0, dtype=np.int64))
+
+
+def groups_by(values: pd.Series[Any], unit: str = "") -> Groups:
+    """Groups of values: levels as they are, numbers by quartile; missing values and rare levels are groups too."""
+    unit = f" {unit}" if unit else ""
+    if is_categorical(values):
+        counts = values.value_counts(sort=False)
+        common = counts.sort_values(ascending=False, kind="stable").index[: len(QUALITATIVE)]
+        levels = sorted(map(plain_label, common), key=lambda level: (isinstance(level, str), level))
+        codes = np.array([levels.index(plain_label(v)) if v in common else -1 for v in values], dtype=np.int64)
+        labels = [f"{level}{unit}" for level in levels]
+        colors: Sequence[str] = QUALITATIVE
+    else:
+        numbers = values.to_numpy(dtype=float, na_value=np.nan)
+        finite = numbers[np.isfinite(numbers)]
+        edges = np.unique(np.quantile(finite, [0, 0.25, 0.5, 0.75, 1])) if len(finite) else np.zeros(1)
+        codes = np.where(np.isfinite(numbers), np.searchsorted(edges[1:-1], numbers, side="left"), -1)
+        labels = [f"{a:.4g}–{b:.4g}{unit}" for a, b in pairwise(edges)] or [f"{edges[0]:.4g}{unit}"]
+        colors = SEQUENTIAL
+    rest = codes < 0
+    if rest.any():
+        codes = np.where(rest, len(labels), codes)
+        labels.append("missing" if values[rest].isna().all() else "other or missing")
+    shown = (*colors[: len(labels) - int(rest.any())], *([MISSING] if rest.any() else []))
+    return Groups(tuple(labels), shown, codes)
+
+
+def since_dose(events: Events, span: slice) -> tuple[Array, NDArray[np.int64]]:
+    """Time after the last dose for the records of a subject, and which dose that is.
+
+    Further doses (ADDL) count. Before its first dose a record's time is negative; without any dose (or after a reset
+    that none follows) it is NaN. A dose at the time of a record counts if it stands before it.
+    """
+    time, segment = events.time[span], np.cumsum(np.isin(events.kind[span], (3, 4)))
+    given = []
+    for k in np.flatnonzero(events.is_dose[span]):
+        more = events.additional[span][k] if events.interval[span][k] > 0 else 0
+        times = time[k] + events.interval[span][k] * np.arange(1 + more)
+        given += [(segment[k], t, k if j == 0 else len(time)) for j, t in enumerate(times)]
+    given.sort()
+    after, which = np.full(len(time), np.nan), np.full(len(time), -1)
+    for i, record in enumerate(zip(segment, time, range(len(time)), strict=True)):
+        last = bisect_left(given, record) - 1
+        if last >= 0 and given[last][0] == record[0]:
+            after[i], which[i] = record[1] - given[last][1], last
+        elif last + 1 < len(given) and given[last + 1][0] == record[0]:
+            after[i] = record[1] - given[last + 1][1]
+    return after, which
+
+
+class Spaghetti:
+    """The figure; its marks (two per group) are made once. Of very many subjects `Overlay.MOST` are drawn."""
+
+    def __init__(self, height: int = 330):
+        self._plane = Plane()
+        colors = len(QUALITATIVE) + 1
+        self._lines: list[Lines] = [self._plane.line(OBSERVED, 1.0, opacity=0.45) for _ in range(colors)]
+        self._points: list[Scatter] = [self._plane.points() for _ in range(colors)]
+        self.view = self._plane.figure([*self._lines, *self._points], height, (12, 14, 46, 58))
+
+    def show(
+        self,
+        data: GroupedData,
+        groups: Groups,
+        logarithmic: bool,
+        after_dose: bool,
+        by: str = "subject",
+        response: int | None = None,
+    ) -> None:
+        """Draw the observations.
+
+        Parameters
+        ----------
+        data : GroupedData
+            May have errors.
+        groups : Groups
+        logarithmic, after_dose : bool
+            The axes.
+        by : {"subject", "response"}
+            What the groups are of.
+        response : int, optional
+            Show this one only.
+        """
+        pieces = [piece for piece in _pieces(data, after_dose) if response is None or piece[1] == response]
+        codes = [groups.codes[piece[by == "response"]] if len(groups.codes) else 0 for piece in pieces]
+        times = np.concatenate([piece[2] for piece in pieces]) if pieces else np.zeros(0)
+        values = np.concatenate([piece[3] for piece in pieces]) if pieces else np.zeros(0)
+        self._plane.span(times, values, logarithmic, hours=in_hours(data))
+        self._plane.x_axis.label = axis_title(data, "time", "time", "time after dose" if after_dose else "")
+        self._plane.y_axis.label = axis_title(data, "response", "response")
+        for g, (lines, points) in enumerate(zip(self._lines, self._points, strict=True)):
+            mine = [piece for piece, code in zip(pieces, codes, strict=True) if code == g]
+            if not mine:
+                put(lines, None, None)
+                put(points, None, None)
+                continue
+            lines.colors = points.colors = [groups.colors[g]]
+            put(lines, joined([p[2] for p in mine]), self._plane.heights(joined([p[3] for p in mine])))
+            put(
+                points,
+                np.concatenate([p[2] for p in mine]),
+                self._plane.heights(np.concatenate([p[3] for p in mine])),
+            )
+
+
+def _pieces(data: GroupedData, after_dose: bool) -> list[tuple[int, int, Array, Array]]:
+    """Curves to be drawn: subject, response, times, values; one per subject, response, and dose interval."""
+    events = data._records.events  # data with errors have no public events, but can be looked at
+    chosen = np.arange(len(events.subjects))
+    if len(chosen) > Overlay.MOST:
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, Overlay.MOST, replace=False))
+    pieces = []
+    for i in chosen:
+        span = slice(events.start[i], events.start[i + 1])
+        time, which = events.time[span], np.zeros(events.start[i + 1] - events.start[i], dtype=np.int64)
+        if after_dose:
+            time, which = since_dose(events, span)
+        seen = events.observed[span] & np.isfinite(time) & np.isfinite(events.dv[span])
+        response = events.response[span]
+        for r in np.unique(response[seen]):
+            for d in np.unique(which[seen & (response == r)]):
+                at = seen & (response == r) & (which == d)
+                pieces.append((int(i), int(r), time[at], events.dv[span][at]))
+    return pieces
