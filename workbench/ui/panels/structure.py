@@ -8,9 +8,8 @@ from typing import Any
 
 from ipywidgets import BoundedIntText, Box, Checkbox, Dropdown, ToggleButtons, VBox, Widget
 
-from workbench.model import PK, Structure, pk, usual_model
+from workbench.model import PK, Structure, pk, pkpd, usual_model
 from workbench.model.equation import Equation
-from workbench.model.library import pkpd
 from workbench.model.library.pkpd import PKPD
 from workbench.model.ode import Ode
 from workbench.model.structure import MOST_TRANSITS
