@@ -27,6 +27,7 @@ ORDER = (
     "language",
     "markup",
     "methods",
+    "findings",
     "errors",
 )
 

@@ -15,7 +15,7 @@ _PUBLIC = {
     "DataError": "errors", "ModelError": "errors", "FitError": "errors", "WorkbenchError": "errors",
     "GroupedData": "data", "read_data": "data", "load_example": "data",
     "pk": "model", "pkpd": "model", "equation": "model", "ode": "model",
-    "Model": "model", "Parameter": "model", "Block": "model", "Effect": "model", "Finding": "model",
+    "Model": "model", "Parameter": "model", "Block": "model", "Effect": "model", "Finding": "findings",
     "Constant": "model", "Proportional": "model", "Combined": "model", "Combined2": "model", "Power": "model",
     "Exponential": "model",
     "Quadrature": "methods", "Importance": "methods", "Saem": "methods",

@@ -6,8 +6,7 @@ Errors block: what the records say has no meaning. Warnings don't. Most findings
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from workbench.data.mends import MENDS
 from workbench.data.reading import limited
 from workbench.data.tables import covariate_table, varying_subjects
 from workbench.errors import Fault
+from workbench.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from workbench.data.grouped import GroupedData
@@ -34,47 +34,20 @@ _LOG_SCALE = 0.05
 _FIXED = ("sex", "gender", "race", "ethnic", "ethnicity", "genotype", "cyp")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One kind of thing found, with all its places.
-
-    Attributes
-    ----------
-    name : str
-    severity : {"error", "warning"}
-    message : str
-    rows : tuple
-        Labels of the rows, as in a Fault.
-    subjects : tuple
-    column : str, optional
-    mend : str
-        Name of a mend for `GroupedData.mend`, or advice in words.
-    places : tuple of int
-        Positions of the rows in the frame.
-    """
-
-    name: str
-    severity: str
-    message: str
-    rows: tuple[Any, ...] = ()
-    subjects: tuple[Any, ...] = ()
-    column: str | None = None
-    mend: str = ""
-    places: tuple[int, ...] = field(default=(), repr=False)
-
-    def faults(self) -> list[Fault]:
-        """The finding row by row (or subject by subject), for a DataError."""
-        advice = self.mend
-        if self.mend in MENDS:
-            advice = f"{MENDS[self.mend].text}: read_data(…, strict=False).mend({self.mend!r})"
-        if self.name in JUDGED:
-            advice += f"; or, if it is meant so, read_data(…, allow=({self.name!r},))"
-        if self.name.startswith("subject"):
-            first = dict(zip(self.subjects, self.rows, strict=False))
-            return limited([Fault(self.message, first[s], self.column, s, advice) for s in self.subjects])
-        subjects = self.subjects if len(self.subjects) == len(self.rows) else (None,) * len(self.rows)
-        faults = [Fault(self.message, r, self.column, s, advice) for r, s in zip(self.rows, subjects, strict=True)]
-        return limited(faults) or [Fault(self.message, None, self.column, None, advice)]
+def faults_of(finding: Finding) -> list[Fault]:
+    """A finding row by row (or subject by subject), for a DataError."""
+    advice, column = finding.mend, finding.where or None
+    if finding.mend in MENDS:
+        advice = f"{MENDS[finding.mend].text}: read_data(…, strict=False).mend({finding.mend!r})"
+    if finding.name in JUDGED:
+        advice += f"; or, if it is meant so, read_data(…, allow=({finding.name!r},))"
+    message, rows, subjects = finding.message, finding.rows, finding.subjects
+    if finding.name.startswith("subject"):
+        first = dict(zip(subjects, rows, strict=False))
+        return limited([Fault(message, first[s], column, s, advice) for s in subjects])
+    owners = subjects if len(subjects) == len(rows) else (None,) * len(rows)
+    faults = [Fault(message, row, column, owner, advice) for row, owner in zip(rows, owners, strict=True)]
+    return limited(faults) or [Fault(message, None, column, None, advice)]
 
 
 def table(findings: list[Finding]) -> pd.DataFrame:
@@ -83,7 +56,7 @@ def table(findings: list[Finding]) -> pd.DataFrame:
         "severity": [f.severity for f in findings],
         "rows": [f.rows for f in findings],
         "subject": [tuple(dict.fromkeys(f.subjects)) for f in findings],
-        "column": [f.column for f in findings],
+        "column": [f.where or None for f in findings],
         "message": [f.message for f in findings],
         "mend": [f.mend for f in findings],
     }
@@ -105,11 +78,11 @@ class _Scribe:
         self.data, self.events, self.roles = data, data._records.events, data._roles
         self.subject = self.events.subject
 
-    def column(self, role: str) -> str | None:
-        return self.roles.get(role)
+    def column(self, role: str) -> str:
+        return str(self.roles.get(role, ""))
 
     def records(
-        self, name: str, severity: str, which: Bools, role: str, message: str, mend: str = ""
+        self, name: str, severity: Severity, which: Bools, role: str, message: str, mend: str = ""
     ) -> Iterator[Finding]:
         """A finding per record, if there is any."""
         at = np.flatnonzero(which)
@@ -119,7 +92,7 @@ class _Scribe:
             labels = self.data._frame.index[self.events.row[at]]
             subjects = np.array([*self.events.subjects, None], dtype=object)[self.subject[at]]
             rows, places = tuple(map(plain_label, labels)), tuple(self.events.row[at].tolist())
-            yield Finding(name, severity, message, rows, tuple(subjects), self.column(role), mend, places)
+            yield Finding(severity, message, self.column(role), name, rows, tuple(subjects), mend, places)
 
     def rows(self, name: str, mark: str, role: str, message: str, mend: str = "") -> Iterator[Finding]:
         """A warning about rows that were marked while the records were derived."""
@@ -134,7 +107,7 @@ class _Scribe:
         return first
 
     def whole_subjects(
-        self, name: str, severity: str, which: Bools, role: str, message: str, mend: str = ""
+        self, name: str, severity: Severity, which: Bools, role: str, message: str, mend: str = ""
     ) -> Iterator[Finding]:
         """A finding per subject; the row is its first."""
         tainted = self.subject_has(self.data._records.bad)
@@ -145,7 +118,7 @@ class _Scribe:
             starts = self.events.row[np.minimum(self.events.start[at], len(self.events.row) - 1)]
             labels = tuple(map(plain_label, self.data._frame.index[starts]))
             subjects = tuple(self.events.subjects[i] for i in at)
-            yield Finding(name, severity, message, labels, subjects, self.column(role), mend)
+            yield Finding(severity, message, self.column(role), name, labels, subjects, mend)
 
     def subject_has(self, rows: Bools) -> Bools:
         """Subjects with at least one such row of the frame."""
@@ -206,7 +179,7 @@ def _dosing(data: GroupedData) -> Iterator[Finding]:
     odd, message = _outlying(events.amount, events.compartment, doses & (events.amount > 0))
     yield from scribe.records("dose outlier", "warning", odd, role, message, "rescale_outlying_doses")
     if role in data._roles and not doses.any():
-        yield Finding("no doses", "warning", "a column of amounts, but no dose in it", column=data._roles[role])
+        yield Finding("warning", "a column of amounts, but no dose in it", data._roles[role], "no doses")
 
 
 def _outlying(amount: NDArray[np.float64], group: Ints, doses: Bools) -> tuple[Bools, str]:
@@ -289,7 +262,7 @@ def _subjects(data: GroupedData) -> Iterator[Finding]:
         yield from scribe.whole_subjects("subject with one observation", "warning", alone, "response",
                                          "the subject has one observation only", "")  # fmt: skip
     elif len(alone) > 1:
-        yield Finding("subject with one observation", "warning", "no subject has more than one observation")
+        yield Finding("warning", "no subject has more than one observation", name="subject with one observation")
     row, subject = events.row, scribe.subject
     order = np.argsort(row, kind="stable")
     leaves = subject[order][1:] != subject[order][:-1]
@@ -304,25 +277,25 @@ def _covariates(data: GroupedData) -> Iterator[Finding]:
     for name in overview.index[(overview["distinct"] <= 1) & (overview["missing"] < len(data._frame))]:
         if subjects > 1:
             message = "the same value everywhere: no effect can be seen"
-            yield Finding("constant covariate", "warning", message, column=name, mend="ignore_constant_covariates")
+            yield Finding("warning", message, name, "constant covariate", mend="ignore_constant_covariates")
     for name in overview.index[overview["missing"] > 0]:
         labels = tuple(map(plain_label, data._frame.index[data._frame[name].isna()]))
         message = f"missing; filled by the rule {data.covariate_rule} where the subject has another value"
-        yield Finding("missing covariate", "warning", message, labels, column=name, mend="fill_covariates")
+        yield Finding("warning", message, name, "missing covariate", labels, mend="fill_covariates")
     for name in overview.index[overview["kind"] == "continuous"]:
         infinite = np.isinf(data._frame[name].to_numpy(dtype=float, na_value=np.nan))
         if infinite.any():
             labels = tuple(map(plain_label, data._frame.index[infinite]))
-            yield Finding("infinite covariate", "warning", "no effect can be computed of it", labels, column=name)
+            yield Finding("warning", "no effect can be computed of it", name, "infinite covariate", labels)
     for name in overview.index[overview["kind"] == "categorical"]:
         levels = [level for level in overview.loc[name, "levels"] if isinstance(level, str)]
         alike = [level for level in levels if [x.strip().lower() for x in levels].count(level.strip().lower()) > 1]
         if alike:
             message = f"levels that differ only in case or blanks: {', '.join(map(repr, alike))}"
-            yield Finding("labels alike", "warning", message, column=name, mend="write each level in one way")
+            yield Finding("warning", message, name, "labels alike", mend="write each level in one way")
     for name in overview.index[overview["varying"] > 0]:
         few = overview.loc[name, "varying"] <= max(1, 0.05 * subjects) and subjects >= 10
         if few or name.lower() in _FIXED:
             changing = tuple(varying_subjects(data, name))
             message = "changes within a subject, where it should not or hardly does"
-            yield Finding("varying covariate", "warning", message, (), changing, name, "first_covariate_values")
+            yield Finding("warning", message, name, "varying covariate", (), changing, "first_covariate_values")

@@ -19,6 +19,7 @@ from workbench.data.cells import plain_label
 from workbench.data.events import Events
 from workbench.data.records import NUMBERS, Records, derive
 from workbench.errors import DataError, Fault
+from workbench.findings import Finding
 from workbench.language.conditions import matching_rows
 
 RULES = ("nocb", "locf", "linear")
@@ -97,7 +98,7 @@ class GroupedData:
         return derive(self._frame, self._roles)
 
     @cached_property
-    def _findings(self) -> list[doctor.Finding]:
+    def _findings(self) -> list[Finding]:
         return doctor.examine(self)
 
     @cached_property
@@ -111,7 +112,7 @@ class GroupedData:
         faults = list(self._records.faults)
         for finding in self._findings:
             if finding.severity == "error":
-                faults += finding.faults()
+                faults += doctor.faults_of(finding)
         if faults:
             raise DataError(faults, self.name)
 

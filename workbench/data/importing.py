@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.data import units as unit_tools
-from workbench.data.doctor import JUDGED
+from workbench.data.doctor import JUDGED, faults_of
 from workbench.data.grouped import GroupedData, Name, Step, checked_rule, number_columns
 from workbench.data.reading import Table, read_table
 from workbench.data.roles import resolve
@@ -102,7 +102,7 @@ def read_data(
     allowed = frozenset(options["allow"])
     data = GroupedData(table.name, (step,), checked_rule(covariate_rule), table.frame, found, {}, allowed)
     if faults or data._records.faults:
-        errors = [f for finding in data._findings if finding.severity == "error" for f in finding.faults()]
+        errors = [f for finding in data._findings if finding.severity == "error" for f in faults_of(finding)]
         raise DataError([*faults, *data._records.faults, *errors], table.name)
     data = _settled(data, _units(units, data), dose_time)
     if strict:

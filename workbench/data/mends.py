@@ -106,12 +106,12 @@ def _filled(data: GroupedData) -> pd.DataFrame:
 
 def _first_values(data: GroupedData) -> pd.DataFrame:
     subject = subject_codes(data)
-    names = [finding.column for finding in data._findings if finding.name == "varying covariate"]
+    names = [finding.where for finding in data._findings if finding.name == "varying covariate"]
     return data._frame.assign(**{name: data._frame[name].groupby(subject).transform("first") for name in names if name})
 
 
 def _without_constants(data: GroupedData) -> pd.DataFrame:
-    names = [finding.column for finding in data._findings if finding.name == "constant covariate"]
+    names = [finding.where for finding in data._findings if finding.name == "constant covariate"]
     return data._frame.drop(columns=[name for name in names if name])
 
 

@@ -1,7 +1,6 @@
 """What the user states: frozen values and pure edits. Nothing here computes a prediction."""
 
 from workbench.model.block import Block
-from workbench.model.check import Finding
 from workbench.model.equation import Equation, equation
 from workbench.model.library.pkpd import PKPD, pkpd
 from workbench.model.model import Model
@@ -21,7 +20,6 @@ __all__ = [
     "Effect",
     "Equation",
     "Exponential",
-    "Finding",
     "Model",
     "Ode",
     "Parameter",

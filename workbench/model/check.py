@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.data.events import RESET, RESET_AND_DOSE, Events
 from workbench.errors import DataError, ModelError
+from workbench.findings import Finding
 from workbench.language.formula import columns_of
 from workbench.model.design import design_of
 from workbench.model.ode import Ode
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from workbench.model.model import Model
     from workbench.model.parameter import Effect, Parameter
 
-Severity = Literal["error", "warning"]
 Mask = NDArray[np.bool_]
 _Design = tuple[str, NDArray[np.float64] | None, tuple[str, ...]]  # problem, columns by record, labels
 
@@ -33,29 +33,6 @@ OF_THE_LIKELIHOOD = ("observations", "error", "blq")  # what is said there does 
 _POSITIVE = ("clearance", "volume", "rate constant", "per volume", "concentration", "amount per time")
 _SCALES = ("clearance", "volume", "amount per time", "per volume")  # what bioavailability multiplies or divides
 _SAME = 1e-9  # relative size below which a column of the design adds nothing to the others
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A problem of a model with a data set.
-
-    Attributes
-    ----------
-    severity : {"error", "warning"}
-        An error stands against the computation; those where `where` is one of `OF_THE_LIKELIHOOD` only against that
-        of a likelihood, not against predictions.
-    message : str
-        What was got, what is allowed, and the usual mend.
-    where : str
-        The parameter, or one of "data", "structure", "doses", "responses", "observations", "error", "blq".
-    """
-
-    severity: Severity
-    message: str
-    where: str = ""
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def absent_columns(names: Iterable[str], data: GroupedData) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from workbench.errors import ModelError
+from workbench.findings import Finding
 from workbench.language.formula import columns_of, median_columns, with_medians
 from workbench.model.block import Block, restricted
 from workbench.model.parameter import Parameter, Transform, finite
@@ -17,7 +18,6 @@ from workbench.model.structure import Structure
 
 if TYPE_CHECKING:
     from workbench.data import GroupedData
-    from workbench.model.check import Finding
 
 Blq = Literal["M1", "M3", "M4"] | None
 BLQ: tuple[Blq, ...] = (None, "M1", "M3", "M4")
