@@ -411,7 +411,7 @@ def _show(fit: wb.FitResult) -> None:
     table = Table("", "estimate", "SE", "RSE %", "95 % interval")
     for column in table.columns[1:]:
         column.justify = "right"
-    for e in fit.parameters:
+    for e in fit.lines:
         known = math.isfinite(e.se)
         table.add_row(
             e.name,

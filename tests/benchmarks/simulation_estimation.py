@@ -80,7 +80,7 @@ def study(
         seconds += time.perf_counter() - begun
         converged += fit.converged
         if not names:
-            names = [e.name for e in fit.parameters if e.kind in ("log", "coefficient")]
+            names = [e.name for e in fit.lines if e.kind in ("log", "coefficient")]
             truth = np.array(
                 [model[n].value if ":" not in n else model[n.split(":")[0]].covariates[0].value[0] for n in names]
             )

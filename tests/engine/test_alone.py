@@ -376,7 +376,7 @@ def test_global_is_close_to_focei_where_data_are_rich():
     data = wb.read_data(frame)
     mixed, staged = wb.fit(truth, data), wb.fit(truth, data, "two-stage")
     assert staged.status is Status.converged and staged.failures == {}
-    for e in mixed.parameters:
+    for e in mixed.lines:
         assert abs(staged.estimate(e.name).value - e.value) < 0.1 * e.se, e.name
         assert staged.estimate(e.name).se == pytest.approx(e.se, rel=0.05), e.name
     assert staged.ofv == pytest.approx(mixed.ofv, abs=1.0)

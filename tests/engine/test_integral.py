@@ -112,7 +112,7 @@ def test_both_find_the_same_minimum(theophylline):
     assert by_nodes.converged and by_draws.converged
     assert by_nodes.ofv == pytest.approx(117.301, abs=0.005)  # with 11 nodes 117.3006
     assert by_draws.ofv == pytest.approx(by_nodes.ofv, abs=0.3)  # three of its standard errors
-    for ours, theirs in zip(by_draws.parameters, by_nodes.parameters, strict=True):
+    for ours, theirs in zip(by_draws.lines, by_nodes.lines, strict=True):
         assert abs(ours.value - theirs.value) < 0.1 * theirs.se
         assert ours.se == pytest.approx(theirs.se, rel=0.2)  # curvature by 1,000 draws: 10 % between seeds
     assert "with 9 the OFV differs by" in by_nodes.accuracy and "Monte Carlo error" in by_draws.accuracy

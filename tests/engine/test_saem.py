@@ -216,7 +216,7 @@ def test_how_far_above_the_minimum_it_is_follows_from_the_draws(theophylline):
                 search._late, search._late_count = search._late + search._gradient(), search._late_count + 1
         return search.short
 
-    k = [name.label for name in problem.scale.theta_names].index("CL")
+    k = [name.label for name in problem.scale.thetas].index("CL")
     objective = Objective(problem, "focei")
     curvature = hessian(objective, objective.evaluate(problem.x))[k, k]
     away = problem.x.copy()

@@ -35,7 +35,7 @@ def test_estimates_put_into_the_model_give_the_point_back(name, theophylline):
 @pytest.mark.parametrize("name", STATED)
 def test_jacobian_of_the_estimates(name, theophylline):
     scale, x = at_random(STATED[name], theophylline)
-    expected = np.empty((len(scale.names), scale.size))
+    expected = np.empty((len(scale.quantities), scale.size))
     for k in range(scale.size):
         h = np.eye(scale.size)[k] * 1e-6
         expected[:, k] = (scale.estimates(x + h) - scale.estimates(x - h)) / 2e-6
@@ -53,6 +53,6 @@ def test_what_is_fixed_stays(name, theophylline):
 
 def test_bounds_hold_far_away(theophylline):
     scale, x = at_random(STATED["bounded"], theophylline)
-    values = dict(zip((n.label for n in scale.names), scale.estimates(x + 30.0), strict=True))
+    values = dict(zip((n.label for n in scale.quantities), scale.estimates(x + 30.0), strict=True))
     assert 0.01 <= values["CL"] <= 0.1
     assert values["V"] >= 0.1

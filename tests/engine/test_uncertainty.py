@@ -24,7 +24,7 @@ def test_the_sandwich_is_made_of_the_others(fits):
 def test_correlation_and_condition(fits):
     fit = fits["R"]
     matrix = fit.correlation
-    assert list(matrix.columns) == [e.name for e in fit.parameters if not e.fixed]
+    assert list(matrix.columns) == [e.name for e in fit.lines if not e.fixed]
     assert np.allclose(np.diag(matrix), 1) and np.allclose(matrix, matrix.T)
     values = np.linalg.eigvalsh(matrix)
     assert fit.condition_number == pytest.approx(values.max() / values.min())

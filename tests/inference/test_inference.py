@@ -88,7 +88,7 @@ def test_bootstrap(fit):
     again = wb.bootstrap(fit, 20, seed=3)
     assert np.array_equal(found.values[:20], again.values)  # replicates do not depend on how many there are
     summary = found.summary
-    assert len(found.table) == 60 and list(summary.index) == [e.name for e in fit.parameters]
+    assert len(found.table) == 60 and list(summary.index) == [e.name for e in fit.lines]
     se = fit.estimates["se"]
     assert (summary["se"] / se).between(0.4, 2.5).all()
     assert (summary["lower"] < summary["median"]).all() and (summary["median"] < summary["upper"]).all()

@@ -154,7 +154,7 @@ VALUES = {
 def test_what_is_held_has_its_value_and_the_gradient_is_exact(lines, name):
     problem = block_of_three(lines)
     scale, target = problem.scale, Objective(problem, "focei")
-    labels = [one.label for one in scale.names]
+    labels = [one.label for one in scale.quantities]
     which = labels.index(name)
     held = Held(target, which, VALUES[name])
     x = problem.x + 0.1 * np.random.default_rng(1).normal(size=scale.size)
@@ -179,7 +179,7 @@ def test_what_is_held_has_its_value_and_the_gradient_is_exact(lines, name):
 )
 def test_what_cannot_be_held(lines, name, value):
     problem = block_of_three(lines)
-    which = [one.label for one in problem.scale.names].index(name)
+    which = [one.label for one in problem.scale.quantities].index(name)
     with pytest.raises(wb.FitError, match=f"{name} cannot be held at"):
         Held(Objective(problem, "focei"), which, value)
 

@@ -116,7 +116,7 @@ def _compared(case: Case, reference: Path, entry: Entry, result: wb.FitResult) -
     problem = compile(entry.model, entry.data)
     theirs = problem.scale.estimates(problem.x)
     errors = published_errors(case, reference, entry.model)
-    for estimate, value in zip(result.parameters, theirs.tolist(), strict=True):
+    for estimate, value in zip(result.lines, theirs.tolist(), strict=True):
         yield Compared(estimate.name, estimate.value, value, errors.get(estimate.name, math.nan))
 
 

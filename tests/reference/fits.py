@@ -61,8 +61,8 @@ def fits(case: Case, reference: Path) -> Iterator[Fit]:
         result = fitted(entry)
         problem = compile(final.model, final.data)
         theirs = problem.scale.estimates(problem.x)
-        of_interest = np.array([not e.fixed and e.kind != "correlation" for e in result.parameters])
-        ours = np.array([e.value for e in result.parameters])
+        of_interest = np.array([not e.fixed and e.kind != "correlation" for e in result.lines])
+        ours = np.array([e.value for e in result.lines])
         away = float(np.abs(ours[of_interest] / theirs[of_interest] - 1).max())
         yield Fit(entry, final.published, result, away, ELSEWHERE.get((case.name, entry.label), ""))
 

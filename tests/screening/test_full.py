@@ -36,7 +36,7 @@ def test_it_is_the_fit_of_all_effects(full, data):
 def test_wald(full):
     table = full.table.set_index(["parameter", "covariate"])
     for (parameter, covariate), row in table.iterrows():
-        (estimate,) = [e for e in full.fit.parameters if e.name.startswith(f"{parameter}:") and covariate in e.name]
+        (estimate,) = [e for e in full.fit.lines if e.name.startswith(f"{parameter}:") and covariate in e.name]
         assert row["chi2"] == pytest.approx((estimate.value / estimate.se) ** 2)
         assert row["p"] == pytest.approx(chi2.sf(row["chi2"], 1)) and row["df"] == 1
     assert table.loc[("V", "WT"), "p"] < 1e-6 and table.loc[("CL", "SEX"), "p"] > 0.05
@@ -52,7 +52,7 @@ def test_wald_of_several_coefficients(data):
     row = full.table.iloc[0]
     names = ["CL:C(SITE)[s1]", "CL:C(SITE)[s2]"]
     b, C = full.fit.estimates.loc[names, "estimate"], None
-    free = [e.name for e in full.fit.parameters]
+    free = [e.name for e in full.fit.lines]
     at = [free.index(name) for name in names]
     C = full.fit.covariance[np.ix_(at, at)]
     assert row["df"] == 2 and row["chi2"] == pytest.approx(b.to_numpy() @ np.linalg.inv(C) @ b.to_numpy())

@@ -248,7 +248,7 @@ def test_estimates_are_traced_while_a_fit_runs_and_after(bench):
     assert bench.fit.status is not Status.stopped
     drawn = [value for value in seen if "<path" in value]
     assert drawn and all(name in drawn[0] for name in ("ka", "iiv_CL"))
-    assert bench.fit_panel.paths.value.count("<svg") == len(bench.fit.parameters)
+    assert bench.fit_panel.paths.value.count("<svg") == len(bench.fit.lines)
 
 
 def test_settings_that_the_method_does_not_have_are_left(bench):

@@ -334,7 +334,7 @@ def bootstrap(
         title = "Bootstrap of subjects" + (f" within {stratify}" if stratify is not None else "")
     done = each(prepare, replicates, jobs, callback)
     free = ~problem.scale.fixed
-    names = tuple(name.label for name, is_free in zip(problem.scale.names, free, strict=True) if is_free)
+    names = tuple(name.label for name, is_free in zip(problem.scale.quantities, free, strict=True) if is_free)
     return Bootstrap(
         names=names,
         estimates=problem.scale.estimates(problem.x)[free],

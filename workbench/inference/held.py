@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.engine.objectives.objective import Evaluation, Target
 from workbench.engine.problem.psi import Psi
-from workbench.engine.problem.scale import Name, Scale
+from workbench.engine.problem.scale import Quantity, Scale
 from workbench.errors import FitError
 
 Array = NDArray[np.float64]
@@ -28,7 +28,7 @@ class Held:
     ----------
     target : Objective or Integral
     which : int
-        Place of the estimate in `scale.names`.
+        Place of the estimate in `scale.quantities`.
     value : float
         Natural scale.
 
@@ -138,7 +138,7 @@ class _Turned:
 
 
 def _move_to(scale: Scale, which: int, value: float) -> _Placed | _Turned:
-    name, M = scale.names[which], len(scale.theta_names)
+    name, M = scale.quantities[which], len(scale.thetas)
     _check(name, value)
     free = int(scale.theta_free.sum())
     if which < M:
@@ -151,7 +151,7 @@ def _move_to(scale: Scale, which: int, value: float) -> _Placed | _Turned:
         place = int(scale.theta_free[:which].sum())
         return _Placed(place, float(scale.vector(replace(point, theta=theta))[place]))
     if name.kind == "error":
-        entry = scale.errors[which - (len(scale.names) - len(scale.errors))]
+        entry = scale.errors[which - (len(scale.quantities) - len(scale.errors))]
         begin = scale.size - sum(e.free for e in scale.errors)
         return _Placed(begin + [e for e in scale.errors if e.free].index(entry), math.log(value))
     at, psi, begin = which - M, scale.subject, free
@@ -165,7 +165,7 @@ def _move_to(scale: Scale, which: int, value: float) -> _Placed | _Turned:
     return _Turned(psi, begin, row, other, value)
 
 
-def _check(name: Name, value: float) -> None:
+def _check(name: Quantity, value: float) -> None:
     """Refuse a value that the estimate cannot have."""
     low, high = -math.inf, math.inf
     if name.kind in ("log", "iiv", "iov", "error"):

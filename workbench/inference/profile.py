@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.ending.uncertainty import edges
-from workbench.engine.problem.scale import Name
+from workbench.engine.problem.scale import Quantity
 from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError, whole
 from workbench.inference.held import Held
@@ -155,7 +155,7 @@ class _Curve:
         self._fit, self._estimate, self._callback = fit, estimate, callback
         self._rise = float(chi2.ppf(level, 1))
         self._target, at = target_of(fit.model, fit.data, fit.method, fit.options)
-        names = self._target.problem.scale.names
+        names = self._target.problem.scale.quantities
         self._which = [one.label for one in names].index(estimate.name)
         self._steps = _Steps(names[self._which], estimate)
         point = ProfilePoint(estimate.value, fit.ofv, 0.0, fit.status.name)
@@ -225,7 +225,7 @@ class _Curve:
 class _Steps:
     """The scale on which steps from an estimate are taken: that on which its distribution is nearly symmetric."""
 
-    def __init__(self, name: Name, estimate: Estimate):
+    def __init__(self, name: Quantity, estimate: Estimate):
         self._name, self._estimate = name, estimate
 
     def value(self, distance: float) -> float:

@@ -120,10 +120,10 @@ def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatio
 
 def _distribution(small: FitResult, large: FitResult, df: int) -> tuple[bool, tuple[tuple[int, float], ...], str]:
     """Whether something is at its bound, the mixture, and what there is to say of it."""
-    stated = {e.name for e in small.parameters}
-    known = {e.name for e in small.parameters if not e.fixed}
-    free = {e.name for e in large.parameters if not e.fixed}
-    added = [e for e in large.parameters if e.name in free - known]
+    stated = {e.name for e in small.lines}
+    known = {e.name for e in small.lines if not e.fixed}
+    free = {e.name for e in large.lines if not e.fixed}
+    added = [e for e in large.lines if e.name in free - known]
     bounded = [e for e in added if e.name not in stated and _is_bounded(e, large)]
     plain = ((df, 1.0),)
     if not bounded:
@@ -152,7 +152,7 @@ def _is_bounded(estimate: Estimate, fit: FitResult) -> bool:
     if estimate.kind != "error" or estimate.name[0] not in "ab":
         return False
     other = ("b" if estimate.name[0] == "a" else "a") + estimate.name[1:]  # a + b·f: without either it is another model
-    return any(e.name == other for e in fit.parameters)
+    return any(e.name == other for e in fit.lines)
 
 
 def _correlated(bounded: list[Estimate], added: set[str]) -> bool:

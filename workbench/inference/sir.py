@@ -309,7 +309,7 @@ def sir(
         done += M
         if stopped:
             break
-    names = tuple(e.name for e in fit.parameters if not e.fixed)
+    names = tuple(e.name for e in fit.lines if not e.fixed)
     estimates = scale.estimates(fitted.x)[free]
     return Sir(names, estimates, drawn.values, drawn.ofv, chosen, tuple(rounds), len(plan))
 

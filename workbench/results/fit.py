@@ -128,7 +128,7 @@ class FitResult:
     ----------
     model : Model
         The model at the estimates, ready to refit.
-    start : Model
+    given : Model
         The model as it was given to the fit: fitting it again gives the same digits.
     data : GroupedData
     method : str
@@ -142,13 +142,14 @@ class FitResult:
     trace : tuple of (int, float)
         Iteration and OFV.
     along : callable
-        Computes the estimates at each of them, float64[steps, parameters]; see `history`.
+        Computes the estimates at each of them, float64[steps, lines]; see `history`.
     seconds : float
     evaluations : int
         Evaluations of the objective with its gradient.
-    parameters : tuple of Estimate
+    lines : tuple of Estimate
+        Those of the table `estimates`.
     covariance : float64[k, k] or None
-        Covariance of the estimates that are not fixed, natural scale, in the order of `parameters`.
+        Covariance of the estimates that are not fixed, natural scale, in the order of `lines`.
     se_reason : str
         Which standard errors are missing and why; empty where none is.
     random_effects, occasion_effects : tuple of str
@@ -180,11 +181,11 @@ class FitResult:
         By the label of the subject, why it could not be fitted alone ("individual" and "two-stage"); its observations
         are not in the likelihood.
     counted : int, optional
-        Number of estimated quantities where they are not those of `parameters` but each subject's own ("individual").
+        Number of estimated quantities where they are not those of `lines` but each subject's own ("individual").
     """
 
     model: Model
-    start: Model
+    given: Model
     data: GroupedData
     method: str
     options: object
@@ -195,7 +196,7 @@ class FitResult:
     along: Callable[[], Array] = field(repr=False)
     seconds: float
     evaluations: int
-    parameters: tuple[Estimate, ...]
+    lines: tuple[Estimate, ...]
     covariance: Array | None
     se_reason: str
     random_effects: tuple[str, ...]
@@ -235,7 +236,7 @@ class FitResult:
     @property
     def n_estimated(self) -> int:
         """Number of estimated quantities."""
-        return sum(not estimate.fixed for estimate in self.parameters) if self.counted is None else self.counted
+        return sum(not estimate.fixed for estimate in self.lines) if self.counted is None else self.counted
 
     @property
     def minus2ll(self) -> float:
@@ -286,7 +287,7 @@ class FitResult:
                 "upper": e.upper,
                 "fixed": e.fixed,
             }
-            for e in self.parameters
+            for e in self.lines
         ]
         return pd.DataFrame(rows).set_index("name")
 
@@ -299,7 +300,7 @@ class FitResult:
         values = self.along()
         frame = pd.DataFrame({"ofv": ofv})
         if len(values):
-            frame[[e.name for e in self.parameters]] = values
+            frame[[e.name for e in self.lines]] = values
         return frame.set_axis(pd.Index(iterations, name="iteration"))
 
     @property
@@ -330,7 +331,7 @@ class FitResult:
 
         if self.covariance is None:
             return None
-        names = [e.name for e in self.parameters if not e.fixed]
+        names = [e.name for e in self.lines if not e.fixed]
         with np.errstate(invalid="ignore"):
             deviations = np.sqrt(np.diag(self.covariance))
             return pd.DataFrame(self.covariance / np.outer(deviations, deviations), index=names, columns=names)
@@ -485,10 +486,10 @@ class FitResult:
         FitError
             If there is none of that name.
         """
-        for estimate in self.parameters:
+        for estimate in self.lines:
             if estimate.name == name:
                 return estimate
-        raise FitError(f"No estimate is named {name!r}. There are {', '.join(e.name for e in self.parameters)}.")
+        raise FitError(f"No estimate is named {name!r}. There are {', '.join(e.name for e in self.lines)}.")
 
     def unit(self, name: str) -> str:
         """Unit of a typical value or of a constant error, from the units of the data; empty where not known."""
@@ -524,7 +525,7 @@ class FitResult:
     def _rows(self) -> list[tuple[str, ...]]:
         shrinkage = self.shrinkage["sd"]
         rows: list[tuple[str, ...]] = [("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %", "unit")]
-        for e in self.parameters:
+        for e in self.lines:
             shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan
             known = math.isfinite(e.se)
             relative = f"{abs(100 * e.se / e.value):.1f}" if known and e.value else ""

@@ -71,7 +71,7 @@ class Run:
     @property
     def model(self) -> Model:
         """The model that the fit started from (`fit.model` holds the estimates)."""
-        return self.fit.start
+        return self.fit.given
 
     @property
     def data(self) -> GroupedData:

@@ -70,9 +70,9 @@ class Comparison:
         """Estimates by name and, under each fit, estimate and rse (per cent); NaN where it has none."""
         import pandas as pd
 
-        order = dict.fromkeys(e.name for fit in self.fits for e in fit.parameters)
+        order = dict.fromkeys(e.name for fit in self.fits for e in fit.lines)
         kinds = ("value", "coefficient", "iiv", "iov", "correlation", "share", "error")
-        kind = {e.name: kinds.index(e.kind) if e.kind in kinds else 0 for fit in self.fits for e in fit.parameters}
+        kind = {e.name: kinds.index(e.kind) if e.kind in kinds else 0 for fit in self.fits for e in fit.lines}
         names = sorted(order, key=lambda name: kind[name])
         parts = [fit.estimates.reindex(names)[["estimate", "rse"]] for fit in self.fits]
         return pd.concat(parts, axis=1, keys=self.names)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from workbench.data.tables import is_categorical
 from workbench.engine.predictions.jets import untransform
 from workbench.engine.problem.layout import TRANSFORMS
-from workbench.engine.problem.scale import Name
+from workbench.engine.problem.scale import Quantity
 from workbench.errors import FitError
 from workbench.language.formula import columns_of, design_columns
 from workbench.model import Parameter
@@ -121,7 +121,7 @@ def _ratio(
     two = pd.DataFrame([dict(centre), dict(moved)])[list(records.columns)]
     rows = pd.concat([records, two.astype(records.dtypes.to_dict())], ignore_index=True)
     X = [design_columns(effect.term, rows)[0][-2:] for effect in parameter.covariates]
-    own = [e for e in fit.parameters if e.name == parameter.name or e.name.startswith(f"{parameter.name}:")]
+    own = [e for e in fit.lines if e.name == parameter.name or e.name.startswith(f"{parameter.name}:")]
     estimates = np.array([e.value for e in own])
 
     def log_ratio(values: Array) -> float:
@@ -130,7 +130,7 @@ def _ratio(
 
     centre_value = log_ratio(estimates)
     ratio = math.exp(centre_value)
-    free = [e.name for e in fit.parameters if not e.fixed]
+    free = [e.name for e in fit.lines if not e.fixed]
     at = [(k, free.index(e.name)) for k, e in enumerate(own) if e.name in free]
     if fit.covariance is None or not at:
         return ratio, math.nan, math.nan
@@ -163,4 +163,4 @@ def _typical(parameter: Parameter, values: Array, X: list[Array]) -> tuple[float
 
 def _transformed(parameter: Parameter, value: float) -> float:
     limits = parameter.limits if parameter.transform in ("logit", "probit") else (0.0, 1.0)
-    return Name(parameter.name, parameter.transform, (parameter.name,), limits).transformed(value)
+    return Quantity(parameter.name, parameter.transform, (parameter.name,), limits).transformed(value)

@@ -83,7 +83,7 @@ class FullCovariateModel:
     def _wald(self, own: list[Estimate]) -> float:
         if self.fit.covariance is None:
             return math.nan
-        free = [e.name for e in self.fit.parameters if not e.fixed]
+        free = [e.name for e in self.fit.lines if not e.fixed]
         at = [free.index(e.name) for e in own]
         b, C = np.array([e.value for e in own]), self.fit.covariance[np.ix_(at, at)]
         return float(b @ np.linalg.solve(C, b)) if np.isfinite(C).all() else math.nan
@@ -123,7 +123,7 @@ def _short(value: float) -> str:
 
 def _coefficients(fit: FitResult, effect: Candidate) -> list[Estimate]:
     stems = [f"{effect.parameter}:{e.term}" for e in effect.effects(fit.model)]
-    return [e for e in fit.parameters if any(e.name == stem or e.name.startswith(f"{stem}[") for stem in stems)]
+    return [e for e in fit.lines if any(e.name == stem or e.name.startswith(f"{stem}[") for stem in stems)]
 
 
 def full_covariate_model(

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from workbench import engine
 from workbench.data import GroupedData
 from workbench.engine.fit import Method
-from workbench.engine.predictions.parallel import alone
+from workbench.engine.predictions.parallel import in_one_thread
 from workbench.errors import FitError, WorkbenchError
 from workbench.methods import Options
 from workbench.model import Block, Model
@@ -371,7 +371,7 @@ def side_by_side(
 def _beside(workers: int, task: Callable[..., Result], *arguments: Any) -> Result:
     if workers == 1:
         return task(*arguments)
-    with alone():
+    with in_one_thread():
         return task(*arguments)
 
 
@@ -422,7 +422,7 @@ def _order(result: FitResult) -> tuple[bool, float]:
 
 def _kept(result: FitResult, why: str = "") -> Fitted:
     status = Status.stalled.name if why and result.converged else result.status.name
-    estimates = tuple((e.name, e.value) for e in result.parameters)
+    estimates = tuple((e.name, e.value) for e in result.lines)
     message = " ".join(filter(None, (why, result.message)))
     return Fitted(result.model, result.ofv, result.aic, result.bic, result.n_estimated, status, message,
                    estimates, result)  # fmt: skip

@@ -279,7 +279,7 @@ def _check_same(resume: Stepwise, model: Model, data: GroupedData, method: Metho
         what = "of other data"
     elif base.method != name or (isinstance(method, Options) and base.options != method):
         what = f"by {base.method!r}, not {name!r}"
-    elif base.start.without_values().with_centred(data) != model.without_values().with_centred(data):
+    elif base.given.without_values().with_centred(data) != model.without_values().with_centred(data):
         what = "from another model"
     if what:
         raise FitError(f"The search to resume is {what}: its fits cannot be used here.")

@@ -14,7 +14,7 @@ from workbench.engine.methods.two_stage import SecondStage
 from workbench.engine.objectives.integral import Integral
 from workbench.engine.objectives.objective import Objective, Target
 from workbench.engine.problem.residual import CENSORED
-from workbench.engine.problem.scale import Name, Scale
+from workbench.engine.problem.scale import Quantity, Scale
 from workbench.engine.search.optimise import Outcome
 from workbench.methods import Options
 from workbench.model import Exponential, Model
@@ -47,7 +47,7 @@ def fit_result(
     data : GroupedData
     method : str
     options : Options, optional
-    target : Objective, Integral, Alone or SecondStage
+    target : Objective, Integral, FirstStage or SecondStage
         What was minimised.
     outcome : Outcome
     errors : Uncertainty
@@ -73,7 +73,7 @@ def fit_result(
     linear, slope = target.linearisation(best)
     return FitResult(
         model=scale.model_at(model, best.x),
-        start=given,
+        given=given,
         data=data,
         method=method,
         options=options,
@@ -84,7 +84,7 @@ def fit_result(
         along=partial(_estimates_along, scale, outcome.path),
         seconds=seconds,
         evaluations=target.evaluations,
-        parameters=_estimates(scale, best.x, errors.covariance),
+        lines=_estimates(scale, best.x, errors.covariance),
         covariance=errors.covariance,
         se_reason=errors.reason,
         random_effects=scale.subject.names,
@@ -116,7 +116,7 @@ def _data_are_logarithms(model: Model) -> NDArray[np.bool_]:
 
 def _estimates_along(scale: Scale, path: tuple[Array, ...]) -> Array:
     """Estimates at each x of a path, float64[steps, names]."""
-    return np.array([scale.estimates(x) for x in path]).reshape(len(path), len(scale.names))
+    return np.array([scale.estimates(x) for x in path]).reshape(len(path), len(scale.quantities))
 
 
 def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estimate, ...]:
@@ -126,11 +126,11 @@ def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estima
         se[~fixed] = np.sqrt(np.diag(covariance))
     return tuple(
         Estimate(name.label, float(v), float(s), *_interval(name, float(v), float(s)), bool(held), name.kind)
-        for name, v, s, held in zip(scale.names, values, se, fixed, strict=True)
+        for name, v, s, held in zip(scale.quantities, values, se, fixed, strict=True)
     )
 
 
-def _interval(name: Name, value: float, se: float) -> tuple[float, float]:
+def _interval(name: Quantity, value: float, se: float) -> tuple[float, float]:
     """95 % interval, symmetric on the scale of the estimation and transformed back."""
     if not math.isfinite(se):
         return math.nan, math.nan

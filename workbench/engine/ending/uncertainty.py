@@ -108,7 +108,7 @@ def _at_bounds(scale: Scale, at: Evaluation) -> list[Edge]:
     """Typical values that went to one of their bounds."""
     found = []
     for k, m in enumerate(np.flatnonzero(scale.theta_free)):
-        name, z = scale.theta_names[m], float(at.point.theta[m])
+        name, z = scale.thetas[m], float(at.point.theta[m])
         low, high = float(scale.theta_lower[m]), float(scale.theta_upper[m])
         between = name.kind in ("logit", "probit")
         value, limits = name.natural(z)[0], name.bounds if between else (name.natural(low)[0], name.natural(high)[0])
@@ -124,7 +124,7 @@ def _psi_edges(problem: Problem, at: Evaluation, psi: Psi, L: Array, begin: int)
     """Edges of one level, whose numbers start at x[begin]."""
     found, scale = [], problem.scale
     effect, stem, where = ("η", "corr", "") if psi.level == "iiv" else ("κ", "corr_iov", " between occasions")
-    owners = {name.label: (m, name.kind) for m, name in enumerate(scale.theta_names)}
+    owners = {name.label: (m, name.kind) for m, name in enumerate(scale.thetas)}
     entries = [(begin + j, r, c) for j, (r, c, _) in enumerate(psi.entries)]
     for r in psi.own:
         name = psi.names[r]
@@ -242,7 +242,7 @@ def uncertainty(
     jacobian = scale.jacobian(at.x)[free]
     covariance = jacobian @ by_x @ jacobian.T
     missing = [label for e in edge for label in e.labels]
-    for k, name in enumerate(np.array([n.label for n in scale.names])[free]):
+    for k, name in enumerate(np.array([n.label for n in scale.quantities])[free]):
         if name in missing:
             covariance[k, :] = covariance[:, k] = np.nan
     reason = f"none for {', '.join(missing)}, at the edge of what is possible." if missing else ""

@@ -50,7 +50,7 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
 
 def runaway(problem: Problem, at: Evaluation) -> str:
     """A sentence on typical values that left the range of what numbers mean."""
-    names, begun = problem.scale.names, problem.scale.estimates(problem.x)
+    names, begun = problem.scale.quantities, problem.scale.estimates(problem.x)
     with np.errstate(all="ignore"):
         factors = np.abs(np.log(np.abs(problem.scale.estimates(at.x) / begun)))
     far = [n.label for n, f in zip(names, factors, strict=True) if n.kind == "log" and not f < _RUNAWAY]

@@ -10,7 +10,7 @@ from workbench.data import GroupedData
 from workbench.engine.ending.fit_result import fit_result
 from workbench.engine.ending.uncertainty import Kind, Uncertainty, vanished_error
 from workbench.engine.ending.verdict import judged, verdict
-from workbench.engine.methods.alone import Alone, said_of
+from workbench.engine.methods.individual import FirstStage, said_of
 from workbench.engine.methods.own_values import OwnValues, own_values
 from workbench.engine.methods.two_stage import SecondStage, second_stage_model
 from workbench.engine.problem.problem import compile
@@ -61,19 +61,19 @@ def by_subject(
         return reports.tell(iteration, ofv, parameters, none)
 
     own = own_values(model, data, ask, max_iterations, corrected=method == "two-stage")
-    alone = Alone(own)
-    first = alone.evaluate()
+    stage = FirstStage(own)
+    first = stage.evaluate()
     vanished = vanished_error(own.problem, first)
     said = " ".join(filter(None, (said_of(own, data), *(edge.sentence for edge in vanished))))
     if not isinstance(options, TwoStage):
         status = Status.boundary if vanished and own.status.ok else own.status
         outcome = Outcome(first, status, own.trace)
         errors = Uncertainty(None, "none, as each subject was fitted alone; wb.TwoStage() has those of their mean.")
-        seconds, accuracy = reports.seconds, alone.accuracy(first)
+        seconds, accuracy = reports.seconds, stage.accuracy(first)
         result = fit_result(
-            given, own.model, data, method, options, alone, outcome, errors, said, accuracy, seconds
+            given, own.model, data, method, options, stage, outcome, errors, said, accuracy, seconds
         )  # fmt: skip
-        return alone.completed(_with_failures(result, own))
+        return stage.completed(_with_failures(result, own))
 
     if options.kind == "standard" and not isinstance(covariance, bool):
         raise ModelError(f"covariance={covariance!r}: standard two-stage has one kind of standard errors, True.")

@@ -77,7 +77,7 @@ def widened(scale: Scale, x: Array) -> Array:
     """x with standard deviations that let the first draws go far."""
     x = x.copy()
     begin = int(scale.theta_free.sum())
-    kinds = {name.label: name.kind for name in scale.theta_names}
+    kinds = {name.label: name.kind for name in scale.thetas}
     for psi in (scale.subject, scale.occasion):
         L = psi.matrix(x[begin : begin + psi.size])
         for r in psi.own:

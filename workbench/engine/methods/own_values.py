@@ -118,9 +118,9 @@ def own_values(
     FitError
         If not one subject could be fitted.
     """
-    own = alone(model)
+    own = without_population(model)
     problem = compile(own, data)
-    search = _Search(problem, model, data, ask)
+    search = _OwnFits(problem, model, data, ask)
     search.begin()
     status = search.turn(most)
     if corrected and status is not Status.stopped:
@@ -128,7 +128,7 @@ def own_values(
     return search.result(own, status)
 
 
-def alone(model: Model) -> Model:
+def without_population(model: Model) -> Model:
     """The model of subjects that have nothing in common but their residual error and what is fixed."""
     names = [p.name for p in model.parameters if is_own(p)]
     if not names:
@@ -162,15 +162,15 @@ def is_own(parameter: Parameter) -> bool:
     return parameter.column is None and "value" not in parameter.fixed_parts
 
 
-class _Search(Descent):
+class _OwnFits(Descent):
     """The progress of the fits: the values so far, and what became of each subject."""
 
     def __init__(self, problem: Problem, model: Model, data: GroupedData, ask: Ask):
         self._data, self._ask = data, ask
         scale = problem.scale
         self.names = tuple(name for name in problem.structure.names if is_own(model[name]))
-        place = {name.label: m for m, name in enumerate(scale.theta_names)}
-        self._thetas = [scale.theta_names[place[name]] for name in self.names]
+        place = {name.label: m for m, name in enumerate(scale.thetas)}
+        self._thetas = [scale.thetas[place[name]] for name in self.names]
         theta = scale.point(problem.x).theta
         typical = np.array([theta[place[name]] for name in self.names])
         unit = np.array([_unit(model[name], z) for name, z in zip(self.names, typical, strict=True)])
@@ -204,8 +204,8 @@ class _Search(Descent):
         problem, scale = self.problem, self.problem.scale
         if {"ka", "V"} - set(self.names) or problem.exchanged(problem.x) is not None:
             return
-        own = [k for k, name in enumerate(scale.theta_names) if name.label in self.names]
-        order = [self.names.index(scale.theta_names[k].label) for k in own]
+        own = [k for k, name in enumerate(scale.thetas) if name.label in self.names]
+        order = [self.names.index(scale.thetas[k].label) for k in own]
         point, moved, candidates = scale.point(problem.x), [], self.found
         rate = [self.names.index(name) for name in ("k", "CL") if name in self.names]
         if rate and all(name.kind == "log" for name in self._thetas):  # else each is asked

@@ -136,15 +136,15 @@ class SecondStage:
 
         `model` is the one that was given, for what of its error is fixed; `gone` is what of the error went to 0.
         """
-        own, names, held = self.own, self.problem.scale.names, self.problem.scale.fixed
+        own, names, held = self.own, self.problem.scale.quantities, self.problem.scale.fixed
         free = [e.label for e in own.problem.scale.errors if e.free]
         first = error_covariance(own, gone)
         se = dict(zip(free, np.sqrt(np.diag(first)), strict=True))
-        parameters = tuple(
+        lines = tuple(
             Estimate(e.name, e.value, se[e.name], *_log_interval(e.value, se[e.name]), False, e.kind)
             if e.name in se and e.kind == "error"
             else e
-            for e in result.parameters
+            for e in result.lines
         )
         covariance, reason = result.covariance, result.se_reason
         if covariance is not None:
@@ -162,13 +162,13 @@ class SecondStage:
             if not all(np.isfinite(se[label]) for label in rest_free):
                 reason = f"{reason} None for {', '.join(rest_free)}: the subjects alone do not tell.".strip()
         else:
-            parameters = tuple(e._replace(se=np.nan, lower=np.nan, upper=np.nan) for e in parameters)
+            lines = tuple(e._replace(se=np.nan, lower=np.nan, upper=np.nan) for e in lines)
         estimated = result.model
         for response, error, given in zip(model.structure.responses, estimated.errors, model.errors, strict=True):
             several = response if len(model.errors) > 1 else None
             estimated = estimated.with_error(replace(error, fixed=given.fixed), response=several)
         return replace(
-            result, parameters=parameters, covariance=covariance, se_reason=reason, model=estimated,
+            result, lines=lines, covariance=covariance, se_reason=reason, model=estimated,
             evaluations=result.evaluations + own.rounds,
         )  # fmt: skip
 
@@ -216,13 +216,13 @@ class SecondStage:
         G = M.reshape(N * P, -1)
         bread = np.linalg.inv(G.T @ G)
         meat = np.einsum("ipm,pq,iqk->mk", M, S, M)
-        natural = np.array([n.natural(float(v))[1] for n, v in zip(scale.theta_names, theta, strict=True)])
-        covariance = np.zeros((len(scale.names), len(scale.names)))
+        natural = np.array([n.natural(float(v))[1] for n, v in zip(scale.thetas, theta, strict=True)])
+        covariance = np.zeros((len(scale.quantities), len(scale.quantities)))
         place = np.flatnonzero(free)
         covariance[np.ix_(place, place)] = bread @ meat @ bread * np.outer(natural[free], natural[free])
         rows = [own.names.index(name) for name in scale.subject.names]
         part = _psi_covariance(scale.subject, L, S[np.ix_(rows, rows)], df[rows])
-        first = len(scale.theta_names)
+        first = len(scale.thetas)
         covariance[first : first + len(part), first : first + len(part)] = part
         return x, covariance, ""
 

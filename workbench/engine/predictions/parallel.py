@@ -19,14 +19,14 @@ _here = threading.local()
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def in_one_thread() -> Iterator[None]:
     """Within it, this thread does all subjects by itself: fits side by side would only wait for each other."""
-    before = getattr(_here, "alone", False)
-    _here.alone = True
+    before = getattr(_here, "one_thread", False)
+    _here.one_thread = True
     try:
         yield
     finally:
-        _here.alone = before
+        _here.one_thread = before
 
 
 def threads() -> int:
@@ -53,7 +53,7 @@ def over_subjects(task: Callable[[Index], None], subjects: Index, work: float) -
         How long all of it takes, in seconds, roughly; what is short is not worth a second thread.
     """
     workers = threads()
-    if workers < 2 or work < 5e-4 or len(subjects) < 2 or getattr(_here, "alone", False):
+    if workers < 2 or work < 5e-4 or len(subjects) < 2 or getattr(_here, "one_thread", False):
         task(subjects)
         return
     chunks = np.array_split(subjects, min(len(subjects), workers * _CHUNKS))

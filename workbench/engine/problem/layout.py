@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.engine.predictions.jets import IDENTITY, LOG, LOGIT, PROBIT, untransform
-from workbench.engine.problem.scale import Name, Scale
+from workbench.engine.problem.scale import Quantity, Scale
 from workbench.errors import ModelError
 from workbench.model import Model
 from workbench.model.design import design_of
@@ -41,7 +41,7 @@ class Fractional:
 
     Attributes
     ----------
-    name : Name
+    name : Quantity
         Of its typical value; knows the transform h.
     linear : int64[k]
         The θ that act on the transformed scale.
@@ -53,7 +53,7 @@ class Fractional:
         Design of each of them.
     """
 
-    name: Name
+    name: Quantity
     linear: Index
     groups: tuple[Index, ...]
     subject: Index
@@ -211,9 +211,9 @@ def layout_of(model: Model, data: GroupedData, scale: Scale, record: Index) -> L
 
 
 def _design(model: Model, data: GroupedData, scale: Scale) -> _Design:
-    names, n, M = model.structure.names, len(data.events.time), len(scale.theta_names)
+    names, n, M = model.structure.names, len(data.events.time), len(scale.thetas)
     X, group = np.ones((n, M)), np.full(M, -1, dtype=np.int64)
-    owner = np.array([names.index(name.of[0]) for name in scale.theta_names], dtype=np.int64)
+    owner = np.array([names.index(name.of[0]) for name in scale.thetas], dtype=np.int64)
     offset = np.zeros((n, len(names)))
     m = count = 0
     for parameter in model.parameters:
@@ -366,7 +366,7 @@ def _coordinates_of(design: _Design, p: int, records: Index) -> list[_Coordinate
 def _arrays(
     design: _Design, scale: Scale, coordinates: list[list[_Coordinate]] | None, placed: list[tuple[int, Index]]
 ) -> tuple[Array, Array, Array, tuple[Fractional, ...]]:
-    N, P, M, Q = len(placed), len(design.names), len(scale.theta_names), scale.n_random
+    N, P, M, Q = len(placed), len(design.names), len(scale.thetas), scale.n_random
     count = sum(len(records) for _, records in placed)
     active = np.flatnonzero(design.active)
     if coordinates is None:  # nothing changes within subjects: one for each parameter
@@ -405,5 +405,5 @@ def _arrays(
 def _fractional(design: _Design, scale: Scale, p: int, subject: Index, coordinate: Index, X: Array) -> Fractional:
     owned = np.flatnonzero(design.owner == p)
     groups = [owned[design.group[owned] == g] for g in np.unique(design.group[owned]) if g >= 0]
-    name = scale.theta_names[owned[0]]
+    name = scale.thetas[owned[0]]
     return Fractional(name, owned[design.group[owned] < 0], tuple(groups), subject, coordinate, X)

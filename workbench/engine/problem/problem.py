@@ -24,7 +24,7 @@ from workbench.engine.problem.residual import (
     to_logarithm,
     variances,
 )
-from workbench.engine.problem.scale import Name, Point, Scale, error_entries, stated_sigma
+from workbench.engine.problem.scale import Point, Quantity, Scale, error_entries, stated_sigma
 from workbench.errors import ModelError
 from workbench.model import PK, Combined, Exponential, Model, Power, Structure
 from workbench.model.check import OF_THE_LIKELIHOOD
@@ -177,11 +177,11 @@ class Problem:
             and structure.parameters in ("clearance", "rate")
         ):  # fmt: skip
             return None
-        at = {name.label: m for m, name in enumerate(scale.theta_names)}
+        at = {name.label: m for m, name in enumerate(scale.thetas)}
         changed = ("ka", "V") if structure.parameters == "clearance" else ("ka", "V", "k")
         if not all(n in at and scale.theta_free[at[n]] for n in changed):
             return None
-        values = dict(zip((name.label for name in scale.names), scale.estimates(x).tolist(), strict=True))
+        values = dict(zip((name.label for name in scale.quantities), scale.estimates(x).tolist(), strict=True))
         if structure.parameters == "clearance" and "CL" not in values:
             return None
         ka, V = values["ka"], values["V"]
@@ -194,7 +194,7 @@ class Problem:
             if name in at:
                 m = at[name]
                 try:
-                    theta[m] = scale.theta_names[m].transformed(value)
+                    theta[m] = scale.thetas[m].transformed(value)
                 except ValueError:
                     return None
                 if not scale.theta_lower[m] < theta[m] < scale.theta_upper[m]:
@@ -398,7 +398,7 @@ def _require_complete(model: Model) -> None:
 
 
 def _scale(model: Model, data: GroupedData) -> Scale:
-    names: list[Name] = []
+    names: list[Quantity] = []
     free: list[bool] = []
     limits: list[tuple[float, float]] = []
     for parameter in model.parameters:
@@ -406,7 +406,7 @@ def _scale(model: Model, data: GroupedData) -> Scale:
             continue
         between = parameter.transform in ("logit", "probit")
         low, high = parameter.limits
-        name = Name(parameter.name, parameter.transform, (parameter.name,), (low, high) if between else (0.0, 1.0))
+        name = Quantity(parameter.name, parameter.transform, (parameter.name,), (low, high) if between else (0.0, 1.0))
         lowest, highest = -np.inf, np.inf
         if not between:
             lowest = name.transformed(low) if np.isfinite(low) and (low > 0 or name.kind != "log") else lowest
@@ -421,12 +421,12 @@ def _scale(model: Model, data: GroupedData) -> Scale:
                     f"{parameter.name}: {effect.term} has {len(labels)} coefficients "
                     f"({', '.join(labels)}), got {len(effect.value)} values."
                 )
-            names += [Name(f"{parameter.name}:{label}", "coefficient", (parameter.name,)) for label in labels]
+            names += [Quantity(f"{parameter.name}:{label}", "coefficient", (parameter.name,)) for label in labels]
             free += [not effect.fixed] * len(labels)
             limits += [(-np.inf, np.inf)] * len(labels)
     occasion = psi_of(model, "iov")
     scale = Scale(
-        theta_names=tuple(names),
+        thetas=tuple(names),
         theta_free=np.array(free, dtype=bool),
         theta_fixed=np.zeros(len(names)),
         theta_lower=np.array([low for low, _ in limits], dtype=float),

@@ -52,7 +52,7 @@ def _inside(share: float) -> float:
 
 
 @dataclass(frozen=True)
-class Name:
+class Quantity:
     """A reported quantity.
 
     Attributes
@@ -111,7 +111,7 @@ class Scale:
 
     Attributes
     ----------
-    theta_names : names in the order of `Point.theta`
+    thetas : names in the order of `Point.theta`
     theta_free : bool[M]
     theta_fixed : float64[M]
         Values of those that are not free.
@@ -125,7 +125,7 @@ class Scale:
         As the model states them; those that are not free keep these values.
     """
 
-    theta_names: tuple[Name, ...]
+    thetas: tuple[Quantity, ...]
     theta_free: NDArray[np.bool_]
     theta_fixed: Array
     theta_lower: Array
@@ -158,7 +158,7 @@ class Scale:
     @property
     def logarithmic(self) -> NDArray[np.bool_]:
         """For each x, whether it is a logarithm."""
-        theta = np.array([name.kind == "log" for name in self.theta_names], dtype=bool) & ~self._bounded
+        theta = np.array([name.kind == "log" for name in self.thetas], dtype=bool) & ~self._bounded
         psi = [free in ("log diagonal", "log sd") for p in (self.subject, self.occasion) for _, _, free in p.entries]
         errors = np.ones(len(self._errors_free), dtype=bool)
         return np.concatenate([theta[self.theta_free], np.array(psi, dtype=bool), errors])
@@ -166,7 +166,7 @@ class Scale:
     @property
     def labels_of_x(self) -> tuple[str, ...]:
         """For each x, the label of the reported quantity that it is mostly about."""
-        labels = [name.label for name, free in zip(self.theta_names, self.theta_free, strict=True) if free]
+        labels = [name.label for name, free in zip(self.thetas, self.theta_free, strict=True) if free]
         for psi in (self.subject, self.occasion):
             stem = "corr" if psi.level == "iiv" else "corr_iov"
             for r, c, free in psi.entries:
@@ -178,22 +178,22 @@ class Scale:
         return (*labels, *(entry.label for entry in self._errors_free))
 
     @cached_property
-    def names(self) -> tuple[Name, ...]:
+    def quantities(self) -> tuple[Quantity, ...]:
         """Reported quantities, the fixed ones too, in order."""
-        found: list[Name] = list(self.theta_names)
+        found: list[Quantity] = list(self.thetas)
         for psi in (self.subject, self.occasion):
             deviations, correlations, scales = psi.labels
             own = [psi.names[r] for r in psi.own]
             shared = [name for name in psi.names if name not in own]
-            found += [Name(label, psi.level, (name,)) for label, name in zip(deviations, own, strict=True)]
+            found += [Quantity(label, psi.level, (name,)) for label, name in zip(deviations, own, strict=True)]
             pairs = [(psi.names[c], psi.names[r]) for r, c in psi.pairs]
-            found += [Name(label, "correlation", pair) for label, pair in zip(correlations, pairs, strict=True)]
-            found += [Name(label, "share", (name,)) for label, name in zip(scales, shared, strict=True)]
-        return (*found, *(Name(entry.label, "error", (entry.label,)) for entry in self.errors))
+            found += [Quantity(label, "correlation", pair) for label, pair in zip(correlations, pairs, strict=True)]
+            found += [Quantity(label, "share", (name,)) for label, name in zip(scales, shared, strict=True)]
+        return (*found, *(Quantity(entry.label, "error", (entry.label,)) for entry in self.errors))
 
     @cached_property
     def fixed(self) -> NDArray[np.bool_]:
-        """For each of `names`, whether it is fixed."""
+        """For each of `quantities`, whether it is fixed."""
         psi = [*self.subject.fixed, *self.occasion.fixed]
         errors = [not entry.free for entry in self.errors]
         return np.concatenate([~self.theta_free, np.array([*psi, *errors], dtype=bool)])
@@ -260,7 +260,7 @@ class Scale:
         """The point that a model states; it differs from the scale's own model in its values only."""
         theta = []
         counts = {parameter.name: 0 for parameter in model.parameters}
-        for name in self.theta_names:
+        for name in self.thetas:
             parameter = model[name.of[0]]
             if name.kind == "coefficient":
                 coefficients = [self._coefficients(parameter, effect) for effect in parameter.covariates]
@@ -277,7 +277,7 @@ class Scale:
         if effect.value is not None:
             return np.array(effect.value)
         stem = f"{parameter.name}:{effect.term}"
-        return np.zeros(sum(n.label == stem or n.label.startswith(stem + "[") for n in self.theta_names))
+        return np.zeros(sum(n.label == stem or n.label.startswith(stem + "[") for n in self.thetas))
 
     def vector(self, point: Point) -> Array:
         """x at a point; the inverse of `point`."""
@@ -331,7 +331,7 @@ class Scale:
     def estimates(self, x: Array) -> Array:
         """The reported quantities at x, in the order of `names`, on the natural scale."""
         point = self.point(x)
-        theta = [name.natural(value)[0] for name, value in zip(self.theta_names, point.theta.tolist(), strict=True)]
+        theta = [name.natural(value)[0] for name, value in zip(self.thetas, point.theta.tolist(), strict=True)]
         n = len(self.subject.names)
         errors = [point.sigma[entry.response, entry.which] for entry in self.errors]
         return np.concatenate(
@@ -347,12 +347,12 @@ class Scale:
         """∂ estimates / ∂x, float64[names, size]."""
         point = self.point(x)
         theta, subject, occasion, _ = (np.arange(self.size)[part] for part in self._slices)
-        slopes = np.zeros((len(self.names), self.size))
+        slopes = np.zeros((len(self.quantities), self.size))
         free = np.flatnonzero(self.theta_free)
         for k, m in zip(theta, free, strict=True):
-            slope = self.theta_names[m].natural(float(point.theta[m]))[1]
+            slope = self.thetas[m].natural(float(point.theta[m]))[1]
             slopes[m, k] = slope * (self._within(float(x[k]), int(m))[1] if self._bounded[m] else 1.0)
-        row, n = len(self.theta_names), len(self.subject.names)
+        row, n = len(self.thetas), len(self.subject.names)
         for psi, at, L in (
             (self.subject, subject, point.L[:n, :n]),
             (self.occasion, occasion, self._first_occasion(point.L)),
@@ -375,7 +375,7 @@ class Scale:
 
     def model_at(self, model: Model, x: Array) -> Model:
         """The model with the values at x put into it."""
-        values = dict(zip((name.label for name in self.names), self.estimates(x).tolist(), strict=True))
+        values = dict(zip((name.label for name in self.quantities), self.estimates(x).tolist(), strict=True))
         return with_estimates(model, values)
 
 

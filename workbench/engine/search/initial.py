@@ -164,10 +164,10 @@ def _refined(model: Model, known: list[str], data: GroupedData) -> Model:
         outcome = minimise(Objective(problem, "pooled"), problem.x, max_iterations=60)
     except FitError:
         return model
-    labels = [name.label for name in problem.scale.names]
+    labels = [name.label for name in problem.scale.quantities]
     before, after = problem.scale.estimates(problem.x), problem.scale.estimates(outcome.evaluation.x)
-    M = len(problem.scale.theta_names)
-    kinds = [name.kind for name in problem.scale.theta_names]
+    M = len(problem.scale.thetas)
+    kinds = [name.kind for name in problem.scale.thetas]
     with np.errstate(all="ignore"):
         change = np.abs(np.log(np.abs(after[:M] / before[:M])))
     if not all(c < _REACH for c, kind in zip(change, kinds, strict=True) if kind == "log"):
@@ -340,7 +340,7 @@ def _by_trial(missing: list[str], problem: Problem, data: GroupedData) -> list[V
     from workbench.model.equation import Equation
 
     scale, seen = problem.scale, problem.observations
-    owners = {name.label: m for m, name in enumerate(scale.theta_names)}
+    owners = {name.label: m for m, name in enumerate(scale.thetas)}
     y = np.where(seen.logarithmic[seen.response], np.exp(np.clip(problem.y, -700, 700)), problem.y)
     y = y[seen.what % 2 != CENSORED]
     time = problem.schedule.time[problem.schedule.slot >= 0]
@@ -362,21 +362,21 @@ def _by_trial(missing: list[str], problem: Problem, data: GroupedData) -> list[V
         theta = point.theta.copy()
         try:
             for name, value in drawn.items():
-                theta[owners[name]] = scale.theta_names[owners[name]].transformed(_inside(scale, owners[name], value))
+                theta[owners[name]] = scale.thetas[owners[name]].transformed(_inside(scale, owners[name], value))
         except (ValueError, ZeroDivisionError):
             continue
         with np.errstate(all="ignore"):
             f = problem.analysed(problem.predictions(replace(point, theta=theta)))
             left = float(np.sum(_weighted(problem, problem.y - f) ** 2))
         if math.isfinite(left):
-            natural = {n: scale.theta_names[owners[n]].natural(float(theta[owners[n]]))[0] for n in missing}
+            natural = {n: scale.thetas[owners[n]].natural(float(theta[owners[n]]))[0] for n in missing}
             ranked.append((left, trial, natural))
     return [values for _, _, values in sorted(ranked)[:_REFINED]]
 
 
 def _inside(scale: Scale, m: int, value: float) -> float:
     """A suggested value, moved between the bounds of a parameter that has some."""
-    name = scale.theta_names[m]
+    name = scale.thetas[m]
     if name.kind in ("logit", "probit"):
         low, high = name.bounds
         return low + (high - low) * value / (1.0 + value) if not low < value < high else value

@@ -63,7 +63,7 @@ def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterat
             "The objective cannot be computed at the initial values: a prediction or its variance is not a number "
             "there, or no mode of the random effects was found. Try other initial values."
         )
-    search = _Search(objective, begin, watch, max_iterations)
+    search = _Minimisation(objective, begin, watch, max_iterations)
     status = Status.converged if not x.size else Status.stalled
     if search.stopped:
         status = Status.stopped
@@ -111,7 +111,7 @@ def unit_steps(scale: Scale, evaluation: Evaluation) -> Array:
     return np.where(scale.logarithmic, np.minimum(unit, 1.0), unit)
 
 
-class _Search:
+class _Minimisation:
     """The progress of a minimisation: the best point, and how it came there."""
 
     def __init__(self, objective: Target, begin: Evaluation, watch: Watch | None, max_iterations: int):

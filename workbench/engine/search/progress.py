@@ -47,7 +47,7 @@ class Reports:
 
     def watch(self, scale: Scale, after: int = 0) -> Watch:
         """What a search calls after each of its iterations, which are counted on from `after`."""
-        labels = [name.label for name in scale.names]
+        labels = [name.label for name in scale.quantities]
 
         def tell(iteration: int, at: Evaluation) -> bool:
             if self._callback is None:

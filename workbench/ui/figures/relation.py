@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.cells import plain_label
-from workbench.engine.problem.scale import Name
+from workbench.engine.problem.scale import Quantity
 from workbench.model import Parameter
 from workbench.model.shapes import Shape
 from workbench.screening import Screening
@@ -85,6 +85,6 @@ def relation(found: Screening, parameter: str, covariate: str, shape: Shape, *, 
     return Relation(x[drawn], shown[drawn], (grid, fitted), (x[order], smooth), ())
 
 
-def _scale(parameter: Parameter) -> Name:
+def _scale(parameter: Parameter) -> Quantity:
     bounds = parameter.limits if parameter.transform in ("logit", "probit") else (0.0, 1.0)
-    return Name(parameter.name, parameter.transform, (parameter.name,), bounds)
+    return Quantity(parameter.name, parameter.transform, (parameter.name,), bounds)

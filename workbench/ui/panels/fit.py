@@ -188,7 +188,7 @@ class FitPanel(Panel):
             self.criteria.value = _criteria(fit)
             self.estimates.value = markup.table(_HEAD, _estimates(fit)) + _footnote(fit) + _correlations(fit)
             history = fit.history
-            names = [e.name for e in fit.parameters if e.name in history and not e.fixed]
+            names = [e.name for e in fit.lines if e.name in history and not e.fixed]
             self.paths.value = sparklines(history.index.tolist(), {name: history[name].tolist() for name in names})
             self.starts.value = _starts(fit)
         else:
@@ -210,7 +210,7 @@ def _criteria(fit: FitResult) -> str:
 def _estimates(fit: FitResult) -> list[tuple[str, ...]]:
     shrinkage = fit.shrinkage["sd"]
     rows: list[tuple[str, ...]] = []
-    for e in fit.parameters:
+    for e in fit.lines:
         known = math.isfinite(e.se)
         shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan
         rows.append(

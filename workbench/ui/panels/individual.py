@@ -164,8 +164,8 @@ class IndividualPanel(Panel):
 def _estimates_beside(fit: FitResult, found: studies.Beside) -> str:
     """Typical values and residual errors by the three fits, and who could not be fitted alone."""
     rows = []
-    others = [{e.name: e.value for e in f.parameters} if isinstance(f, FitResult) else {} for f in found.both]
-    for e in fit.parameters:
+    others = [{e.name: e.value for e in f.lines} if isinstance(f, FitResult) else {} for f in found.both]
+    for e in fit.lines:
         if e.kind in ("iov", "correlation", "share"):
             continue
         rows.append([e.name, markup.number(e.value), *(markup.number(other.get(e.name, np.nan)) for other in others)])

@@ -94,7 +94,7 @@ class UncertaintyPanel(Panel):
 
     def _offer(self, run: Run) -> None:
         _put(self.method, [m for m in _OTHERS if m != run.fit.method])
-        _put(self.name, [_ALL, *(e.name for e in run.fit.parameters if not e.fixed)])
+        _put(self.name, [_ALL, *(e.name for e in run.fit.lines if not e.fixed)])
         constant = [("all subjects", None), *((name, name) for name in _strata(run))]
         _put(self.stratify, constant)
 
@@ -113,7 +113,7 @@ class UncertaintyPanel(Panel):
 
     def _profile(self) -> None:
         run = self._shown_run()
-        names = [e.name for e in run.fit.parameters if not e.fixed] if self.name.value == _ALL else [self.name.value]
+        names = [e.name for e in run.fit.lines if not e.fixed] if self.name.value == _ALL else [self.name.value]
         self._ask(studies.profiles(self.state, run, names))
 
     def _resample(self) -> None:
@@ -150,12 +150,12 @@ def _agreement(fit: FitResult, others: dict[str, FitResult]) -> str:
     head = ["", fit.method]
     for name in others:
         head += [name, "in SE"]
-    first = [("OFV", fit.ofv, math.nan), *((e.name, e.value, e.se) for e in fit.parameters if not e.fixed)]
+    first = [("OFV", fit.ofv, math.nan), *((e.name, e.value, e.se) for e in fit.lines if not e.fixed)]
     rows = []
     for name, value, se in first:
         cells = [name, markup.decimals(value, 3) if name == "OFV" else markup.number(value)]
         for other in others.values():
-            values = {"OFV": other.ofv, **{e.name: e.value for e in other.parameters}}
+            values = {"OFV": other.ofv, **{e.name: e.value for e in other.lines}}
             theirs = values.get(name, math.nan)
             apart = (theirs - value) / se if se else math.nan
             cells += [markup.decimals(theirs, 3) if name == "OFV" else markup.number(theirs)]
@@ -194,7 +194,7 @@ def _resampled(fit: FitResult, bootstrap: tuple[Bootstrap, str] | None, sir: tup
         except FitError as error:
             shown += f"<p>{head} {markup.escaped(error)}</p>"
             continue
-        by_name = {e.name: e for e in fit.parameters}
+        by_name = {e.name: e for e in fit.lines}
         rows = []
         for label, line in summary.iterrows():
             e = by_name[str(label)]

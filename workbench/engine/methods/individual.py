@@ -16,7 +16,7 @@ from workbench.results.fit import FitResult
 Array = NDArray[np.float64]
 
 
-class Alone:
+class FirstStage:
     """Own values where `fit` expects an `Objective`: nothing is left to search.
 
     Their mean is the typical value, their covariance takes the place of Ψ.
@@ -33,7 +33,7 @@ class Alone:
         values = own.u[own.found][:, rows]
         point = scale.point(problem.x)
         theta, eta = point.theta.copy(), values - values.mean(axis=0)
-        labels = [name.label for name in scale.theta_names]
+        labels = [name.label for name in scale.thetas]
         theta[[labels.index(name) for name in scale.subject.names]] = values.mean(axis=0)
         L, root, stated = point.L, np.zeros((Q, Q)), point.L
         if len(values) > 1:
@@ -76,17 +76,17 @@ class Alone:
         own, seen = self.own, self.problem.observations
         lost = ~np.isfinite(own.by_subject)
         gone = np.repeat(lost, np.diff(seen.first))
-        omega, parameters = result.omega_matrix, result.parameters
+        omega, lines = result.omega_matrix, result.lines
         if len(own.found) < 2:
             omega = np.full_like(omega, np.nan)
-            parameters = tuple(
-                e._replace(value=np.nan) if e.kind in ("iiv", "correlation") else e for e in parameters
+            lines = tuple(
+                e._replace(value=np.nan) if e.kind in ("iiv", "correlation") else e for e in lines
             )  # fmt: skip
         free = sum(e.free for e in self.problem.scale.errors)
         return replace(
             result,
             omega_matrix=omega,
-            parameters=parameters,
+            lines=lines,
             eta_matrix=np.where(lost[:, None], np.nan, result.eta_matrix),
             parameter_matrix=np.where(lost[:, None], np.nan, result.parameter_matrix),
             ipred=np.where(gone, np.nan, result.ipred),
