@@ -2,11 +2,13 @@
 
 from workbench.data.events import Events
 from workbench.data.examples import examples_folder, load_example
-from workbench.data.grouped import GroupedData, Step
+from workbench.data.grouped import GroupedData
+from workbench.data.history import BareName, Step
 from workbench.data.importing import Preview, preview, read_data
 from workbench.data.units import derived as derived_unit
 
 __all__ = [
+    "BareName",
     "Events",
     "GroupedData",
     "Preview",

@@ -5,23 +5,20 @@ Errors block: what the records say has no meaning. Warnings don't. Most findings
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.data.cells import plain_label
+from workbench.data.content import Content
 from workbench.data.events import OBSERVATION
 from workbench.data.mends import MENDS
 from workbench.data.reading import limited
 from workbench.data.tables import covariate_table, varying_subjects
 from workbench.errors import Fault
 from workbench.findings import Finding, Severity
-
-if TYPE_CHECKING:
-    from workbench.data.grouped import GroupedData
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -32,6 +29,11 @@ JUDGED = ("negative time", "subject without dose", "subject without observation"
 _OUTLIER = 300.0
 _LOG_SCALE = 0.05
 _FIXED = ("sex", "gender", "race", "ethnic", "ethnicity", "genotype", "cyp")
+
+
+def error_faults(findings: Iterable[Finding]) -> list[Fault]:
+    """What a DataError lists of the findings: the errors among them."""
+    return [fault for finding in findings if finding.severity == "error" for fault in faults_of(finding)]
 
 
 def faults_of(finding: Finding) -> list[Fault]:
@@ -50,7 +52,7 @@ def faults_of(finding: Finding) -> list[Fault]:
     return limited(faults) or [Fault(message, None, column, None, advice)]
 
 
-def table(findings: list[Finding]) -> pd.DataFrame:
+def table(findings: Sequence[Finding]) -> pd.DataFrame:
     """The findings as a DataFrame, indexed by their names."""
     columns = {
         "severity": [f.severity for f in findings],
@@ -63,9 +65,9 @@ def table(findings: list[Finding]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index([f.name for f in findings], name="finding", dtype=object), dtype=object)
 
 
-def examine(data: GroupedData) -> list[Finding]:
+def examine(data: Content) -> list[Finding]:
     """All findings, errors first."""
-    if not len(data._records.events.row):
+    if not len(data.events.row):
         return []
     findings = [*_dosing(data), *_times(data), *_responses(data), *_subjects(data), *_covariates(data)]
     return sorted(findings, key=lambda finding: finding.severity != "error")
@@ -74,8 +76,8 @@ def examine(data: GroupedData) -> list[Finding]:
 class _Scribe:
     """Writes findings about records: row labels, subject labels, column names."""
 
-    def __init__(self, data: GroupedData):
-        self.data, self.events, self.roles = data, data._records.events, data._roles
+    def __init__(self, data: Content):
+        self.data, self.events, self.roles = data, data.events, data.roles
         self.subject = self.events.subject
 
     def column(self, role: str) -> str:
@@ -87,16 +89,16 @@ class _Scribe:
         """A finding per record, if there is any."""
         at = np.flatnonzero(which)
         if len(at):
-            if severity == "error" and name in self.data._allow:
+            if severity == "error" and name in self.data.allow:
                 severity = "warning"
-            labels = self.data._frame.index[self.events.row[at]]
+            labels = self.data.frame.index[self.events.row[at]]
             subjects = np.array([*self.events.subjects, None], dtype=object)[self.subject[at]]
             rows, places = tuple(map(plain_label, labels)), tuple(self.events.row[at].tolist())
             yield Finding(severity, message, self.column(role), name, rows, tuple(subjects), mend, places)
 
     def rows(self, name: str, mark: str, role: str, message: str, mend: str = "") -> Iterator[Finding]:
         """A warning about rows that were marked while the records were derived."""
-        marks = self.data._records.marks.get(mark)
+        marks = self.data.records.marks.get(mark)
         if marks is not None and marks.any():
             yield from self.records(name, "warning", marks[self.events.row] & self.unique(), role, message, mend)
 
@@ -110,13 +112,13 @@ class _Scribe:
         self, name: str, severity: Severity, which: Bools, role: str, message: str, mend: str = ""
     ) -> Iterator[Finding]:
         """A finding per subject; the row is its first."""
-        tainted = self.subject_has(self.data._records.bad)
+        tainted = self.subject_has(self.data.records.bad)
         at = np.flatnonzero(which & ~tainted)
         if len(at):
-            if severity == "error" and name in self.data._allow:
+            if severity == "error" and name in self.data.allow:
                 severity = "warning"
             starts = self.events.row[np.minimum(self.events.start[at], len(self.events.row) - 1)]
-            labels = tuple(map(plain_label, self.data._frame.index[starts]))
+            labels = tuple(map(plain_label, self.data.frame.index[starts]))
             subjects = tuple(self.events.subjects[i] for i in at)
             yield Finding(severity, message, self.column(role), name, labels, subjects, mend)
 
@@ -124,7 +126,7 @@ class _Scribe:
         """Subjects with at least one such row of the frame."""
         found = np.zeros(len(self.events.subjects), dtype=bool)
         if rows.any() and "subject" in self.roles:
-            labels = {plain_label(v) for v in self.data._frame[self.roles["subject"]][rows].dropna().unique()}
+            labels = {plain_label(v) for v in self.data.frame[self.roles["subject"]][rows].dropna().unique()}
             found = np.array([label in labels for label in self.events.subjects], dtype=bool)
         return found
 
@@ -133,9 +135,9 @@ class _Scribe:
         return np.bincount(self.subject[which], minlength=len(self.events.subjects))
 
 
-def _dosing(data: GroupedData) -> Iterator[Finding]:
-    scribe, events = _Scribe(data), data._records.events
-    doses, role = events.is_dose, "dose" if "dose" in data._roles else "amount"
+def _dosing(data: Content) -> Iterator[Finding]:
+    scribe, events = _Scribe(data), data.events
+    doses, role = events.is_dose, "dose" if "dose" in data.roles else "amount"
     infused = (events.rate > 0) & (events.steady_state > 0) & (events.interval == 0)
     no_amount = doses & ~(events.amount > 0) & ~infused & (events.kind != 4)
     yield from scribe.records(
@@ -143,8 +145,8 @@ def _dosing(data: GroupedData) -> Iterator[Finding]:
         "a dose without an amount; allowed: more than 0 (or a steady-state infusion: rate > 0, SS = 1)",
         "drop_doses_without_amount",
     )  # fmt: skip
-    if "evid" in data._roles and "amount" in data._roles:
-        amounts = pd.to_numeric(data._frame[data._roles["amount"]], errors="coerce").to_numpy(dtype=float)
+    if "evid" in data.roles and "amount" in data.roles:
+        amounts = pd.to_numeric(data.frame[data.roles["amount"]], errors="coerce").to_numpy(dtype=float)
         stray = (events.kind == OBSERVATION) & (np.nan_to_num(amounts)[events.row] > 0)
         yield from scribe.records(
             "amount on an observation", "error", stray, "amount",
@@ -178,8 +180,8 @@ def _dosing(data: GroupedData) -> Iterator[Finding]:
                            "a dose and a response on one row: taken as a sample, and then the dose")  # fmt: skip
     odd, message = _outlying(events.amount, events.compartment, doses & (events.amount > 0))
     yield from scribe.records("dose outlier", "warning", odd, role, message, "rescale_outlying_doses")
-    if role in data._roles and not doses.any():
-        yield Finding("warning", "a column of amounts, but no dose in it", data._roles[role], "no doses")
+    if role in data.roles and not doses.any():
+        yield Finding("warning", "a column of amounts, but no dose in it", data.roles[role], "no doses")
 
 
 def _outlying(amount: NDArray[np.float64], group: Ints, doses: Bools) -> tuple[Bools, str]:
@@ -194,8 +196,8 @@ def _outlying(amount: NDArray[np.float64], group: Ints, doses: Bools) -> tuple[B
     return odd, f"more than {_OUTLIER:g} times larger or smaller than the median dose ({middle:g}): another unit?"
 
 
-def _times(data: GroupedData) -> Iterator[Finding]:
-    scribe, events = _Scribe(data), data._records.events
+def _times(data: Content) -> Iterator[Finding]:
+    scribe, events = _Scribe(data), data.events
     doses = events.is_dose
     first = np.full(len(events.subjects), np.inf)
     np.minimum.at(first, scribe.subject[doses], events.time[doses])
@@ -219,8 +221,8 @@ def _times(data: GroupedData) -> Iterator[Finding]:
     yield from scribe.records("duplicate time", "warning", twice, "time", message, "drop_duplicate_times")
 
 
-def _responses(data: GroupedData) -> Iterator[Finding]:
-    scribe, events = _Scribe(data), data._records.events
+def _responses(data: Content) -> Iterator[Finding]:
+    scribe, events = _Scribe(data), data.events
     message = "an observation without a value; it does not enter the likelihood"
     yield from scribe.rows("missing response", "missing response", "response", message, "drop_missing_responses")
     low = events.observed & (events.censored == 0) & ~(events.dv > 0)
@@ -234,8 +236,8 @@ def _responses(data: GroupedData) -> Iterator[Finding]:
                            'state the limit in DV, or in a column: roles={"limit": …}')  # fmt: skip
 
 
-def _subjects(data: GroupedData) -> Iterator[Finding]:
-    scribe, events = _Scribe(data), data._records.events
+def _subjects(data: Content) -> Iterator[Finding]:
+    scribe, events = _Scribe(data), data.events
     doses = events.is_dose
     observed = scribe.count(events.observed)
     if doses.any():
@@ -252,7 +254,7 @@ def _subjects(data: GroupedData) -> Iterator[Finding]:
             "the subject has no dose; all its records lie at or before the first dose time of the others",
             "drop_subjects_without_dose",
         )  # fmt: skip
-    if "response" in data._roles:
+    if "response" in data.roles:
         yield from scribe.whole_subjects(
             "subject without observation", "error", observed == 0, "response", "the subject has no observation",
             "drop_subjects_without_observation",
@@ -271,21 +273,21 @@ def _subjects(data: GroupedData) -> Iterator[Finding]:
     yield from scribe.whole_subjects("scattered subject", "warning", runs > 1, "subject", message, "gather_subjects")
 
 
-def _covariates(data: GroupedData) -> Iterator[Finding]:
+def _covariates(data: Content) -> Iterator[Finding]:
     overview = covariate_table(data)
-    subjects = len(data._records.events.subjects)
-    for name in overview.index[(overview["distinct"] <= 1) & (overview["missing"] < len(data._frame))]:
+    subjects = len(data.events.subjects)
+    for name in overview.index[(overview["distinct"] <= 1) & (overview["missing"] < len(data.frame))]:
         if subjects > 1:
             message = "the same value everywhere: no effect can be seen"
             yield Finding("warning", message, name, "constant covariate", mend="ignore_constant_covariates")
     for name in overview.index[overview["missing"] > 0]:
-        labels = tuple(map(plain_label, data._frame.index[data._frame[name].isna()]))
+        labels = tuple(map(plain_label, data.frame.index[data.frame[name].isna()]))
         message = f"missing; filled by the rule {data.covariate_rule} where the subject has another value"
         yield Finding("warning", message, name, "missing covariate", labels, mend="fill_covariates")
     for name in overview.index[overview["kind"] == "continuous"]:
-        infinite = np.isinf(data._frame[name].to_numpy(dtype=float, na_value=np.nan))
+        infinite = np.isinf(data.frame[name].to_numpy(dtype=float, na_value=np.nan))
         if infinite.any():
-            labels = tuple(map(plain_label, data._frame.index[infinite]))
+            labels = tuple(map(plain_label, data.frame.index[infinite]))
             yield Finding("warning", "no effect can be computed of it", name, "infinite covariate", labels)
     for name in overview.index[overview["kind"] == "categorical"]:
         levels = [level for level in overview.loc[name, "levels"] if isinstance(level, str)]

@@ -10,7 +10,9 @@ from typing import Any, overload
 
 import pandas as pd
 
-from workbench.data.grouped import GroupedData, Step
+from workbench.data.grouped import GroupedData
+from workbench.data.history import Step
+from workbench.data.importing import read_data
 from workbench.errors import DataError, Fault
 
 
@@ -109,9 +111,7 @@ def load_example(name: str | None = None) -> GroupedData | pd.DataFrame:
 
 
 def _read(name: str, example: Example) -> GroupedData:
-    from workbench.data.importing import read_data
-
     data = read_data(examples_folder() / f"{name}.csv", roles=example.roles, name=name)
     # The units are known to be sound (a test holds it), so that loading an example does not wait for pint.
     units = {key: unit for key, unit in example.units.items() if key in data.roles or key in data.frame.columns}
-    return data._same_records(_units=units, history=(Step("wb.load_example", (name,)),))
+    return GroupedData(data.content.relabelled(units=units), (Step("wb.load_example", (name,)),))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +15,15 @@ import pandas as pd
 
 from workbench.data import doctor, mends, tables, units
 from workbench.data.cells import plain_label
+from workbench.data.content import Content
 from workbench.data.events import Events
-from workbench.data.records import NUMBERS, Records, derive
+from workbench.data.history import Step
+from workbench.data.records import NUMBERS
 from workbench.errors import DataError, Fault
 from workbench.findings import Finding
 from workbench.language.conditions import matching_rows
 
 RULES = ("nocb", "locf", "linear")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One recorded step, which prints as the Python call that repeats it."""
-
-    call: str
-    args: tuple[Any, ...] = ()
-    options: tuple[tuple[str, Any], ...] = ()
-    note: str = ""
-
-    def __str__(self) -> str:
-        words = [(name, value) for name, value in self.options if name.isidentifier() and not iskeyword(name)]
-        others = {name: value for name, value in self.options if (name, value) not in words}
-        parts = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in words)]
-        if others:  # columns whose names are no Python words
-            parts.append(f"**{others!r}")
-        return f"{self.call}({', '.join(parts)})"
-
-
-class Name(str):
-    """A name that stands in printed code as it is, without quotes."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,59 +34,57 @@ class GroupedData:
 
     Attributes
     ----------
-    name : str
-        Name of the file or example.
+    content : Content
+        Rows, roles, units and records as a plain value, also where they have errors; what is said here of the data
+        is asked of it.
     history : tuple of Step
         Every step since the source; each prints as a Python call.
-    covariate_rule : {"nocb", "locf", "linear"}
-        What a covariate that changes within a subject is between two records, see `covariate_values`.
     """
 
-    name: str
+    content: Content
     history: tuple[Step, ...]
-    covariate_rule: str
-    _frame: pd.DataFrame
-    _roles: dict[str, Any]
-    _units: dict[str, str]
-    _allow: frozenset[str] = field(default=frozenset())
 
     # ---- what was read -----------------------------------------------------------------------------------
 
     @property
+    def name(self) -> str:
+        """Name of the file or example."""
+        return self.content.name
+
+    @property
+    def covariate_rule(self) -> str:
+        """What a covariate that changes within a subject is between two records, see `covariate_values`."""
+        return self.content.covariate_rule
+
+    @property
     def frame(self) -> pd.DataFrame:
         """The rows as read, under the user's column names; the index holds the row labels. A copy."""
-        return self._frame.copy()
+        return self.content.frame.copy()
 
     @property
     def roles(self) -> dict[str, Any]:
         """Role to column name; "covariates" and "ignore" to tuples of names."""
-        return dict(self._roles)
+        return dict(self.content.roles)
 
     @property
     def units(self) -> dict[str, str]:
         """Unit by role or column name, for those that have one."""
-        return dict(self._units)
+        return dict(self.content.units)
 
     @cached_property
-    def _records(self) -> Records:
-        return derive(self._frame, self._roles)
-
-    @cached_property
-    def _findings(self) -> list[Finding]:
-        return doctor.examine(self)
+    def findings(self) -> tuple[Finding, ...]:
+        """What `check` lists, errors first."""
+        return tuple(doctor.examine(self.content))
 
     @cached_property
     def events(self) -> Events:
         """The records as arrays. Raises DataError while `check` lists an error."""
         self.require_sound()
-        return self._records.events
+        return self.content.records.events
 
     def require_sound(self) -> None:
         """Raise a DataError that lists every unreadable cell and every error that `check` finds."""
-        faults = list(self._records.faults)
-        for finding in self._findings:
-            if finding.severity == "error":
-                faults += doctor.faults_of(finding)
+        faults = [*self.content.records.faults, *doctor.error_faults(self.findings)]
         if faults:
             raise DataError(faults, self.name)
 
@@ -121,37 +93,37 @@ class GroupedData:
     @property
     def responses(self) -> tuple[Any, ...]:
         """Labels of the responses (DVID); the name of the response column where there is one only."""
-        return self._records.responses
+        return self.content.records.responses
 
     @property
     def occasions(self) -> tuple[Any, ...]:
         """Labels of the occasions; empty where none are stated."""
-        return self._records.occasions
+        return self.content.records.occasions
 
     @property
     def covariate_names(self) -> tuple[str, ...]:
         """Names of the covariate columns."""
-        return tuple(self._roles.get("covariates", ()))
+        return self.content.covariate_names
 
     @property
     def subjects(self) -> pd.DataFrame:
         """A line per subject: observations, doses, first and last time, covariates (their first values)."""
-        return tables.subject_table(self)
+        return tables.subject_table(self.content)
 
     @property
     def observations(self) -> pd.DataFrame:
         """The rows whose response counts, subject by subject; times in hours where the file has clock times."""
-        return tables.record_rows(self, self._records.events.observed)
+        return tables.record_rows(self.content, self.content.records.events.observed)
 
     @property
     def doses(self) -> pd.DataFrame:
         """A line per dose record."""
-        return tables.dose_table(self)
+        return tables.dose_table(self.content)
 
     @property
     def covariates(self) -> pd.DataFrame:
         """A line per covariate: kind (continuous, categorical), whether it varies within subjects, missing, levels."""
-        found = tables.covariate_table(self)
+        found = tables.covariate_table(self.content)
         return found.assign(varies=found["varying"] > 0)[["kind", "varies", "missing", "levels"]]
 
     def covariate_values(self, names: Iterable[str]) -> pd.DataFrame:
@@ -174,19 +146,19 @@ class GroupedData:
         faults = [
             Fault(f"there is no column {name!r}; covariates: {', '.join(self.covariate_names) or 'none'}")
             for name in names
-            if name not in self._frame.columns
+            if name not in self.content.frame.columns
         ]
         if faults:
             raise DataError(faults, self.name)
-        events, columns = self._records.events, {}
+        events, columns = self.content.records.events, {}
         for name in names:
-            values = pd.Series(self._frame[name].to_numpy()[events.row])
+            values = pd.Series(self.content.frame[name].to_numpy()[events.row])
             values = _between(values, events, self.covariate_rule)
             numeric = pd.api.types.is_numeric_dtype(values.dtype)
             infinite = (
                 np.isinf(values.to_numpy(dtype=float, na_value=np.nan)) if numeric else np.zeros(len(values), bool)
             )
-            rows = map(plain_label, self._frame.index[np.unique(events.row[infinite])])
+            rows = map(plain_label, self.content.frame.index[np.unique(events.row[infinite])])
             faults += [
                 Fault("the value is infinite", row, name, mend="give a number, or leave it empty") for row in rows
             ]
@@ -200,11 +172,11 @@ class GroupedData:
 
     def summary(self) -> pd.DataFrame:
         """The data set in numbers: subjects, observations, doses, ranges."""
-        return tables.summary(self)
+        return tables.summary(self.content)
 
     def describe_covariates(self) -> pd.DataFrame:
         """Per covariate, over subjects: mean, SD and quantiles, or the counts of its levels."""
-        return tables.covariate_statistics(self)
+        return tables.covariate_statistics(self.content)
 
     def check(self) -> pd.DataFrame:
         """The data doctor's findings, errors first; the index names them.
@@ -215,7 +187,7 @@ class GroupedData:
             severity ("error" blocks a fit, "warning" does not), rows (labels), subject (labels), column, message, and
             mend: a name for `mend`, or advice.
         """
-        return doctor.table(self._findings)
+        return doctor.table(self.findings)
 
     # ---- verbs -------------------------------------------------------------------------------------------
 
@@ -225,35 +197,35 @@ class GroupedData:
         The text is parsed, never evaluated: column names, numbers, 'labels', comparisons, ``and or not in``,
         arithmetic and ``missing(WT)``. Subjects left without a dose or an observation are then warned about only.
         """
-        return self._kept(matching_rows(condition, self._frame), Step("filter", (condition,)))
+        return self._kept(matching_rows(condition, self.content.frame), Step("filter", (condition,)))
 
     def exclude(self, subject: Any = None, *, rows: Any = None) -> GroupedData:
         """Leave out subjects (a label or several) or rows (row labels)."""
-        keep = np.ones(len(self._frame), dtype=bool)
+        keep = np.ones(len(self.content.frame), dtype=bool)
         options: list[tuple[str, Any]] = []
         if subject is not None:
-            labels, have = _labels(subject), self._records.events.subjects
+            labels, have = _labels(subject), self.content.records.events.subjects
             self._known(labels, have, "subject")
             named = {str(label) for label in labels}
-            keep &= ~np.array([str(label) in named for label in have])[tables.subject_codes(self)]
+            keep &= ~np.array([str(label) in named for label in have])[self.content.subject_codes]
             options.append(("subject", labels[0] if len(labels) == 1 else labels))
         if rows is not None:
             labels = _labels(rows)
-            self._known(labels, self._frame.index, "row")
-            keep &= ~np.asarray(self._frame.index.isin(labels))
+            self._known(labels, self.content.frame.index, "row")
+            keep &= ~np.asarray(self.content.frame.index.isin(labels))
             options.append(("rows", labels))
         return self._kept(keep, Step("exclude", (), tuple(options)))
 
     def mend(self, name: str) -> GroupedData:
         """Carry out a mend that `check` suggests; the names are in `workbench.data.mends.MENDS`."""
-        frame = mends.mended(self, name)
+        frame = mends.mended(self.content, self.findings, name)
         if not len(frame):
             raise DataError(Fault(f"{name} leaves no row"), self.name)
-        roles = self._roles | {
-            key: tuple(column for column in self._roles.get(key, ()) if column in frame.columns)
+        roles = self.content.roles | {
+            key: tuple(column for column in self.content.roles.get(key, ()) if column in frame.columns)
             for key in ("covariates", "ignore")
         }
-        return self._with(Step("mend", (name,)), _frame=frame, _roles=roles)
+        return self._with(Step("mend", (name,)), frame=frame, roles=roles)
 
     def convert(self, /, **new_units: str) -> GroupedData:
         """Convert columns to other units, for example ``convert(time="day", response="ug/L")``.
@@ -261,7 +233,7 @@ class GroupedData:
         What is counted in the same unit goes along: intervals, durations and rates with time, rates with amount,
         limits with the response.
         """
-        frame, given = self._frame, dict(self._units)
+        frame, given = self.content.frame, dict(self.content.units)
         if "amount" in new_units and "amount" not in given and "dose" in given:
             new_units["dose"] = new_units.pop("amount")
         for key, unit in new_units.items():
@@ -277,12 +249,12 @@ class GroupedData:
         if "rate" in given and {"time", "amount"} & new_units.keys() and {"time", "amount"} <= given.keys():
             given["rate"] = f"({given['amount']})/({given['time']})"
         step = Step("convert", (), tuple(new_units.items()))
-        return self._with(step, _frame=frame, _units=units.checked(given, self._roles))
+        return self._with(step, frame=frame, units=units.checked(given, self.content.roles))
 
     def with_units(self, /, **stated: str) -> GroupedData:
         """State units: ``with_units(time="h", response="mg/L")``. Numbers stay as they are."""
-        checked = units.checked(self._units | stated, self._roles)
-        return self._with(Step("with_units", (), tuple(stated.items())), _units=checked)
+        checked = units.checked(self.content.units | stated, self.content.roles)
+        return self._with(Step("with_units", (), tuple(stated.items())), units=checked)
 
     def with_covariate_rule(self, rule: str) -> GroupedData:
         """Use another rule for covariates that change: "nocb", "locf" or "linear"."""
@@ -292,11 +264,11 @@ class GroupedData:
 
     def to_frame(self) -> pd.DataFrame:
         """The rows as they are now, under the user's column names. A copy."""
-        return self._frame.copy()
+        return self.content.frame.copy()
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
         """The records in NONMEM's layout, "." for missing; written to `path` if one is given."""
-        text: str = tables.nonmem(self).to_csv(index=False, na_rep=".", lineterminator="\n")
+        text: str = tables.nonmem(self.content).to_csv(index=False, na_rep=".", lineterminator="\n")
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text
@@ -310,11 +282,11 @@ class GroupedData:
     def hash(self) -> str:
         """Identifies the content: equal numbers, labels, roles, units and rules give equal hashes."""
         digest = hashlib.sha256()
-        head = (sorted(self._roles.items()), sorted(self._units.items()), self.covariate_rule,
-                tuple(self._frame.columns))  # fmt: skip
+        head = (sorted(self.content.roles.items()), sorted(self.content.units.items()), self.covariate_rule,
+                tuple(self.content.frame.columns))  # fmt: skip
         digest.update(repr(head).encode("utf-8", "surrogatepass"))
-        for column in self._frame.columns:
-            values = self._frame[column]
+        for column in self.content.frame.columns:
+            values = self.content.frame[column]
             if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
                 numbers = values.to_numpy(dtype="<f8", na_value=np.nan) + 0.0  # no minus zero
                 numbers[np.isnan(numbers)] = np.nan  # one NaN
@@ -332,35 +304,29 @@ class GroupedData:
         return hash(self.hash)
 
     def __len__(self) -> int:
-        return len(self._frame)
+        return len(self.content.frame)
 
     def __repr__(self) -> str:
-        events = self._records.events
+        events = self.content.records.events
         return f"<GroupedData {self.name}: {len(events.subjects)} subjects, {int(events.observed.sum())} observations>"
 
     def _repr_html_(self) -> str:
-        return tables.as_html(self)
+        return tables.as_html(self.content)
 
     # ---- inside ------------------------------------------------------------------------------------------
 
-    def _same_records(self, **changes: Any) -> GroupedData:
-        """Changes that leave the records what they are, so that they need not be derived again."""
-        made = replace(self, **changes)
-        made.__dict__["_records"] = self._records
-        return made
-
     def _with(self, step: Step, **changes: Any) -> GroupedData:
-        made = replace(self, history=(*self.history, step), **changes)
-        if made._records.faults:
-            raise DataError(made._records.faults, self.name)
-        return made
+        content = self.content.changed(**changes)
+        if content.records.faults:
+            raise DataError(content.records.faults, self.name)
+        return replace(self, content=content, history=(*self.history, step))
 
     def _kept(self, rows: Any, step: Step) -> GroupedData:
         if not rows.any():
             raise DataError(Fault(f"{step} leaves no row"), self.name)
-        before = {finding.name for finding in self._findings if finding.severity == "error"}
-        allow = self._allow | {name for name in doctor.JUDGED if name not in before}
-        return self._with(step, _frame=self._frame[rows], _allow=allow)
+        before = {finding.name for finding in self.findings if finding.severity == "error"}
+        allow = self.content.allow | {name for name in doctor.JUDGED if name not in before}
+        return self._with(step, frame=self.content.frame[rows], allow=allow)
 
     def _known(self, labels: Iterable[Any], have: Iterable[Any], what: str) -> None:
         known = {str(plain_label(label)) for label in have}
@@ -371,11 +337,11 @@ class GroupedData:
     def _scaled(self, frame: pd.DataFrame, key: str, scale: float) -> pd.DataFrame:
         """The frame with a role or column multiplied, and with it what is counted in the same unit."""
         along = {"time": ("time", "interval", "duration", "dose_time"), "response": ("response", "limit")}
-        columns = [self._roles[role] for role in along.get(key, (key,)) if role in self._roles]
+        columns = [self.content.roles[role] for role in along.get(key, (key,)) if role in self.content.roles]
         changed = {column: frame[column].astype(float) * scale for column in columns or [key]}
-        if key in ("time", "amount") and "rate" in self._roles:
-            rate = frame[self._roles["rate"]].astype(float)  # the codes -1 and -2 are no rates
-            changed[self._roles["rate"]] = rate.where(rate < 0, rate / scale if key == "time" else rate * scale)
+        if key in ("time", "amount") and "rate" in self.content.roles:
+            rate = frame[self.content.roles["rate"]].astype(float)  # the codes -1 and -2 are no rates
+            changed[self.content.roles["rate"]] = rate.where(rate < 0, rate / scale if key == "time" else rate * scale)
         return frame.assign(**changed)
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.data import doctor
 from workbench.data import units as unit_tools
-from workbench.data.doctor import JUDGED, faults_of
-from workbench.data.grouped import GroupedData, Name, Step, checked_rule, number_columns
+from workbench.data.content import Content
+from workbench.data.doctor import JUDGED
+from workbench.data.grouped import GroupedData, checked_rule, number_columns
+from workbench.data.history import BareName, Step
 from workbench.data.reading import Table, read_table
 from workbench.data.roles import resolve
-from workbench.data.tables import subject_codes
 from workbench.errors import DataError, Fault
 
 
@@ -100,11 +102,12 @@ def read_data(
         raise DataError(faults, table.name)
     step = _step(source, options, table.notes)
     allowed = frozenset(options["allow"])
-    data = GroupedData(table.name, (step,), checked_rule(covariate_rule), table.frame, found, {}, allowed)
-    if faults or data._records.faults:
-        errors = [f for finding in data._findings if finding.severity == "error" for f in faults_of(finding)]
-        raise DataError([*faults, *data._records.faults, *errors], table.name)
-    data = _settled(data, _units(units, data), dose_time)
+    content = Content(table.name, table.frame, found, {}, checked_rule(covariate_rule), allowed)
+    if faults or content.records.faults:
+        raise DataError([*faults, *content.records.faults, *doctor.error_faults(doctor.examine(content))], table.name)
+    notes = [note for note in (step.note, content.records.note) if note]
+    content = _settled(content, _units(units, content), dose_time)
+    data = GroupedData(content, (replace(step, note="; ".join(notes)),))
     if strict:
         data.require_sound()
     return data
@@ -180,26 +183,23 @@ def _with_dose(table: Table, roles: Mapping[str, Any] | None, dose: float) -> tu
     return replace(table, frame=table.frame.assign(DOSE=float(dose))), stated | {"dose": "DOSE"}
 
 
-def _settled(data: GroupedData, units: dict[str, str], dose_time: float | str) -> GroupedData:
+def _settled(data: Content, units: dict[str, str], dose_time: float | str) -> Content:
     """Numbers where text stood for them, and hours for clock times, so that leaving out rows cannot shift them.
 
     The clock times stay in an ignored column; a dose time becomes a column, for the same reason.
     """
-    frame, roles, history = number_columns(data._frame, data._roles), dict(data._roles), data.history
-    records = data._records
+    frame, roles, records = number_columns(data.frame, data.roles), dict(data.roles), data.records
     if records.note:
         time, kept = roles["time"], _new_name(frame, f"{roles['time']} as read")
         frame = frame.assign(**{kept: frame[time], time: records.time})
         roles["ignore"] = (*roles["ignore"], kept, *([roles.pop("date")] if "date" in roles else []))
-        notes = [part for part in (history[0].note, records.note) if part]
-        history = (replace(history[0], note="; ".join(notes)),)
-    data = data._same_records(_frame=frame, _roles=roles, _units=units, history=history)
+    data = data.relabelled(frame=frame, roles=roles, units=units)
     if dose_time == 0 or "dose" not in roles or "dose_time" in roles:
         return data
-    first = pd.Series(records.time).groupby(subject_codes(data)).transform("first").to_numpy()
+    first = pd.Series(records.time).groupby(data.subject_codes).transform("first").to_numpy()
     column = _new_name(frame, "DOSE TIME")
     frame = frame.assign(**{column: first if dose_time == "first" else float(dose_time)})
-    return replace(data, _frame=frame, _roles=roles | {"dose_time": column})
+    return data.changed(frame=frame, roles=roles | {"dose_time": column})
 
 
 def _new_name(frame: pd.DataFrame, name: str) -> str:
@@ -208,13 +208,13 @@ def _new_name(frame: pd.DataFrame, name: str) -> str:
     return name
 
 
-def _units(stated: Mapping[str, str] | None, data: GroupedData) -> dict[str, str]:
+def _units(stated: Mapping[str, str] | None, data: Content) -> dict[str, str]:
     """The stated units; hours where clock times were counted in hours."""
-    counted = data._records.note != ""
+    counted = data.records.note != ""
     if counted and stated and stated.get("time", "h") not in ("h", "hour", "hours", "hr"):
         message = f"time has the unit {stated['time']!r}, but clock times and dates are counted in 'h'"
         raise DataError(Fault(message, mend='leave it out, and use data.convert(time="…")'), data.name)
-    checked = unit_tools.checked(stated, data._roles)
+    checked = unit_tools.checked(stated, data.roles)
     return checked | {"time": "h"} if counted else checked
 
 
@@ -223,7 +223,7 @@ def _step(source: Any, options: Mapping[str, Any], notes: Iterable[str]) -> Step
     if isinstance(source, (str, os.PathLike)):
         shown: Any = os.fspath(source)
     elif isinstance(source, pd.DataFrame):
-        shown = Name("frame")
+        shown = BareName("frame")
     else:
         shown = options["name"] or str(getattr(source, "name", "data"))
     stated = [(key, value) for key, value in options.items() if value != _DEFAULTS[key]]

@@ -5,95 +5,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.data.tables import subject_codes
+from workbench.data.content import Content
 from workbench.errors import DataError, Fault
-
-if TYPE_CHECKING:
-    from workbench.data.grouped import GroupedData
+from workbench.findings import Finding
 
 Bools = NDArray[np.bool_]
+Findings = Sequence[Finding]
 
 
 @dataclass(frozen=True)
 class Mend:
-    """What it does, in words, and the frame that it makes of the data."""
+    """What it does, in words, and the frame that it makes of the data and what was found in them."""
 
     text: str
-    frame: Callable[[GroupedData], pd.DataFrame]
+    frame: Callable[[Content, Findings], pd.DataFrame]
 
 
-def _without_rows(name: str) -> Callable[[GroupedData], pd.DataFrame]:
-    def frame(data: GroupedData) -> pd.DataFrame:
-        rows = _places(data, name)
-        return data._frame[~rows]
-
-    return frame
-
-
-def _without_subjects(*names: str) -> Callable[[GroupedData], pd.DataFrame]:
-    def frame(data: GroupedData) -> pd.DataFrame:
-        return data._frame[~_of_subjects(data, names)]
+def _without_rows(name: str) -> Callable[[Content, Findings], pd.DataFrame]:
+    def frame(data: Content, findings: Findings) -> pd.DataFrame:
+        rows = _places(findings, name, len(data.frame))
+        return data.frame[~rows]
 
     return frame
 
 
-def _of_subjects(data: GroupedData, names: tuple[str, ...]) -> Bools:
-    labels = {label for finding in data._findings if finding.name in names for label in finding.subjects}
-    events = data._records.events
-    rows = np.zeros(len(data._frame), dtype=bool)
+def _without_subjects(*names: str) -> Callable[[Content, Findings], pd.DataFrame]:
+    def frame(data: Content, findings: Findings) -> pd.DataFrame:
+        return data.frame[~_of_subjects(data, findings, names)]
+
+    return frame
+
+
+def _of_subjects(data: Content, findings: Findings, names: tuple[str, ...]) -> Bools:
+    labels = {label for finding in findings if finding.name in names for label in finding.subjects}
+    events = data.events
+    rows = np.zeros(len(data.frame), dtype=bool)
     chosen = np.array([label in labels for label in events.subjects], dtype=bool)
     rows[events.row[chosen[events.subject]]] = True
     return rows
 
 
-def _places(data: GroupedData, name: str) -> Bools:
-    rows = np.zeros(len(data._frame), dtype=bool)
-    rows[[place for finding in data._findings if finding.name == name for place in finding.places]] = True
+def _places(findings: Findings, name: str, n: int) -> Bools:
+    rows = np.zeros(n, dtype=bool)
+    rows[[place for finding in findings if finding.name == name for place in finding.places]] = True
     return rows
 
 
-def _cleared(name: str, role: str) -> Callable[[GroupedData], pd.DataFrame]:
-    def frame(data: GroupedData) -> pd.DataFrame:
-        column = data._roles[role]
-        return data._frame.assign(**{column: data._frame[column].mask(_places(data, name), 0)})
+def _cleared(name: str, role: str) -> Callable[[Content, Findings], pd.DataFrame]:
+    def frame(data: Content, findings: Findings) -> pd.DataFrame:
+        column = data.roles[role]
+        return data.frame.assign(**{column: data.frame[column].mask(_places(findings, name, len(data.frame)), 0)})
 
     return frame
 
 
-def _by_time(data: GroupedData) -> pd.DataFrame:
-    row = data._records.events.row
+def _by_time(data: Content, findings: Findings) -> pd.DataFrame:
+    row = data.events.row
     _, first = np.unique(row, return_index=True)
-    return data._frame.iloc[row[np.sort(first)]]
+    return data.frame.iloc[row[np.sort(first)]]
 
 
-def _gathered(data: GroupedData) -> pd.DataFrame:
-    codes = pd.factorize(data._frame[data._roles["subject"]])[0]
-    return data._frame.iloc[np.argsort(codes, kind="stable")]
+def _gathered(data: Content, findings: Findings) -> pd.DataFrame:
+    codes = pd.factorize(data.frame[data.roles["subject"]])[0]
+    return data.frame.iloc[np.argsort(codes, kind="stable")]
 
 
-def _rescaled(data: GroupedData) -> pd.DataFrame:
-    column: str = data._roles["amount" if "amount" in data._roles else "dose"]
-    amount = data._frame[column].astype(float)
-    rows = _places(data, "dose outlier")
+def _rescaled(data: Content, findings: Findings) -> pd.DataFrame:
+    column: str = data.roles["amount" if "amount" in data.roles else "dose"]
+    amount = data.frame[column].astype(float)
+    rows = _places(findings, "dose outlier", len(data.frame))
     middle = float(amount[(amount > 0) & ~rows].median())
     scale = np.where(amount > middle, 1e-3, 1e3)
-    return data._frame.assign(**{column: amount.where(~rows, amount * scale)})
+    return data.frame.assign(**{column: amount.where(~rows, amount * scale)})
 
 
-def _filled(data: GroupedData) -> pd.DataFrame:
+def _filled(data: Content, findings: Findings) -> pd.DataFrame:
     """Missing covariates: the subject's own values by the rule; else the median or most frequent of the subjects."""
     filled = {}
-    subject = subject_codes(data)
+    subject = data.subject_codes
     for name in data.covariate_names:
-        values = data._frame[name]
+        values = data.frame[name]
         if not values.isna().any() or values.isna().all():
             continue
         own = values.groupby(subject)
@@ -101,18 +99,18 @@ def _filled(data: GroupedData) -> pd.DataFrame:
         each = values.groupby(subject).first().dropna()
         numeric = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
         filled[name] = values.fillna(float(each.median()) if numeric else each.mode().iloc[0])
-    return data._frame.assign(**filled)
+    return data.frame.assign(**filled)
 
 
-def _first_values(data: GroupedData) -> pd.DataFrame:
-    subject = subject_codes(data)
-    names = [finding.where for finding in data._findings if finding.name == "varying covariate"]
-    return data._frame.assign(**{name: data._frame[name].groupby(subject).transform("first") for name in names if name})
+def _first_values(data: Content, findings: Findings) -> pd.DataFrame:
+    subject = data.subject_codes
+    names = [finding.where for finding in findings if finding.name == "varying covariate"]
+    return data.frame.assign(**{name: data.frame[name].groupby(subject).transform("first") for name in names if name})
 
 
-def _without_constants(data: GroupedData) -> pd.DataFrame:
-    names = [finding.where for finding in data._findings if finding.name == "constant covariate"]
-    return data._frame.drop(columns=[name for name in names if name])
+def _without_constants(data: Content, findings: Findings) -> pd.DataFrame:
+    names = [finding.where for finding in findings if finding.name == "constant covariate"]
+    return data.frame.drop(columns=[name for name in names if name])
 
 
 MENDS: dict[str, Mend] = {
@@ -140,8 +138,8 @@ MENDS: dict[str, Mend] = {
 """Every mend by name."""
 
 
-def mended(data: GroupedData, name: str) -> pd.DataFrame:
-    """The frame after a mend."""
+def mended(data: Content, findings: Findings, name: str) -> pd.DataFrame:
+    """The frame after a mend, which may need to know what was found."""
     if name not in MENDS:
         raise DataError(Fault(f"there is no mend {name!r}; there are {', '.join(MENDS)}"), data.name)
-    return MENDS[name].frame(data)
+    return MENDS[name].frame(data, findings)

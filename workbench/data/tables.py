@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.data.cells import labels_of, plain_label
-
-if TYPE_CHECKING:
-    from workbench.data.grouped import GroupedData
+from workbench.data.cells import plain_label
+from workbench.data.content import Content
 
 _DOSE_COLUMNS = {"amount": "AMT", "rate": "RATE", "duration": "DUR", "additional": "ADDL", "interval": "II",
                  "steady_state": "SS", "compartment": "CMT"}  # fmt: skip
-
-
-def subject_codes(data: GroupedData) -> NDArray[np.int64]:
-    """Index of the subject for each row of the frame."""
-    if "subject" not in data._roles:
-        return np.zeros(len(data._frame), dtype=np.int64)
-    return labels_of(data._frame[data._roles["subject"]])[0]
 
 
 def varying_rows(values: pd.Series[Any], subject: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -38,10 +29,10 @@ def varying_rows(values: pd.Series[Any], subject: NDArray[np.int64]) -> NDArray[
     return found
 
 
-def varying_subjects(data: GroupedData, name: str) -> list[Any]:
+def varying_subjects(data: Content, name: str) -> list[Any]:
     """Labels of the subjects in which a covariate changes."""
-    rows = varying_rows(data._frame[name], subject_codes(data))
-    return [data._records.events.subjects[i] for i in np.unique(subject_codes(data)[rows])]
+    rows = varying_rows(data.frame[name], data.subject_codes)
+    return [data.events.subjects[i] for i in np.unique(data.subject_codes[rows])]
 
 
 def is_categorical(values: pd.Series[Any]) -> bool:
@@ -55,12 +46,12 @@ def is_categorical(values: pd.Series[Any]) -> bool:
     return bool(len(numbers) > 0 and (np.abs(numbers) <= 9).all() and (numbers % 1 == 0).all())
 
 
-def covariate_table(data: GroupedData) -> pd.DataFrame:
+def covariate_table(data: Content) -> pd.DataFrame:
     """Per covariate: kind, levels, distinct values, subjects in which it varies, missing rows."""
-    subject = subject_codes(data)
+    subject = data.subject_codes
     rows = []
     for name in data.covariate_names:
-        values = data._frame[name]
+        values = data.frame[name]
         categorical = is_categorical(values)
         found = values.dropna().unique()
         rows.append(
@@ -82,14 +73,14 @@ def _sorted_levels(found: Any) -> tuple[Any, ...]:
     return tuple(sorted(labels) if numbers else sorted(labels, key=str))
 
 
-def covariate_statistics(data: GroupedData) -> pd.DataFrame:
+def covariate_statistics(data: Content) -> pd.DataFrame:
     """Per covariate, over the subjects' first values: spread of numbers, counts of levels."""
-    subject = subject_codes(data)
+    subject = data.subject_codes
     rows = []
     for name in data.covariate_names:
-        first = data._frame[name].groupby(subject, sort=False).first()
+        first = data.frame[name].groupby(subject, sort=False).first()
         row: dict[str, Any] = {"subjects": int(first.notna().sum()), "missing": int(first.isna().sum())}
-        if is_categorical(data._frame[name]):
+        if is_categorical(data.frame[name]):
             counts = first.value_counts()
             row["counts"] = ", ".join(f"{plain_label(level)}: {n}" for level, n in counts.head(20).items())
         else:
@@ -103,9 +94,9 @@ def covariate_statistics(data: GroupedData) -> pd.DataFrame:
     return pd.DataFrame(rows, index=pd.Index(data.covariate_names, name="covariate", dtype=object), columns=columns)
 
 
-def subject_table(data: GroupedData) -> pd.DataFrame:
+def subject_table(data: Content) -> pd.DataFrame:
     """A line per subject: observations, doses, total amount, first and last time, first value of each covariate."""
-    events, n = data._records.events, len(data._records.events.subjects)
+    events, n = data.events, len(data.events.subjects)
     subject = events.subject
     doses = events.is_dose
     first, last = np.full(n, np.inf), np.full(n, -np.inf)
@@ -118,37 +109,37 @@ def subject_table(data: GroupedData) -> pd.DataFrame:
         columns["doses"] = number.astype(np.int64)
         columns["total_amount"] = np.bincount(subject, weights=given, minlength=n)
     columns |= {"first_time": first, "last_time": last}
-    rows = data._frame.groupby(subject_codes(data), sort=False)[list(data.covariate_names)].first()
+    rows = data.frame.groupby(data.subject_codes, sort=False)[list(data.covariate_names)].first()
     for name in data.covariate_names:
         columns[name if name not in columns else f"{name} "] = rows[name].reindex(range(n)).to_numpy()
-    index = pd.Index(events.subjects, name=data._roles.get("subject", "subject"), tupleize_cols=False)
+    index = pd.Index(events.subjects, name=data.roles.get("subject", "subject"), tupleize_cols=False)
     return pd.DataFrame(columns, index=index)
 
 
-def record_rows(data: GroupedData, which: NDArray[np.bool_]) -> pd.DataFrame:
+def record_rows(data: Content, which: NDArray[np.bool_]) -> pd.DataFrame:
     """Rows of the frame that records come from, in the order of the records."""
-    return data._frame.iloc[data._records.events.row[which]].copy()
+    return data.frame.iloc[data.events.row[which]].copy()
 
 
-def dose_table(data: GroupedData) -> pd.DataFrame:
+def dose_table(data: Content) -> pd.DataFrame:
     """A line per dose record: subject, time, amount, and what else is stated about it."""
-    events = data._records.events
+    events = data.events
     at = events.is_dose
     columns: dict[str, Any] = {
-        data._roles.get("subject", "ID"): np.array([*events.subjects, None], dtype=object)[events.subject[at]],
-        data._roles["time"]: events.time[at],
+        data.roles.get("subject", "ID"): np.array([*events.subjects, None], dtype=object)[events.subject[at]],
+        data.roles["time"]: events.time[at],
     }
     for name, default in _DOSE_COLUMNS.items():
         values = getattr(events, name)[at]
-        if name == "amount" or name in data._roles or values.any():
-            columns[data._roles.get(name, data._roles.get("dose", default) if name == "amount" else default)] = values
-    frame = pd.DataFrame(columns, index=data._frame.index[events.row[at]])
+        if name == "amount" or name in data.roles or values.any():
+            columns[data.roles.get(name, data.roles.get("dose", default) if name == "amount" else default)] = values
+    frame = pd.DataFrame(columns, index=data.frame.index[events.row[at]])
     return frame.infer_objects()
 
 
-def summary(data: GroupedData) -> pd.DataFrame:
+def summary(data: Content) -> pd.DataFrame:
     """The data set in numbers."""
-    events = data._records.events
+    events = data.events
     n = np.bincount(events.subject[events.observed], minlength=len(events.subjects))
     doses = events.is_dose
     dv = events.dv[events.observed]
@@ -165,29 +156,29 @@ def summary(data: GroupedData) -> pd.DataFrame:
         lines["time"] = f"{events.time.min():g}–{events.time.max():g}{unit['time']}"
     if len(dv):
         lines["response"] = f"{dv.min():g}–{dv.max():g}{unit['response']}"
-    if len(data.responses) > 1:
-        count = np.bincount(events.response[events.observed], minlength=len(data.responses))
-        lines["responses"] = ", ".join(f"{label}: {k}" for label, k in zip(data.responses, count, strict=True))
-    if len(data.occasions) > 1:
-        lines["occasions"] = len(data.occasions)
+    if len(data.records.responses) > 1:
+        count = np.bincount(events.response[events.observed], minlength=len(data.records.responses))
+        lines["responses"] = ", ".join(f"{label}: {k}" for label, k in zip(data.records.responses, count, strict=True))
+    if len(data.records.occasions) > 1:
+        lines["occasions"] = len(data.records.occasions)
     if events.censored.any():
         lines["censored"] = int((events.censored != 0).sum())
     lines["covariates"] = ", ".join(data.covariate_names) or "none"
     return pd.DataFrame({"value": pd.Series(lines, dtype=object)})
 
 
-def as_html(data: GroupedData) -> str:
+def as_html(data: Content) -> str:
     """The notebook view. Whatever comes from the file is text here, never markup."""
     left = "style='text-align:left'"
     lines = "".join(
         f"<tr><th {left}>{escape(str(label))}</th><td {left}>{escape(str(value))}</td></tr>"
         for label, value in summary(data)["value"].items()
     )
-    parts = {role: column for role, column in data._roles.items() if isinstance(column, str)}
+    parts = {role: column for role, column in data.roles.items() if isinstance(column, str)}
     roles = ", ".join(f"{role}: <code>{escape(column)}</code>" for role, column in parts.items())
     return (
-        f"<div><b>{escape(data.name)}</b><table>{lines}</table><p>{roles}</p>{preview_html(data._frame.head(6))}"
-        f"<p>{len(data._frame)} rows, {len(data._frame.columns)} columns</p></div>"
+        f"<div><b>{escape(data.name)}</b><table>{lines}</table><p>{roles}</p>{preview_html(data.frame.head(6))}"
+        f"<p>{len(data.frame)} rows, {len(data.frame.columns)} columns</p></div>"
     )
 
 
@@ -210,9 +201,9 @@ def _cell(value: Any) -> str:
     return escape(text if len(text) <= 60 else text[:57] + "…")
 
 
-def nonmem(data: GroupedData) -> pd.DataFrame:
+def nonmem(data: Content) -> pd.DataFrame:
     """The records in NONMEM's layout: ID, TIME, DV, AMT, EVID, MDV and whatever else is used, then the covariates."""
-    events, roles = data._records.events, data._roles
+    events, roles = data.events, data.roles
     columns: dict[str, Any] = {
         "ID": np.array([*events.subjects, None], dtype=object)[events.subject],
         "TIME": events.time,
@@ -226,11 +217,11 @@ def nonmem(data: GroupedData) -> pd.DataFrame:
         if name != "amount" and (name in roles or values.any()):
             columns[column] = values
     if "response_id" in roles:
-        columns["DVID"] = np.array([*data.responses, None], dtype=object)[events.response]
+        columns["DVID"] = np.array([*data.records.responses, None], dtype=object)[events.response]
     if "occasion" in roles:
-        columns["OCC"] = np.array([*data.occasions, None], dtype=object)[events.occasion]
+        columns["OCC"] = np.array([*data.records.occasions, None], dtype=object)[events.occasion]
     if "censor" in roles:
         columns["CENS"], columns["LIMIT"] = events.censored, events.limit
     for name in data.covariate_names:
-        columns[name if name not in columns else f"COV_{name}"] = data._frame[name].to_numpy()[events.row]
+        columns[name if name not in columns else f"COV_{name}"] = data.frame[name].to_numpy()[events.row]
     return pd.DataFrame(columns)

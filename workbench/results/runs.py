@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.data.grouped import Name
+from workbench.data import BareName
 from workbench.results.fit import FitResult, Status
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _remark(data: GroupedData) -> str:
     source = data.history[0].args[0] if data.history and data.history[0].args else ""
     if data.history and data.history[0].call != "wb.read_data":
         return ""
-    if isinstance(source, Name):
+    if isinstance(source, BareName):
         return f"# {source} is the DataFrame that the data were read from\n"
     return "" if Path(str(source)).is_file() else "# put this file beside the notebook, or write its path\n"
 

@@ -172,7 +172,7 @@ def _candidate(
     n = N - missing
     if n < _FEWEST:
         return Refusal(name, f"{n} of {N} subjects have a value; {_FEWEST} are needed.")
-    varies = len(varying_subjects(data, name))
+    varies = len(varying_subjects(data.content, name))
     if first.nunique() < 2:
         what = "Its first value is the same in all subjects" if varies else "It is constant"
         return Refusal(name, f"{what}: {shown(first.dropna().iloc[0])}.")

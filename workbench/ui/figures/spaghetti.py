@@ -141,7 +141,7 @@ class Spaghetti:
 
 def _pieces(data: GroupedData, after_dose: bool) -> list[tuple[int, int, Array, Array]]:
     """Curves to be drawn: subject, response, times, values; one per subject, response, and dose interval."""
-    events = data._records.events  # data with errors have no public events, but can be looked at
+    events = data.content.events  # data with errors have no public events, but can be looked at
     chosen = np.arange(len(events.subjects))
     if len(chosen) > Overlay.MOST:
         chosen = np.sort(np.random.default_rng(0).choice(chosen, Overlay.MOST, replace=False))

@@ -89,7 +89,7 @@ class Columns:
         if file is not None and table is not None:
             frame, roles = table.frame, file.roles
         elif data is not None and state.refused is None:
-            frame, roles = data._frame, data.roles
+            frame, roles = data.content.frame, data.roles
         else:
             frame, roles = pd.DataFrame(), {"covariates": (), "ignore": ()}
         self.about.value = _STATED if table is not None else _FIXED

@@ -78,8 +78,8 @@ class Covariates:
         if data is None or not x_name or not y_name:
             return
         if x_name == TIME:
-            events = data._records.events
-            values = pd.Series(data._frame[y_name].to_numpy()[events.row])
+            events = data.content.events
+            values = pd.Series(data.content.frame[y_name].to_numpy()[events.row])
             y, y_ticks, y_texts = _placed(values)
             low, high = (float(v) for v in (events.time.min(), events.time.max()))
             x, x_texts = events.time, None

@@ -89,7 +89,7 @@ class Plot:
         if list(self.response.options) != several:
             self.response.options = several
         self.response.layout.display = None if len(data.responses) > 1 else "none"
-        dosed = bool(data._records.events.is_dose.any())
+        dosed = bool(data.content.events.is_dose.any())
         self.time.layout.display = None if dosed else "none"
         if not dosed:
             self.time.value = False
@@ -106,7 +106,7 @@ class Plot:
         by = "response" if name == _RESPONSE else "subject"
         chosen = None if self.response.value == _ALL else self.response.value
         self.figure.show(data, groups, self._state.logarithmic, self.time.value, by, chosen)
-        count = len(data._records.events.subjects)
+        count = len(data.content.events.subjects)
         drawn = f"{Overlay.MOST} of {count} subjects drawn" if count > Overlay.MOST else ""
         self.legend.value = f"<div class='wb-legend'>{_legend(groups)}<span>{drawn}</span></div>"
 
@@ -260,7 +260,7 @@ def _table(data: GroupedData, kind: str) -> str:
                                                                                    "total_amount")})  # fmt: skip
         title = frame.index.name
     else:
-        table, title = data._frame, "row"
+        table, title = data.content.frame, "row"
         frame = table.head(_ROWS)
     rows = [
         [_cell(label), *map(_cell, line)]
