@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.engine.objectives import likelihood
+from workbench.engine.objectives.gradient import objective_and_gradient
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.problem.problem import Problem, compile
 from workbench.model import Combined2, Model, Parameter, pk
@@ -17,7 +17,7 @@ def warm_up() -> None:
 
 def is_warm() -> bool:
     """Whether the kernels are compiled in this process."""
-    return bool(likelihood.objective_and_gradient.signatures)
+    return bool(objective_and_gradient.signatures)
 
 
 def _tiny_problem() -> Problem:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.objectives import likelihood as lik
+from workbench.engine.objectives.gradient import objective_and_gradient, predict_modes
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import variances
 from workbench.engine.problem.scale import Point
@@ -215,9 +216,9 @@ class Objective:
             for array in (ofv, by_theta, by_L, by_sigma, *slopes):
                 array[:] = np.nan
         else:
-            lik.objective_and_gradient(
-                *self._seen, f, fu, fuu, self._R0, self._R0_f, self._R0_s, f0u, A, layout.B, Bl,
-                zeta, method, seen.kind, point.sigma, bend, ofv, by_theta, by_L, by_sigma, *slopes,
+            objective_and_gradient(
+                self._seen, (f, fu, fuu), (self._R0, self._R0_f, self._R0_s, f0u), A, layout.B, Bl,
+                zeta, method, seen.kind, point.sigma, bend, (ofv, by_theta, by_L, by_sigma), slopes,
             )  # fmt: skip
         scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
         ofv += seen.jacobian
@@ -268,7 +269,7 @@ class Objective:
             return np.zeros((self.problem.n_subjects, self.problem.n_random))
         layout, at = self.problem.layout, last.point
         trial = np.empty_like(last.zeta)
-        lik.predict_modes(
+        predict_modes(
             layout.B, layout.B @ at.L, mean - last.mean, point.L - at.L, point.sigma - at.sigma,
             *last.slopes, last.zeta, trial,
         )  # fmt: skip
