@@ -28,6 +28,7 @@ ORDER = (
     "markup",
     "methods",
     "findings",
+    "checks",
     "errors",
 )
 

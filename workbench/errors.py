@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import index
 
 
 class WorkbenchError(ValueError):
@@ -77,20 +76,3 @@ class ModelError(WorkbenchError):
 
 class FitError(WorkbenchError):
     """A fit cannot be started or a number cannot be had; a fit that ran but ended badly has a Status instead."""
-
-
-def whole(name: str, value: object, least: int = 0, error: type[WorkbenchError] = ModelError) -> int:
-    """A whole number that an argument must be, of whatever type of integer.
-
-    Raises
-    ------
-    WorkbenchError
-        If it is none (truth values are none), or less than `least`.
-    """
-    try:
-        number = index(value) if not isinstance(value, bool) else least - 1  # type: ignore[arg-type]
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise error(f"{name}={value!r}; a whole number, {least} or more, is needed.")
-    return number

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
-from workbench.errors import ModelError, whole
+from workbench.checks import whole
+from workbench.errors import ModelError
 
 
 class Options:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from workbench.errors import FitError
+from workbench import checks
 
 R = TypeVar("R")
 Work = Callable[[int], R]
@@ -43,7 +43,7 @@ def each(prepare: Callable[[], Work[R]], count: int, jobs: int | None, callback:
     """
     import joblib
 
-    check_jobs(jobs)
+    jobs = checks.jobs(jobs)
     key, stopped = uuid.uuid4().hex, False
 
     def tasks() -> Iterator[Any]:
@@ -65,17 +65,6 @@ def each(prepare: Callable[[], Work[R]], count: int, jobs: int | None, callback:
             pass
         _here.__dict__.clear()
     return found
-
-
-def check_jobs(jobs: object) -> None:
-    """Refuse what is no number of jobs.
-
-    Raises
-    ------
-    FitError
-    """
-    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or (jobs < 1 and jobs != -1)):
-        raise FitError(f"jobs={jobs!r}; a whole number, 1 or more, is needed, or -1 for all cores.")
 
 
 def _one(key: str, prepare: Callable[[], Work[R]], number: int) -> R:

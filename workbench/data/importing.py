@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.checks import is_number
 from workbench.data import doctor
 from workbench.data import units as unit_tools
 from workbench.data.content import Content
@@ -164,10 +165,10 @@ def _check_options(options: Mapping[str, Any]) -> None:
     unknown = [word for word in options["allow"] if word not in JUDGED]
     faults += [Fault(f"allow names {word!r}; allowed: {', '.join(JUDGED)}") for word in unknown]
     dose_time = options["dose_time"]
-    if dose_time != "first" and (isinstance(dose_time, (bool, str)) or not isinstance(dose_time, (int, float))):
+    if dose_time != "first" and not is_number(dose_time):
         faults.append(Fault(f"dose_time {dose_time!r}; allowed: a number or 'first'"))
     dose = options["dose"]
-    if dose is not None and (isinstance(dose, bool) or not isinstance(dose, (int, float)) or not 0 < dose < math.inf):
+    if dose is not None and not (is_number(dose) and 0 < dose < math.inf):
         faults.append(Fault(f"dose {dose!r}; allowed: a number above 0"))
     if options["decimal"] not in (None, ".", ","):
         faults.append(Fault(f"decimal {options['decimal']!r}; allowed: '.' or ','"))

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Literal, get_args
 
+from workbench.checks import listed, whole
 from workbench.data import GroupedData
 from workbench.engine.ending.fit_result import fit_result
 from workbench.engine.ending.uncertainty import Kind
@@ -18,7 +19,7 @@ from workbench.engine.problem.problem import check_types, compile
 from workbench.engine.problem.refusals import check_start
 from workbench.engine.search.initial import initial_values
 from workbench.engine.search.progress import Callback, Reports
-from workbench.errors import FitError, ModelError, whole
+from workbench.errors import FitError, ModelError
 from workbench.methods import OPTIONS, Importance, Options, Quadrature, Saem
 from workbench.model import Model
 from workbench.results.fit import FitResult, Start
@@ -180,7 +181,7 @@ def method_name(method: object) -> str:
         raise ModelError(f"method=wb.{method.__name__}: options are made by a call, wb.{method.__name__}().")
     name = method.name if isinstance(method, Options) else method
     if not isinstance(name, str) or name not in METHODS:
-        raise ModelError(f"method={method!r}; allowed are {', '.join(map(repr, METHODS))}.")
+        raise ModelError(f"method={method!r}; allowed are {listed(METHODS)}.")
     return name
 
 

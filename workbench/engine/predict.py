@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.checks import whole
 from workbench.data import GroupedData
 from workbench.engine.problem.problem import Problem, compile, on_grid
 from workbench.engine.problem.scale import Point
-from workbench.errors import whole
 from workbench.model import Exponential, Model
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
 
     replicates = whole("replicates", replicates, 1)
     problem = compile(_of_all(model, data), data, likelihood=False)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(None if seed is None else whole("seed", seed))
     point = problem.scale.point(problem.x)
     events, seen = data.events, problem.observations
     at = events.observed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.checks import one_of, whole
 from workbench.data import GroupedData
 from workbench.engine.ending.uncertainty import edges
 from workbench.engine.ending.verdict import runaway
@@ -20,7 +21,7 @@ from workbench.engine.predict import draw
 from workbench.engine.problem.problem import Problem, compile
 from workbench.engine.problem.residual import MEASURED
 from workbench.engine.search.optimise import minimise
-from workbench.errors import FitError, whole
+from workbench.errors import FitError
 from workbench.inference.target import check_method
 from workbench.model import Exponential, Model
 from workbench.parallel import Callback, Work, each
@@ -315,8 +316,7 @@ def bootstrap(
     """
     check_method(fit, "The bootstrap", METHODS)
     replicates, seed = whole("replicates", replicates, 1, FitError), whole("seed", seed, 0, FitError)
-    if kind not in get_args(Kind):
-        raise FitError(f"kind={kind!r}; allowed are {', '.join(map(repr, get_args(Kind)))}.")
+    one_of("kind", kind, get_args(Kind), FitError)
     problem = compile(fit.model, fit.data)
     prepare: _Resampling | _Simulation
     if kind == "parametric":

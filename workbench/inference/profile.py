@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.checks import share, whole
 from workbench.engine.ending.uncertainty import edges
 from workbench.engine.problem.scale import Quantity
 from workbench.engine.search.optimise import minimise
-from workbench.errors import FitError, whole
+from workbench.errors import FitError
 from workbench.inference.held import Held
 from workbench.inference.target import check_method, target_of
 from workbench.results.fit import Estimate, FitResult, Status
@@ -133,8 +134,7 @@ def profile(
         raise FitError(f"There is no minimum to start from: {fit.status.value}")
     if estimate.fixed:
         raise FitError(f"{name} is fixed: it has no profile.")
-    if not 0 < level < 1:
-        raise FitError(f"level={level!r}; a number between 0 and 1 is needed, such as 0.95.")
+    level = share("level", level, 0.95, error=FitError)
     points = whole("points", points, 0, FitError)
     curve = _Curve(fit, estimate, level, callback)
     ends, reasons = {}, []

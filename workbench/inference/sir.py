@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.checks import positive, several_whole, whole
 from workbench.data import GroupedData
-from workbench.errors import FitError, whole
+from workbench.errors import FitError
 from workbench.inference.target import check_method, evaluated, target_of
 from workbench.model import Model
 from workbench.parallel import Callback, Work, each
@@ -270,8 +271,7 @@ def sir(
     check_method(fit, "Sampling importance resampling")
     covariance = _covariance_of(fit)
     plan = _plan(samples, resamples, len(covariance))
-    if not (isinstance(inflation, int | float) and 0 < inflation < np.inf):
-        raise FitError(f"inflation={inflation!r}; a positive number is needed.")
+    inflation = positive("inflation", inflation, FitError)
     seed = whole("seed", seed, 0, FitError)
     target, fitted = target_of(fit.model, fit.data, fit.method, fit.options)
     scale, centre = target.problem.scale, fitted.x
@@ -326,12 +326,7 @@ def _covariance_of(fit: FitResult) -> Array:
 
 def _plan(samples: int | Sequence[int], resamples: int | Sequence[int], k: int) -> list[tuple[int, int]]:
     """Samples and resamples of each iteration."""
-    given = []
-    for what, value in (("samples", samples), ("resamples", resamples)):
-        numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        if not numbers or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers):
-            raise FitError(f"{what}={value!r}; a whole number, 1 or more, is needed, or several.")
-        given.append(numbers)
+    given = [several_whole(what, n, 1, FitError) for what, n in (("samples", samples), ("resamples", resamples))]
     if len(given[0]) != len(given[1]):
         raise FitError(f"samples has {len(given[0])} iterations, resamples {len(given[1])}; give as many of both.")
     plan = list(zip(*given, strict=True))

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from workbench.checks import finite, listed
 from workbench.errors import ModelError
-from workbench.model.parameter import finite
 
 Level = Literal["subject", "occasion"]
 LEVELS: tuple[Level, ...] = ("subject", "occasion")
@@ -40,7 +40,7 @@ class Block:
         if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
             raise ModelError(f"A block of Ψ names two or more different parameters, got {names!r}.")
         if level not in LEVELS:
-            raise ModelError(f"Block(level={level!r}): allowed are {' and '.join(map(repr, LEVELS))}.")
+            raise ModelError(f"Block(level={level!r}): allowed are {listed(LEVELS)}.")
         if not isinstance(fixed, bool):
             raise ModelError(f"Block(fixed={fixed!r}): allowed are True and False.")
         values = tuple(finite(r, f"A correlation of {', '.join(names)}") for r in correlations)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from workbench.checks import finite, one_of
 from workbench.errors import ModelError
 from workbench.findings import Finding
 from workbench.language.formula import columns_of, median_columns, with_medians
 from workbench.model.block import Block, restricted
-from workbench.model.parameter import Parameter, Transform, finite
+from workbench.model.parameter import Parameter, Transform
 from workbench.model.residual import Combined2, ResidualError
 from workbench.model.shapes import Reference, Shape, allometric_exponents, shaped_effects
 from workbench.model.structure import Structure
@@ -77,13 +78,11 @@ class Model:
     ):
         if isinstance(structure, type) or not hasattr(structure, "names"):
             raise ModelError(f"The first argument is a structure such as wb.pk(compartments=1), got {structure!r}.")
-        if blq not in BLQ:
-            raise ModelError(f"blq={blq!r}; allowed are {', '.join(map(repr, BLQ))}.")
         object.__setattr__(self, "structure", structure)
         object.__setattr__(self, "parameters", self._checked_parameters(parameters))
         object.__setattr__(self, "errors", self._checked_errors(error))
         object.__setattr__(self, "correlate", self._blocks(correlate))
-        object.__setattr__(self, "blq", blq)
+        object.__setattr__(self, "blq", one_of("blq", blq, BLQ))
 
     def _checked_parameters(self, given: Iterable[Parameter] | None) -> tuple[Parameter, ...]:
         structure = self.structure

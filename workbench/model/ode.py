@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from workbench.checks import finite, is_whole, one_of
 from workbench.errors import ModelError
 from workbench.language.latex import rate_of_change, symbol
 from workbench.language.reading import MOST_OPERATIONS, Source, Statement, in_order, read, read_expression
 from workbench.language.tree import Expression, constant, evaluate, latex, operations, reaches
 from workbench.model.equation import RESERVED, check_new, name_tuple, quoted
-from workbench.model.parameter import finite
 from workbench.model.structure import ParameterInfo, Shown
 
 MOST_STATES = 100
@@ -233,12 +233,11 @@ def ode(
         into: dict[int, tuple[str, ...]] = {}
     elif isinstance(dose, str):
         into = {1: (dose,)}
-    elif isinstance(dose, Mapping) and dose and all(type(n) is int and 1 <= n <= 1000 for n in dose):
-        into = {number: name_tuple(names, f"dose={{{number}: …}}, which") for number, names in dose.items()}
+    elif isinstance(dose, Mapping) and dose and all(is_whole(n) and 1 <= n <= 1000 for n in dose):
+        into = {int(number): name_tuple(names, f"dose={{{number}: …}}, which") for number, names in dose.items()}
     else:
         raise ModelError(f"dose= is a state, or a dict such as {{1: 'depot', 2: 'central'}}, got {dose!r}.")
-    if stiff not in (None, True, False):
-        raise ModelError(f"stiff={stiff!r}; allowed are None, True and False.")
+    one_of("stiff", stiff, (None, True, False))
     tolerances = finite(rtol, "rtol"), finite(atol, "atol")
     if not (1e-13 <= tolerances[0] <= 0.1 and 1e-16 <= tolerances[1] <= 0.1):
         raise ModelError(f"rtol={rtol!r}, atol={atol!r}: allowed is 1e-13 ≤ rtol ≤ 0.1 and 1e-16 ≤ atol ≤ 0.1.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from workbench.checks import finite, names_out_of
 from workbench.errors import ModelError
 from workbench.language.formula import MAX_LENGTH, split_terms
 
@@ -16,17 +17,6 @@ PARTS = ("value", "iiv", "iov", "share")  # what of a parameter can be fixed
 
 Bounds = tuple[float | None, float | None]
 _UNIT: Bounds = (0.0, 1.0)
-
-
-def finite(value: object, what: str) -> float:
-    """Return `value` as a float; a ModelError that names `what` if it is not a finite number."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if isinstance(value, bool) or not math.isfinite(number):
-        raise ModelError(f"{what} is {value!r}; a finite number is needed.")
-    return number + 0.0  # no minus zero
 
 
 @dataclass(frozen=True)
@@ -242,14 +232,8 @@ class Parameter:
 
     def _checked_fixed(self) -> bool | tuple[str, ...]:
         given: Any = self.fixed
-        if isinstance(given, bool) or given is None:
-            names = ("value",) if given else ()
-        elif isinstance(given, str):
-            names = (given,)
-        else:
-            names = tuple(given) if isinstance(given, Iterable) else (given,)
-        unknown = [name for name in names if name not in PARTS]
-        if unknown:
+        names = names_out_of(given, PARTS, ("value",))
+        if names is None:
             raise ModelError(
                 f"{self.name}: fixed={given!r}; allowed are True, False, or names out of {', '.join(PARTS)}."
             )

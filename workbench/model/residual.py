@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
+from workbench.checks import finite, names_out_of
 from workbench.errors import ModelError
-from workbench.model.parameter import finite
 
 _SETTINGS = ("fixed", "log_data", "floor")  # fields that are not parameters
 
@@ -48,16 +48,11 @@ class ResidualError:
 
     def _checked_fixed(self) -> tuple[str, ...]:
         given: Any = self.fixed
-        if isinstance(given, bool) or given is None:
-            names = self.names if given else ()
-        elif isinstance(given, str):
-            names = (given,)
-        else:
-            names = tuple(given) if isinstance(given, Iterable) else (given,)
+        names = names_out_of(given, self.names, self.names)
+        if names is None:
+            allowed = ", ".join(map(repr, self.names))
+            raise ModelError(f"{type(self).__name__}(fixed={given!r}): allowed are True, False, {allowed}.")
         for name in names:
-            if name not in self.names:
-                allowed = ", ".join(map(repr, self.names))
-                raise ModelError(f"{type(self).__name__}(fixed={given!r}): allowed are True, False, {allowed}.")
             if getattr(self, name) is None:
                 raise ModelError(f"{name} of {type(self).__name__} is fixed but has no value; give one.")
         return tuple(name for name in self.names if name in names)

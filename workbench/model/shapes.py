@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from keyword import iskeyword
 from typing import Any, Literal
 
+from workbench.checks import finite
 from workbench.errors import ModelError
 from workbench.language.formula import spelled_number
-from workbench.model.parameter import Effect, Parameter, finite
+from workbench.model.parameter import Effect, Parameter
 from workbench.model.structure import Structure
 
 Shape = Literal["power", "exponential", "linear", "piecewise", "categorical", "fraction"]

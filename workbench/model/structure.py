@@ -354,8 +354,9 @@ def pk(
     >>> wb.pk(compartments=2, absorption="first-order", lag=True, elimination="michaelis-menten").names
     ('ka', 'Vm', 'Km', 'V1', 'Q', 'V2', 'lag')
     """
-    whole = int(compartments) if isinstance(compartments, np.integer) else compartments
-    return PK(whole, absorption, elimination, parameters, lag, bioavailability, transits)
+    compartments = int(compartments) if isinstance(compartments, np.integer) else compartments
+    transits = int(transits) if isinstance(transits, np.integer) else transits
+    return PK(compartments, absorption, elimination, parameters, lag, bioavailability, transits)
 
 
 def _quoted(value: object) -> str:

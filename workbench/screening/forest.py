@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workbench.checks import is_number
 from workbench.data.tables import is_categorical
 from workbench.engine.predictions.jets import untransform
 from workbench.engine.problem.layout import TRANSFORMS
@@ -102,7 +103,7 @@ def _check_value(name: str, value: object, values: pd.Series[Any]) -> None:
         levels = sorted(set(values.tolist()), key=str)
         if value not in levels:
             raise FitError(f"reference: {name} is {value!r}; it has {', '.join(map(repr, levels))}.")
-    elif isinstance(value, bool | str) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+    elif not is_number(value) or not math.isfinite(float(value)):  # type: ignore[arg-type]
         raise FitError(f"reference: {name} is {value!r}; a number is needed.")
 
 

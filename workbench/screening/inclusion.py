@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench import checks
+from workbench.checks import whole
 from workbench.data import GroupedData, read_data
 from workbench.engine.problem.problem import check_types
-from workbench.errors import FitError, WorkbenchError, whole
+from workbench.errors import FitError, WorkbenchError
 from workbench.inference import likelihood_ratio_test
 from workbench.language.formula import columns_of
 from workbench.model import Effect, Model
-from workbench.parallel import check_jobs
 from workbench.results.fit import FitResult
 from workbench.screening.linearised import Linearisation
 from workbench.screening.scope import Scope, candidates
-from workbench.screening.search import WITHOUT_TEST, attempt, check_method, side_by_side, startable
-from workbench.screening.stepwise import check_rule, stepwise
+from workbench.screening.search import WITHOUT_TEST, Rule, attempt, check_method, side_by_side, startable
+from workbench.screening.stepwise import stepwise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +139,7 @@ def bootstrap_inclusion(
     """
     check_types(model, data)
     replicates, seed = whole("replicates", replicates, 1, FitError), whole("seed", seed, 0, FitError)
-    check_jobs(jobs)
+    jobs = checks.jobs(jobs)
     wrong = set(options) - {"method", "forward", "backward", "criterion", "top", "starts"}
     if wrong:
         raise FitError(f"{', '.join(sorted(wrong))}: no option of the search in resampled data.")
@@ -146,7 +147,7 @@ def bootstrap_inclusion(
     if N < 2:
         raise FitError("There is one subject only: nothing can be drawn.")
     check_method(options.get("method", "focei"), WITHOUT_TEST)
-    check_rule(**{name: value for name, value in options.items() if name != "method"})
+    Rule(**{name: value for name, value in options.items() if name != "method"})
     tried, _ = candidates(model, data, scope)
     places = tuple(dict.fromkeys(c.place for c in tried))
     named: dict[str, list[str | tuple[str, str]]] = {}
@@ -315,7 +316,7 @@ def randomisation_test(
     """
     permutations, starts = whole("permutations", permutations, 1, FitError), whole("starts", starts, 1, FitError)
     seed = whole("seed", seed, 0, FitError)
-    check_jobs(jobs)
+    jobs = checks.jobs(jobs)
     test = likelihood_ratio_test(base, full)
     added = _added_effects(base.model, full.model)
     names = tuple(dict.fromkeys(c for effects in added.values() for e in effects for c in columns_of(e.term)))

@@ -9,8 +9,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.checks import listed, one_of, whole
 from workbench.engine.objectives.conditional import conditional_draws
-from workbench.errors import FitError, ModelError, whole
+from workbench.errors import FitError, ModelError
 from workbench.language.formula import columns_of
 from workbench.model import Parameter
 from workbench.model.shapes import SHAPES, Shape
@@ -113,8 +114,7 @@ def screen(
     names = _parameters(fit, parameters)
     chosen = _shapes(shapes)
     draws, seed = whole("draws", draws), whole("seed", seed)
-    if correction not in CORRECTIONS:
-        raise ModelError(f"correction={correction!r}; allowed are {', '.join(map(repr, CORRECTIONS))}.")
+    one_of("correction", correction, CORRECTIONS)
     candidates, refused = usable_covariates(fit.data, covariates)
     individuals, unseen, remarks = _individuals(fit, names, draws, seed)
     if not candidates and not refused:
@@ -165,7 +165,7 @@ def _shapes(wanted: Iterable[Shape] | None) -> Collection[Shape] | None:
     shapes = (cast(Shape, wanted),) if isinstance(wanted, str) else tuple(wanted)
     unknown = [shape for shape in shapes if shape not in _SCREENED]
     if unknown or not shapes:
-        raise ModelError(f"shapes={shapes!r}; allowed are {', '.join(map(repr, _SCREENED))}.")
+        raise ModelError(f"shapes={shapes!r}; allowed are {listed(_SCREENED)}.")
     return shapes
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.checks import is_whole, whole
 from workbench.errors import ModelError
 from workbench.model import Model
 from workbench.model.shapes import Shape
@@ -172,6 +173,7 @@ class Screening:
         """
         if not 0 < l1 <= 1:
             raise ModelError(f"l1={l1!r}; a number above 0 and at most 1 is needed.")
+        points = whole("points", points, 2)
         best: dict[str, Shape] = {}
         for covariate, shape in self._terms(self._parameter(parameter)):
             best.setdefault(covariate, shape)
@@ -277,7 +279,7 @@ class Screening:
             found = [row for row in self.rows if row.label == which]
             if found:
                 return found[0]
-        elif isinstance(which, int | np.integer) and -len(self.rows) <= which < len(self.rows):
+        elif is_whole(which) and -len(self.rows) <= which < len(self.rows):
             return self.rows[which]
         some = f"such as {self.rows[0].label!r}" if self.rows else "of which there are none"
         raise ModelError(f"There is no row {which!r}; a row is a position below {len(self.rows)} or a label, {some}.")

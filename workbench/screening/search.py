@@ -7,9 +7,10 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from workbench import engine
+from workbench.checks import one_of, share, whole
 from workbench.data import GroupedData
 from workbench.engine.fit import Method
 from workbench.engine.predictions.parallel import in_one_thread
@@ -118,6 +119,36 @@ class StepProgress(NamedTuple):
     candidate: Candidate | None = None
 
 
+@dataclass(frozen=True)
+class Rule:
+    """When an effect comes in or leaves, and how hard its model is fitted: the arguments of `stepwise` of these names.
+
+    Raises
+    ------
+    FitError
+        If one of them is not allowed.
+    """
+
+    criterion: Criterion = "lrt"
+    forward: float = 0.05
+    backward: float = 0.01
+    top: int | None = None
+    starts: int = 5
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        checked: dict[str, Any] = {
+            "criterion": one_of("criterion", self.criterion, get_args(Criterion), FitError),
+            "forward": share("forward", self.forward, 0.05, ends=True, error=FitError),
+            "backward": share("backward", self.backward, 0.01, ends=True, error=FitError),
+            "top": None if self.top is None else whole("top", self.top, 1, FitError),
+            "starts": whole("starts", self.starts, 1, FitError),
+            "seed": whole("seed", self.seed, 0, FitError),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+
 def check_method(method: object, unsuited: Mapping[str, str]) -> None:
     """Refuse a method that is none, or one of the unsuited, with the reason.
 
@@ -193,13 +224,8 @@ class Search:
     model: Model
     data: GroupedData
     method: Method | Options
-    criterion: Criterion
-    forward: float
-    backward: float
+    rule: Rule
     jobs: int | None
-    top: int | None
-    starts: int
-    seed: int
     ask: Ask
     tried: list[Candidate]
     done: dict[Effects, Fitted] = field(default_factory=dict)
@@ -223,14 +249,15 @@ class Search:
         step = 0
         while (best := self._step(step := step + 1, "forward", effects)) is not None:
             effects.append(best)
-        while self.backward < 1 and (worst := self._step(step := step + 1, "backward", effects)) is not None:
+        while self.rule.backward < 1 and (worst := self._step(step := step + 1, "backward", effects)) is not None:
             effects.remove(worst)
         return effects
 
     def _base(self) -> None:
         key, seconds = self.begun_with, 0.0
         if key not in self.done or not self.done[key].ok:
-            result, why, seconds = attempt((self.model,), self.data, self.method, math.inf, self.starts, self.seed,
+            rule = self.rule
+            result, why, seconds = attempt((self.model,), self.data, self.method, math.inf, rule.starts, rule.seed,
                                             self.ask)  # fmt: skip
             if result is None or not (result.converged or self.ask.stopped):
                 raise FitError(f"The base model does not end at a minimum: {why}")
@@ -277,18 +304,18 @@ class Search:
 
     def _rank(self, trial: Trial, direction: Direction) -> tuple[float, float]:
         """The lower, the more a trial speaks for changing the model."""
-        if self.criterion != "lrt":
-            return (trial.aic if self.criterion == "aic" else trial.bic), 0.0
+        if self.rule.criterion != "lrt":
+            return (trial.aic if self.rule.criterion == "aic" else trial.bic), 0.0
         sign = 1.0 if direction == "forward" else -1.0
         return sign * trial.p, -sign * trial.delta_ofv
 
     def _changes(self, trial: Trial, direction: Direction, now: Fitted) -> bool:
         """Whether the best trial of a step is good enough to change the model."""
-        if self.criterion == "aic":
+        if self.rule.criterion == "aic":
             return trial.aic < now.aic
-        if self.criterion == "bic":
+        if self.rule.criterion == "bic":
             return trial.bic < now.bic
-        return trial.p < self.forward if direction == "forward" else not trial.p < self.backward
+        return trial.p < self.rule.forward if direction == "forward" else not trial.p < self.rule.backward
 
     # -- models of a step ----------------------------------------------------------------------------------------
 
@@ -321,7 +348,7 @@ class Search:
             starts = tuple(startable(begin, self._reference()) for begin in begins)
             plans.append(_Plan(candidate, key | {candidate}, starts, delta, p))
         plans.sort(key=lambda plan: (plan.p, -plan.predicted if math.isfinite(plan.predicted) else math.inf))
-        return plans[: self.top]
+        return plans[: self.rule.top]
 
     def _smaller(self, effects: list[Candidate]) -> list[_Plan]:
         """Models with one effect less."""
@@ -340,7 +367,7 @@ class Search:
         yield from ((plan, self.done[plan.key], 0.0) for plan in plans if plan.key in self.done)
         new = [plan for plan in plans if plan.key not in self.done]
         ceiling = now.ofv if direction == "forward" else math.inf
-        work = [(p.starts, self.data, self.method, ceiling, self.starts, self.seed, self.ask) for p in new]
+        work = [(p.starts, self.data, self.method, ceiling, self.rule.starts, self.rule.seed, self.ask) for p in new]
         outcomes = side_by_side(attempt, work, self.jobs, lambda: self.ask.stopped)
         for plan, (result, why, seconds) in zip(new, outcomes, strict=False):
             if result is not None and result.status is Status.stopped:

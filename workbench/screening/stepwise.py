@@ -11,16 +11,15 @@ import html
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from workbench import engine
+from workbench import checks, engine
 from workbench.data import GroupedData
 from workbench.engine.fit import Method
 from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError
 from workbench.methods import Options
 from workbench.model import Model
-from workbench.parallel import check_jobs
 from workbench.results.fit import FitResult
 from workbench.screening.linearised import not_tried
 from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates
@@ -30,6 +29,7 @@ from workbench.screening.search import (
     Criterion,
     Effects,
     Fitted,
+    Rule,
     Search,
     StepProgress,
     Trial,
@@ -217,12 +217,11 @@ def stepwise(
     begun = time.perf_counter()
     check_types(model, data)
     check_method(method, WITHOUT_TEST)
-    check_rule(forward, backward, criterion, top, starts, seed)
-    check_jobs(jobs)
+    rule = Rule(criterion, forward, backward, top, starts, seed)
     if resume is not None:
         _check_same(resume, model, data, method)
     tried, refused = candidates(model, data, scope)
-    search = Search(model, data, method, criterion, forward, backward, jobs, top, starts, seed, Ask(callback), tried)
+    search = Search(model, data, method, rule, checks.jobs(jobs), Ask(callback), tried)
     effects = search.run(dict(resume._done) if resume is not None else {})
     last, stopped = search.done[frozenset(effects)], search.ask.stopped
     fit = last.result
@@ -235,38 +234,12 @@ def stepwise(
         trials=tuple(search.trials),
         refused=(*refused, *search.refused),
         stopped=stopped,
-        forward=forward,
-        backward=backward,
-        criterion=criterion,
+        forward=rule.forward,
+        backward=rule.backward,
+        criterion=rule.criterion,
         seconds=time.perf_counter() - begun,
         _done=search.done,
     )
-
-
-def check_rule(
-    forward: object = 0.05,
-    backward: object = 0.01,
-    criterion: object = "lrt",
-    top: object = None,
-    starts: object = 5,
-    seed: object = 1,
-) -> None:
-    """Refuse arguments of a search that are not allowed.
-
-    Raises
-    ------
-    FitError
-    """
-    for name, p in (("forward", forward), ("backward", backward)):
-        if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
-            raise FitError(f"{name}={p!r}; a p between 0 and 1 is needed, such as 0.05.")
-    if criterion not in get_args(Criterion):
-        raise FitError(f"criterion={criterion!r}; allowed are {', '.join(map(repr, get_args(Criterion)))}.")
-    for name, number, least in (("top", top, 1), ("starts", starts, 1), ("seed", seed, 0)):
-        whole = isinstance(number, int) and not isinstance(number, bool) and number >= least
-        if not whole and not (name == "top" and number is None):
-            usual = f"{least}, {least + 1}, …" + (" or None" if name == "top" else "")
-            raise FitError(f"{name}={number!r}; allowed are {usual}.")
 
 
 def _check_same(resume: Stepwise, model: Model, data: GroupedData, method: Method | Options) -> None:

@@ -246,7 +246,7 @@ class Workbench:
 
     def restore(self, run: Run | int) -> None:
         """Show a run again: its data, model, method and fit."""
-        self._state.restore(self._state.runs[run] if isinstance(run, int) else run)
+        self._state.restore(run if isinstance(run, Run) else self._state.runs[run])
 
     def _lock(self, changed: frozenset[str]) -> None:
         """Cover what needs sound data while there are others to be mended."""
