@@ -52,7 +52,7 @@ def test_an_effect_is_put_in_and_taken_back(notebook):
     page.click("Add")
     page.wait_text("realised −55.66")
     page.wait_text("Screen of run 2", timeout=60)
-    assert page.python("round(bench.fit.ofv, 2), bench._state.study('step').before.number") == "(675.23, 1)"
+    assert page.python("round(bench.fit.ofv, 2), bench.state.study('step').before.number") == "(675.23, 1)"
     page.page.locator(".wb-forest circle").first.wait_for()
     assert page.page.locator(".wb-forest circle").count() == 2
     assert page.page.evaluate(OUTSIDE) == []

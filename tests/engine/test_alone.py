@@ -22,11 +22,6 @@ NAMES = ["ka", "CL", "V"]
 
 
 @pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
-
-
-@pytest.fixture(scope="module")
 def alone(theophylline):
     return wb.fit(MODEL, theophylline, "individual")
 

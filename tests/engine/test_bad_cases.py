@@ -9,11 +9,6 @@ PARAMETERS = [wb.Parameter("ka", 1.5, iiv=0.5), wb.Parameter("CL", 0.04, iiv=0.3
 MODEL = wb.Model(ORAL, PARAMETERS, error=wb.Constant(0.7))
 
 
-@pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
-
-
 def changed(data, **columns):
     frame = data.frame.copy()
     for name, value in columns.items():

@@ -13,11 +13,6 @@ from workbench.results.fit import Status
 ORAL = wb.pk(absorption="first-order")
 
 
-@pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
-
-
 def without_time_zero(data):
     events = data.events
     rows = data.frame.index[events.row[events.observed & (events.time == 0)]]

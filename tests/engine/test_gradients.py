@@ -16,11 +16,6 @@ KA, CL, V = (
 
 
 @pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
-
-
-@pytest.fixture(scope="module")
 def later():
     """Without the samples at time 0, whose prediction is 0."""
     data = wb.load_example("theophylline")

@@ -14,11 +14,6 @@ from workbench.engine.problem.problem import compile
 ORAL = wb.pk(absorption="first-order")
 
 
-@pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
-
-
 def stated(**more):
     parameters = [
         wb.Parameter("ka", 1.5, iiv=0.6),

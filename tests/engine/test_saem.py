@@ -20,11 +20,6 @@ ORAL = wb.pk(absorption="first-order")
 
 
 @pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
-
-
-@pytest.fixture(scope="module")
 def occasions():
     """Bolus doses at two occasions; a weight that changes between them."""
     rng = np.random.default_rng(11)

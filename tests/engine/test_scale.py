@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
-import workbench as wb
 from workbench.engine.problem.problem import compile
 
 from .test_gradients import STATED
-
-
-@pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
 
 
 def at_random(model, data):

@@ -16,11 +16,6 @@ NOT_ZERO = (0, 6, 9)  # subjects of theophylline whose first concentration, befo
 
 
 @pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
-
-
-@pytest.fixture(scope="module")
 def combined(theophylline):
     return wb.fit(wb.Model(ORAL, error=wb.Combined2()), theophylline)
 

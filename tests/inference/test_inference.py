@@ -13,11 +13,6 @@ ORAL = wb.pk(absorption="first-order")
 
 
 @pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
-
-
-@pytest.fixture(scope="module")
 def fit(theophylline):
     return wb.fit(wb.Model(ORAL, error=wb.Constant()), theophylline)
 

@@ -14,11 +14,6 @@ TIMES = np.array([0.5, 1, 2, 4, 8, 12.0])
 
 
 @pytest.fixture(scope="module")
-def phenobarbital():
-    return wb.load_example("phenobarbital")
-
-
-@pytest.fixture(scope="module")
 def base(phenobarbital):
     return wb.fit(wb.Model(wb.pk()), phenobarbital, covariance=False)
 

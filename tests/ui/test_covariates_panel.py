@@ -11,16 +11,13 @@ import workbench as wb
 from workbench.model.shapes import SHAPES
 from workbench.ui.session.shapes import read_effects, shapes_for, with_other_terms, with_reference, with_shape
 
-
-@pytest.fixture(scope="module")
-def phenobarbital():
-    return wb.load_example("phenobarbital")
+from .actions import open_tab
 
 
 @pytest.fixture
 def bench(shown, phenobarbital):
     made = shown(phenobarbital)
-    made.tab.selected_index = [panel.title for panel in made._tabs].index("Covariates")
+    open_tab(made, "Covariates")
     return made
 
 
@@ -87,20 +84,20 @@ def test_a_cell_states_shape_and_reference(bench):
     weight = cell(bench, "CL", "WT")
     weight.shape.value = "power"
     assert terms(bench, "CL") == ["log(WT/median(WT))"] and weight.reference.value == "median"
-    assert bench._state.problem == ""
+    assert bench.state.problem == ""
     weight.reference.value = "70"
     assert terms(bench, "CL") == ["log(WT/70)"]
     weight.shape.value = "piecewise"
     assert terms(bench, "CL") == ["below(WT,median(WT))", "above(WT,median(WT))"]
     weight.shape.value = ""
-    assert terms(bench, "CL") == [] and weight._second.layout.visibility == "hidden"
+    assert terms(bench, "CL") == [] and weight.second.layout.visibility == "hidden"
     score = cell(bench, "V", "APGR")
     score.shape.value = "fraction"
     assert bench.model["V"].covariates == (wb.Effect("C(APGR)", fractional=True),)
     assert score.reference.value == "1"
     score.reference.value = "7"
     assert terms(bench, "V") == ["C(APGR,7)"]
-    assert bench._state.problem == ""
+    assert bench.state.problem == ""
 
 
 def test_values_that_were_not_stated_stay_so(bench):
@@ -179,13 +176,13 @@ def test_shapes_suit_the_scale_of_the_parameter(bench):
 
 def test_text_is_a_category(shown):
     bench = shown(wb.load_example("quinidine"))
-    bench.tab.selected_index = [panel.title for panel in bench._tabs].index("Covariates")
+    open_tab(bench, "Covariates")
     race = cell(bench, "CL", "RACE")
     assert [value for _, value in race.shape.options] == ["", "categorical", "fraction"]
     race.shape.value = "categorical"
     assert race.reference.value == "Black"
     race.reference.value = "Caucasian"
-    assert terms(bench, "CL") == ["C(RACE,'Caucasian')"] and bench._state.problem == ""
+    assert terms(bench, "CL") == ["C(RACE,'Caucasian')"] and bench.state.problem == ""
     liver = cell(bench, "CL", "CREATININE")
     liver.shape.value = "fraction"
     liver.reference.value = ">= 50"
@@ -198,7 +195,7 @@ def test_of_many_covariates_those_that_act_come_first(shown):
         frame[f"X{k}"] = 1.0 + frame["ID"] % (k + 2)
     frame["two words"] = frame["ID"]
     bench = shown(wb.read_data(frame), wb.Model(wb.pk(absorption="first-order")).with_covariate("CL", "X18"))
-    bench.tab.selected_index = [panel.title for panel in bench._tabs].index("Covariates")
+    open_tab(bench, "Covariates")
     panel = bench.covariates_panel
     assert ("CL", "X18") in panel.cells and len(panel.cells) == 3 * 12
     assert "more covariates" in panel.more.value and "two words" in panel.more.value
@@ -207,7 +204,7 @@ def test_of_many_covariates_those_that_act_come_first(shown):
 
 
 def test_effects_move_the_typical_curves(bench):
-    before = [curve.copy() for curve in bench._state.drawn().population]
+    before = [curve.copy() for curve in bench.state.drawn().population]
     bench.model = bench.model.with_covariate("V", "WT", start=1.0, fixed=True)
-    after = bench._state.drawn().population
+    after = bench.state.drawn().population
     assert not all(np.array_equal(old, new) for old, new in zip(before, after, strict=True))

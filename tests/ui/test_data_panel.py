@@ -17,6 +17,8 @@ from workbench.ui.figures.spaghetti import QUALITATIVE, SEQUENTIAL, groups_by, s
 from workbench.ui.panels.covariates import TIME, card
 from workbench.ui.session.file import File
 
+from .actions import every_widget
+
 GOOD = "ID,TIME,DV,AMT,WT,SEX\n" + "".join(
     f"{i},0,.,100,{50 + 5 * i},{'MF'[i % 2]}\n{i},1,{8 + i},.,{50 + 5 * i},{'MF'[i % 2]}\n"
     f"{i},4,{3 + i},.,{50 + 5 * i},{'MF'[i % 2]}\n"
@@ -49,16 +51,16 @@ def mends(bench):
     """The buttons of the findings shown, by what they do."""
     shown = bench.data_panel.findings.list.children
     lines = [line for line in bench.data_panel.findings.lines if line.text in shown and line.has_button]
-    return {line._finding["mend"]: line for line in lines}
+    return {line.finding["mend"]: line for line in lines}
 
 
 def column(bench, name):
     bench.data_panel.views.value = "columns & units"
-    return next(line for line in bench.data_panel.columns.lines if line._column == name)
+    return next(line for line in bench.data_panel.columns.lines if line.column == name)
 
 
 def locked_panels(bench):
-    panels = [bench.model_panel, bench.error_panel, *bench._tabs]
+    panels = [bench.model_panel, bench.error_panel, *bench.panels]
     return {panel.title for panel in panels if "wb-locked" in panel.view._dom_classes}
 
 
@@ -106,9 +108,9 @@ def test_unreadable_cells_are_all_listed_and_the_former_data_stay(bench):
 
 def test_a_refused_file_is_mended_by_its_roles(bench):
     hand_over(bench, "ID,TIME,DV,X\n1,a,3,0\n1,b,2,1\n2,a,3,0\n2,b,1,1\n")
-    assert bench._state.refused is not None
+    assert bench.state.refused is not None
     column(bench, "X").role.value = "time"
-    assert bench.data.name == "file.csv" and bench._state.refused is None
+    assert bench.data.name == "file.csv" and bench.state.refused is None
     assert bench.data.roles["time"] == "X" and bench.data.roles["covariates"] == ("TIME",)
     assert bench.data.code() == "wb.read_data('file.csv', roles={'time': 'X'})"
 
@@ -167,12 +169,12 @@ def test_what_was_done_is_repeated_when_a_role_changes(bench, tmp_path, monkeypa
     column(bench, "WT").unit.value = "kg"
     mends(bench)["drop_subjects_without_dose"].mend.click()
     column(bench, "SEX").role.value = "ignore"
-    draft = bench._state.draft
+    draft = bench.state.draft
     assert draft.units == {"time": "h", "WT": "kg"} and [s.call for s in draft.history[1:]] == ["with_units", "mend"]
-    assert bench._state.problem == ""
+    assert bench.state.problem == ""
     assert again(bench, tmp_path, monkeypatch, FAULTY) == draft
     column(bench, "WT").role.value = "ignore"
-    assert bench._state.draft.units == {} and "no longer applies" in bench.controls.status.value
+    assert bench.state.draft.units == {} and "no longer applies" in bench.controls.status.value
 
 
 def test_roles_of_an_example_are_shown_but_fixed(bench):
@@ -317,18 +319,18 @@ def test_time_after_dose_counts_additional_doses_and_resets():
 
 def test_the_plot_follows_its_choices(bench):
     plot = bench.data_panel.plot
-    assert sum(points.visible for points in plot.figure._points) == 1
+    assert sum(points.visible for points in plot.figure.points) == 1
     plot.color.value = "WT"
-    shown = [points for points in plot.figure._points if points.visible]
+    shown = [points for points in plot.figure.points if points.visible]
     assert len(shown) == 4 and sum(len(points.x) for points in shown) == len(bench.data.observations)
     assert plot.legend.value.count("<svg") == 4 and "kg" in plot.legend.value
     plot.scale.value = True
-    assert bench._state.logarithmic and all(points.y.max() < 2 for points in shown)
+    assert bench.state.logarithmic and all(points.y.max() < 2 for points in shown)
     bench.data_panel.example.value = "phenobarbital"
     assert plot.color.value == "WT"  # which these data have too
-    before = plot.figure._plane.x.max
+    before = plot.figure.plane.x.max
     plot.time.value = True
-    assert plot.figure._plane.x.max < before and "after dose" in plot.figure._plane.x_axis.label
+    assert plot.figure.plane.x.max < before and "after dose" in plot.figure.plane.x_axis.label
     bench.data_panel.example.value = "orange_trees"
     assert plot.time.value is False and plot.time.layout.display == "none"
 
@@ -337,11 +339,11 @@ def test_data_with_errors_can_be_looked_at(bench):
     hand_over(bench, FAULTY)
     for view in VIEWS:
         bench.data_panel.views.value = view
-        assert bench._state.problem == ""
+        assert bench.state.problem == ""
     bench.data_panel.views.value = "plot"
     plot = bench.data_panel.plot
     plot.color.value = "SEX"
-    shown = [points for points in plot.figure._points if points.visible]
+    shown = [points for points in plot.figure.points if points.visible]
     assert sum(len(points.x) for points in shown) == 17
 
 
@@ -351,16 +353,16 @@ def test_covariates_are_charted_and_set_against_each_other(bench):
     panel = bench.data_panel.covariates
     assert panel.cards.value.count("wb-chart") == 2
     assert (panel.y.value, panel.x.value) == ("WT", "SEX")
-    assert sorted(panel._points.y) == [55, 60, 65, 70, 75, 80]
-    assert list(panel._plane._x_labels.text) == ["F", "M"]
+    assert sorted(panel.points.y) == [55, 60, 65, 70, 75, 80]
+    assert list(panel.plane.x_labels.text) == ["F", "M"]
     panel.x.value = "WT"
-    assert list(panel._points.x) == list(panel._points.y)
+    assert list(panel.points.x) == list(panel.points.y)
     bench.data_panel.example.value = "quinidine"
-    assert panel.x.value == "WT" and not panel._lines.visible
+    assert panel.x.value == "WT" and not panel.lines.visible
     panel.x.value = TIME
-    assert panel._lines.visible and len(panel._points.x) > len(bench.data.events.subjects)
+    assert panel.lines.visible and len(panel.points.x) > len(bench.data.events.subjects)
     panel.y.value = "RACE"
-    assert list(panel._plane._y_labels.text) == ["Black", "Caucasian", "Latin"]
+    assert list(panel.plane.y_labels.text) == ["Black", "Caucasian", "Latin"]
 
 
 def test_a_card_counts_what_is_there():
@@ -387,14 +389,8 @@ def hostile_file():
     return frame.to_csv(index=False)
 
 
-def every_widget(widget):
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from every_widget(child)
-
-
 def html_of(bench):
-    for widget in every_widget(bench._view):
+    for widget in every_widget(bench.view):
         if type(widget).__name__ == "HTML" and not widget.value.startswith(("<style>", "<span class='wb-drop'")):
             yield widget.value
         elif hasattr(widget, "description"):
@@ -406,14 +402,14 @@ def test_what_is_hostile_is_text_everywhere(bench, name):
     hand_over(bench, hostile_file(), name)
     seen = []
     for _ in range(2):
-        for position in range(len(bench._tabs)):
+        for position in range(len(bench.panels)):
             bench.tab.selected_index = position
             seen += html_of(bench)
         bench.tab.selected_index = 0
         for view in VIEWS:
             bench.data_panel.views.value = view
             seen += html_of(bench)
-        if bench._state.locked:
+        if bench.state.locked:
             mends(bench)["drop_negative_times"].mend.click()
     assert bench.data.name == name
     bench.data_panel.plot.color.value = HOSTILE[1]
@@ -435,6 +431,6 @@ def test_one_of_several_responses_is_plotted(bench):
     bench.data = wb.read_data(both.reset_index(drop=True), roles={"response_id": "DVID"})
     assert plot.response.layout.display is None
     assert [text for text, _ in plot.response.options] == ["all", "1", "2"]
-    assert len(plot.figure._points[0].y) == 264
+    assert len(plot.figure.points[0].y) == 264
     plot.response.value = 1
-    assert len(plot.figure._points[0].y) == 132 and plot.figure._points[0].y.min() >= 100
+    assert len(plot.figure.points[0].y) == 132 and plot.figure.points[0].y.min() >= 100

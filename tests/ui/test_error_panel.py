@@ -8,18 +8,15 @@ import pytest
 import workbench as wb
 from workbench.model.residual import ERROR_MODELS
 
+from .actions import open_tab
+
 VALUES = {"a": 0.4, "b": 0.2, "c": 0.8}
-
-
-@pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
 
 
 @pytest.fixture
 def bench(shown, theophylline):
     made = shown(theophylline)
-    made.tab.selected_index = [panel.title for panel in made._tabs].index("Error")
+    open_tab(made, "Error")
     return made
 
 
@@ -35,7 +32,7 @@ def test_every_error_model_has_its_values(shown, kind):
     others = [part for name, part in panel.parts.items() if name not in kind().names]
     assert all(part.view.layout.display == "none" for part in others)
     assert bench.model.error == kind(**{name: VALUES[name] for name in kind().names}, fixed=True)
-    assert bench._state.problem == ""
+    assert bench.state.problem == ""
 
 
 def test_bad_values_are_explained_and_put_back(bench):
@@ -53,7 +50,7 @@ def test_logarithms_and_a_floor(shown):
     panel = bench.error_panel
     panel.kind.value = wb.Exponential
     panel.logs.value = True
-    assert bench.model.error.log_data and bench._state.problem == ""
+    assert bench.model.error.log_data and bench.state.problem == ""
     panel.floor.value = "0.001"
     assert bench.model.error.floor == 0.001
     panel.floor.value = "low"
@@ -62,9 +59,9 @@ def test_logarithms_and_a_floor(shown):
     assert "must be positive" in panel.refusal.view.value
     panel.floor.value = ""
     assert bench.model.error.floor is None
-    drawn = bench._state.drawn()
+    drawn = bench.state.drawn()
     assert np.nanmax(drawn.population[0]) < 5  # log mg/L, as the data
-    bench.tab.selected_index = [tab.title for tab in bench._tabs].index("Error")
+    open_tab(bench, "Error")
     points = bench.band_panel.points
     assert abs(np.mean(points.x - points.y)) < 0.5
 
@@ -78,8 +75,8 @@ def test_censored_observations_ask_for_a_method(shown, theophylline, bench):
     panel = other.error_panel
     assert panel.blq.layout.display is None and "censored" in other.controls.status.value
     panel.blq.value = "M3"
-    assert other.model.blq == "M3" and other._state.problem == ""
-    other.tab.selected_index = [tab.title for tab in other._tabs].index("Error")
+    assert other.model.blq == "M3" and other.state.problem == ""
+    open_tab(other, "Error")
     assert len(other.band_panel.points.x) == (frame["CENS"] == 0).sum() - 12
     panel.blq.value = ""
     assert other.model.blq is None
@@ -124,7 +121,7 @@ def test_individual_predictions_are_those_of_the_fit(bench):
 
 def test_the_band_of_a_log_normal_error_is_one_on_the_log_axis(shown):
     bench = shown(wb.load_example("phenobarbital"), wb.Model(wb.pk(), error=wb.Exponential(0.3)))
-    bench.tab.selected_index = [tab.title for tab in bench._tabs].index("Error")
+    open_tab(bench, "Error")
     x, low, high = edges(bench)
     positive = x > 0
     assert np.allclose(np.log(high[positive] / x[positive]), 1.959964 * 0.3)
@@ -145,10 +142,10 @@ def test_each_response_has_its_own_error_and_figures(shown):
     errors = {"conc": wb.Constant(0.5), "effect": wb.Constant(2.0)}
     model = wb.Model(structure, [wb.Parameter(n, stated[n], iiv=0.2) for n in structure.names], error=errors)
     bench = shown(both, model)
-    assert bench._state.problem == ""
+    assert bench.state.problem == ""
     panel = bench.error_panel
     assert panel.response.view.layout.display is None and panel.boxes["a"].value == 0.5
-    bench.tab.selected_index = [tab.title for tab in bench._tabs].index("Error")
+    open_tab(bench, "Error")
     assert bench.wait(60) and bench.band_panel.points.y.max() < 20
     bench.band_panel.response.view.value = 1
     assert bench.wait(60)
@@ -158,14 +155,14 @@ def test_each_response_has_its_own_error_and_figures(shown):
     panel.kind.value = wb.Proportional
     assert bench.wait(60)
     assert bench.model.errors[0] == wb.Constant(0.5) and bench.model.errors[1] == wb.Proportional()
-    bench.tab.selected_index = [tab.title for tab in bench._tabs].index("Individual fits")
+    open_tab(bench, "Individual fits")
     assert bench.wait(60)
     individual = bench.individual_panel
-    assert "effect" in individual.caption.value and individual.cells[0]._points.y.min() > 30
-    assert individual.cells[0]._population.y.max() > 90
+    assert "effect" in individual.caption.value and individual.cells[0].points.y.min() > 30
+    assert individual.cells[0].population.y.max() > 90
     individual.response.view.value = 0
     assert bench.wait(60)
-    assert individual.cells[0]._points.y.max() < 20 and individual.cells[0]._population.y.max() < 20
+    assert individual.cells[0].points.y.max() < 20 and individual.cells[0].population.y.max() < 20
     bench.model = wb.Model(wb.pk(absorption="first-order"))
     assert panel.response.view.layout.display == "none"
 

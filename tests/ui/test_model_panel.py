@@ -15,13 +15,10 @@ from workbench.ui.panels.model import ModelPanel
 from workbench.ui.panels.psi import PsiMatrix
 from workbench.ui.session.state import State
 
+from .actions import open_tab
+
 LOGISTIC = "Asym/(1 + exp(-(t - xmid)/scal))"
 ORAL = "d/dt depot = -ka*depot\nd/dt central = ka*depot - CL/V*central\nC = central/V"
-
-
-@pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
 
 
 @pytest.fixture
@@ -30,7 +27,7 @@ def bench(shown, theophylline):
 
 
 def problem(bench):
-    return bench._state.problem
+    return bench.state.problem
 
 
 def panel_of(structure):
@@ -266,10 +263,10 @@ def test_start_values_of_a_model_that_has_changed_are_forgotten(bench, slow):
     editor.template.value = "one compartment, oral"
     editor.apply.click()
     bench.model_panel.structure.kind.value = "Library"
-    assert bench._state.start is not None and not bench._state.seeking
+    assert bench.state.start is not None and not bench.state.seeking
     slow.set()
     assert bench.wait(120)
-    assert bench._state.start.structure == wb.pk(absorption="first-order")
+    assert bench.state.start.structure == wb.pk(absorption="first-order")
     assert list(bench.model_panel.rows) == ["ka", "CL", "V"]
 
 
@@ -279,7 +276,7 @@ def test_a_structure_that_fails_is_explained(bench):
     editor.apply.click()
     assert bench.wait(120)
     assert "No values of a were found" in bench.controls.status.value
-    assert not bench._state.seeking
+    assert not bench.state.seeking
 
 
 def test_auto_refit_waits_for_the_start_values(bench, slow):
@@ -296,17 +293,17 @@ def test_auto_refit_waits_for_the_start_values(bench, slow):
 
 def test_curves_of_an_ode_are_drawn_and_follow(bench):
     bench.model = bench.model.with_structure(wb.ode(ORAL))
-    bench.tab.selected_index = [panel.title for panel in bench._tabs].index("Individual fits")
+    open_tab(bench, "Individual fits")
     assert bench.wait(120)
     cell = bench.individual_panel.cells[0]
-    assert cell._population.visible and not cell._individual.visible
-    before = cell._population.y.copy()
+    assert cell.population.visible and not cell.individual.visible
+    before = cell.population.y.copy()
     bench.model_panel.rows["CL"].value.value *= 1.5
     assert bench.wait(60)
-    assert not np.array_equal(cell._population.y, before)
+    assert not np.array_equal(cell.population.y, before)
     bench.run()
     assert bench.wait(60)
-    assert cell._individual.visible and problem(bench) == ""
+    assert cell.individual.visible and problem(bench) == ""
 
 
 # -- parameters ----------------------------------------------------------------------------------------------------
@@ -390,10 +387,10 @@ def test_individual_curves_are_drawn_with_occasions(shown):
     bench.run()
     assert bench.wait(60)
     cell = bench.individual_panel.cells[0]
-    assert cell._individual.visible and problem(bench) == ""
-    seen = cell._points.x > 1
-    assert np.interp(cell._points.x[seen], cell._individual.x, cell._individual.y) == pytest.approx(
-        cell._points.y[seen], rel=0.25
+    assert cell.individual.visible and problem(bench) == ""
+    seen = cell.points.x > 1
+    assert np.interp(cell.points.x[seen], cell.individual.x, cell.individual.y) == pytest.approx(
+        cell.points.y[seen], rel=0.25
     )
 
 
@@ -423,7 +420,7 @@ def test_a_click_correlates_and_another_takes_out(bench):
 def test_merged_blocks_keep_their_correlations(bench):
     bench.model = bench.model.with_correlate([wb.Block("ka", "CL", correlations=[0.4])])
     psi = bench.model_panel.psi
-    assert psi.cells["ka", "CL"].description == "0.40" and psi._spreads["V"].value.count("0.3") == 1
+    assert psi.cells["ka", "CL"].description == "0.40" and psi.spreads["V"].value.count("0.3") == 1
     psi.cells["CL", "V"].value = True
     (block,) = bench.model.correlate
     assert block.correlations == (0.4, 0.0, 0.0)
@@ -434,7 +431,7 @@ def test_merged_blocks_keep_their_correlations(bench):
 def test_too_many_random_effects_for_a_matrix_are_said(bench):
     names = [f"p{k}" for k in range(14)]
     model = wb.Model(wb.equation(" + ".join(f"{name}*t" for name in names)))
-    matrix = PsiMatrix(bench._state, "subject")
+    matrix = PsiMatrix(bench.state, "subject")
     matrix.render(model)
     assert "14 random effects" in matrix.about.value and matrix.grid.layout.display == "none"
 

@@ -13,12 +13,9 @@ import workbench as wb
 from workbench.model import usual_model
 from workbench.results.fit import Status
 
+from .actions import every_widget, open_tab
+
 EVIL = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def theophylline():
-    return wb.load_example("theophylline")
 
 
 @pytest.fixture
@@ -28,11 +25,7 @@ def bench(theophylline):
     yield made
     made.cancel()
     assert made.wait(60)
-    assert made._state.problem == ""
-
-
-def open_tab(bench, title):
-    bench.tab.selected_index = [panel.title for panel in bench._tabs].index(title)
+    assert made.state.problem == ""
 
 
 def fitted(bench):
@@ -57,7 +50,7 @@ def test_a_model_is_chosen_that_suits_the_data():
 
 
 def test_showing_changes_nothing(bench, theophylline):
-    for position in range(len(bench._tabs)):
+    for position in range(len(bench.panels)):
         bench.tab.selected_index = position
     assert bench.model == usual_model(theophylline)
     assert bench.data is theophylline and bench.fit is None and len(bench.runs) == 0
@@ -181,18 +174,18 @@ def test_subjects_fitted_alone_are_drawn_by_their_own_values(theophylline):
     few = frame.index[frame[roles["subject"]] == 2][3:]
     bench = wb.Workbench(wb.read_data(frame.drop(index=few), roles=roles))
     assert bench.wait(60)
-    for position in range(len(bench._tabs)):
+    for position in range(len(bench.panels)):
         bench.tab.selected_index = position
     open_tab(bench, "Individual fits")
     bench.model = bench.model.with_covariate("CL", "WT", shape="power", reference=70).with_parameter("V", iiv=None)
     for method in ("individual", "two-stage"):
         bench.controls.method.value = method
         fit = fitted(bench)
-        assert bench._state.problem == "" and list(fit.failures) == [2]
+        assert bench.state.problem == "" and list(fit.failures) == [2]
         first, second = bench.individual_panel.cells[:2]
-        assert first._individual.visible and second._individual.visible == (method == "two-stage")
+        assert first.individual.visible and second.individual.visible == (method == "two-stage")
         seen = fit.table().query("ID == 1")
-        drawn = np.interp(seen["TIME"], first._individual.x, first._individual.y)
+        drawn = np.interp(seen["TIME"], first.individual.x, first.individual.y)
         assert drawn[3:] == pytest.approx(seen["IPRED"][3:], rel=0.05)
         assert "2 observations for 3 parameters" in bench.controls.status.value
     assert len(bench.runs) == 2 and bench.model.with_parameter("V", iiv=None) == bench.model
@@ -201,13 +194,13 @@ def test_subjects_fitted_alone_are_drawn_by_their_own_values(theophylline):
 def test_curves_follow_the_fit(bench):
     open_tab(bench, "Individual fits")
     cell = bench.individual_panel.cells[0]
-    assert cell._population.visible and not cell._individual.visible
-    before = cell._population.y.copy()
+    assert cell.population.visible and not cell.individual.visible
+    before = cell.population.y.copy()
     fit = fitted(bench)
-    assert cell._individual.visible
-    assert not np.array_equal(cell._population.y, before)
-    times = cell._points.x[3:]
-    assert np.interp(times, cell._individual.x, cell._individual.y) == pytest.approx(fit.ipred[3:11], rel=0.05)
+    assert cell.individual.visible
+    assert not np.array_equal(cell.population.y, before)
+    times = cell.points.x[3:]
+    assert np.interp(times, cell.individual.x, cell.individual.y) == pytest.approx(fit.ipred[3:11], rel=0.05)
 
 
 def test_an_edit_shows_the_typical_curve_again(bench):
@@ -215,7 +208,7 @@ def test_an_edit_shows_the_typical_curve_again(bench):
     fitted(bench)
     bench.model_panel.rows["CL"].value.value = 0.08
     cell = bench.individual_panel.cells[0]
-    assert not cell._individual.visible and cell._population.visible
+    assert not cell.individual.visible and cell.population.visible
     assert "changed since" in bench.controls.status.value
 
 
@@ -329,7 +322,7 @@ def test_bad_settings_are_refused_in_words(bench):
 def test_without_data_everything_is_there_and_says_what_to_do():
     bench = wb.Workbench()
     assert bench.wait(60)
-    for position in range(len(bench._tabs)):
+    for position in range(len(bench.panels)):
         bench.tab.selected_index = position
     assert "Upload data" in bench.controls.status.value
     assert bench.controls.fit.disabled
@@ -339,7 +332,7 @@ def test_without_data_everything_is_there_and_says_what_to_do():
     bench.data_panel.example.value = "theophylline"
     assert bench.data.name == "theophylline" and bench.model is not None
     assert fitted(bench).converged
-    assert bench._state.problem == ""
+    assert bench.state.problem == ""
 
 
 def test_a_bad_file_shows_all_its_faults_and_keeps_the_data(bench, theophylline):
@@ -361,24 +354,18 @@ def test_what_is_hostile_is_escaped_in_every_panel(bench):
     upload(bench, f"ID,TIME,DV,AMT\n{rows}", f"{EVIL}.csv")
     assert len(bench.data.events.subjects) == 2
     fitted(bench)
-    for position in range(len(bench._tabs)):
+    for position in range(len(bench.panels)):
         bench.tab.selected_index = position
     bench.data_panel.views.value = "rows"
     upload(bench, f'ID,TIME,"{EVIL}",AMT\n1,0,x,1\n', f"{EVIL}.csv")
     texts = [
         value
-        for widget in every_widget(bench._view)
+        for widget in every_widget(bench.view)
         for value in (getattr(widget, "value", ""), getattr(widget, "description", ""))
         if isinstance(value, str) and not value.startswith("<style>")
     ]
     assert any("&lt;img" in text for text in texts)
     assert not any("<img" in text for text in texts if text != EVIL)
-
-
-def every_widget(widget):
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from every_widget(child)
 
 
 def test_pages_of_the_trellis():
@@ -404,7 +391,7 @@ def test_log_axes_leave_out_what_is_not_positive(bench):
     open_tab(bench, "Individual fits")
     bench.individual_panel.scale.value = True
     cell = bench.individual_panel.cells[1]  # subject 2 has a zero at t = 0
-    assert np.isfinite(cell._points.y).all() and len(cell._points.y) == 10
+    assert np.isfinite(cell.points.y).all() and len(cell.points.y) == 10
     open_tab(bench, "Data")
     assert bench.data_panel.scale.value is True
 

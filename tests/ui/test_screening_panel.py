@@ -18,6 +18,8 @@ from workbench.ui.figures.relation import relation
 from workbench.ui.panels.heatmap import p_text
 from workbench.ui.panels.relation import shortened
 
+from .actions import open_tab, press
+
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -49,16 +51,6 @@ def bench(shown, data, model):
 def screened(bench):
     press(bench, bench.screening_panel.screen)
     return bench
-
-
-def open_tab(bench, title):
-    bench.tab.selected_index = [panel.title for panel in bench._tabs].index(title)
-
-
-def press(bench, button):
-    assert not button.disabled
-    button.click()
-    assert bench.wait(120)
 
 
 def said(bench):
@@ -113,7 +105,7 @@ def test_another_look_sends_a_message_for_each_cell_that_changed_and_no_more(scr
     assert panel.heatmap.cells == cells
     assert len(sent) <= len(cells) + 3 and sent.count(cells["CL", "WT"]) == 1
     sent.clear()
-    screened._state.refresh()
+    screened.state.refresh()
     assert not set(cells.values()) & set(sent)
 
 
@@ -134,7 +126,7 @@ def test_what_cannot_be_screened_is_grey_and_says_why(shown, data, model):
     assert texts(panel)["V", "WT"] == "2e−23"
     cell.click()
     assert "It is constant" in panel.relation.table.value and panel.relation.add.disabled
-    assert not panel.relation._points.visible
+    assert not panel.relation.points.visible
     assert EVIL in panel.notes.value.replace("&lt;", "<").replace("&gt;", ">")  # it is said, as text
     assert not any("<img" in text for text in html_of(panel.view))
 
@@ -157,15 +149,15 @@ def test_a_cell_shows_points_line_and_smooth_curve(screened, base):
     view = panel.relation
     view.shape.value = "power"
     weight = data_of(base, "WT")
-    assert np.array_equal(view._points.x, weight) and np.allclose(view._points.y, base.etas["CL"])
+    assert np.array_equal(view.points.x, weight) and np.allclose(view.points.y, base.etas["CL"])
     slope, intercept = np.polyfit(np.log(weight), base.etas["CL"].to_numpy(), 1)
-    assert view._line.y == pytest.approx(intercept + slope * np.log(view._line.x))
+    assert view.line.y == pytest.approx(intercept + slope * np.log(view.line.x))
     smooth = found.lowess("CL", "WT")
-    assert np.allclose(view._smooth.x, smooth["WT"]) and np.allclose(view._smooth.y, smooth["smooth"])
+    assert np.allclose(view.smooth.x, smooth["WT"]) and np.allclose(view.smooth.y, smooth["smooth"])
     view.y.value = True
-    assert np.allclose(view._points.y, base.individual["CL"])
+    assert np.allclose(view.points.y, base.individual["CL"])
     slope, intercept = np.polyfit(np.log(weight), np.log(base.individual["CL"].to_numpy()), 1)
-    assert view._line.y == pytest.approx(np.exp(intercept + slope * np.log(view._line.x)))
+    assert view.line.y == pytest.approx(np.exp(intercept + slope * np.log(view.line.x)))
     line = found.row("CL ~ WT (power)")
     assert f"×{line.largest.effect:.3g}" in view.table.value and p_text(line.p_corrected) in view.table.value
     view.pair.value = ("V", "APGR")
@@ -195,12 +187,12 @@ def test_an_effect_is_added_realised_and_undone(screened, base):
     panel.relation.shape.value = "power"
     expected = wb.linearised_screen(base, {"CL": [("WT", "power")]}).predictions[0]
     press(screened, panel.relation.add)
-    assert len(screened.runs) == 2 and screened.fit is screened.runs[2].fit and screened._state.is_current
+    assert len(screened.runs) == 2 and screened.fit is screened.runs[2].fit and screened.state.is_current
     assert [e.term for e in screened.model["CL"].covariates] == ["log(WT/median(WT))"]
     other = wb.fit(base.model.with_covariate("CL", "WT"), base.data)
     change = screened.fit.ofv - first.ofv
     assert change == pytest.approx(other.ofv - base.ofv, abs=1e-3)
-    step = screened._state.study("step")
+    step = screened.state.study("step")
     assert (step.predicted, step.delta_ofv) == (pytest.approx(-expected.delta_ofv), change)
     assert step.p == pytest.approx(chi2.sf(-change, 1), rel=1e-6)
     outcome = panel.relation.outcome.value
@@ -219,11 +211,11 @@ def test_an_effect_is_added_realised_and_undone(screened, base):
 
 
 def test_an_effect_is_fitted_once_where_the_user_wants_it_live(screened):
-    screened._state.update(live=True)
+    screened.state.update(live=True)
     assert screened.wait(60)
     shown, runs = screened.fit, len(screened.runs)
     press(screened, screened.screening_panel.relation.add)
-    assert len(screened.runs) == runs + 1 and screened._state.study("step") is not None
+    assert len(screened.runs) == runs + 1 and screened.state.study("step") is not None
     press(screened, screened.screening_panel.relation.undo)
     assert len(screened.runs) == runs + 1 and screened.fit is shown
 
@@ -237,7 +229,7 @@ def test_an_effect_is_removed(shown, base):
     press(bench, panel.screen)
     panel.heatmap.cells["V", "WT"].click()
     press(bench, panel.relation.remove)
-    step = bench._state.study("step")
+    step = bench.state.study("step")
     small = wb.fit(base.model.with_covariate("CL", "WT"), base.data)
     assert (
         bench.fit.ofv == pytest.approx(small.ofv, abs=1e-3) and step.delta_ofv == bench.fit.ofv - bench.runs[1].fit.ofv
@@ -256,7 +248,7 @@ def test_a_fit_that_fails_loses_nothing(screened, monkeypatch):
     monkeypatch.setattr(engine, "fit", fails)
     press(screened, panel.relation.add)
     assert "Nothing can be computed here." in said(screened)
-    assert screened.fit is fit and len(screened.runs) == 1 and screened._state.study("screen") is not None
+    assert screened.fit is fit and len(screened.runs) == 1 and screened.state.study("screen") is not None
     press(screened, panel.relation.undo)
     assert screened.model["V"].covariates == ()
 
@@ -288,7 +280,7 @@ def test_a_new_run_is_screened_once_one_was_unless_not_wanted(screened):
 def test_the_status_line_says_that_statsmodels_is_loaded(screened, monkeypatch):
     from workbench.ui.session import screenings
 
-    state = screened._state
+    state = screened.state
     assert screenings.screen(state, state.run).title == "Screening"
     monkeypatch.delitem(sys.modules, "statsmodels.regression.linear_model")
     assert screenings.screen(state, state.run).title.startswith("Loading statsmodels")
@@ -303,12 +295,12 @@ def test_names_of_levels_that_begin_alike_are_told_apart():
 
 
 def test_a_search_grows_a_log_and_its_model_is_shown(screened, base):
-    panel, state = screened.screening_panel, screened._state
+    panel, state = screened.screening_panel, screened.state
     seen = []
     state.watch(lambda changed: seen.append(state.portion) if "portion" in changed and state.portion else None)
     press(screened, panel.search.start)
     other = wb.stepwise(base.model, base.data)
-    assert screened.fit.ofv == pytest.approx(other.fit.ofv, abs=1e-6) and screened._state.is_current
+    assert screened.fit.ofv == pytest.approx(other.fit.ofv, abs=1e-6) and screened.state.is_current
     assert "came in" in panel.search.log.value and "WT on V (power)" in panel.search.log.value
     assert "wb.stepwise(fit.model, data, forward=0.05, backward=0.01)" in panel.search.code.value
     assert "stepwise: + V ~ WT power, + CL ~ WT power" in panel.steps.value and "2 df" in panel.relation.outcome.value
@@ -323,7 +315,7 @@ def test_rules_of_a_search(screened):
     panel.search.shapes.value = "all"
     press(screened, panel.search.start)
     assert "screen.scope, criterion=&#x27;bic&#x27;" in panel.search.code.value
-    found = screened._state.study("stepwise").found
+    found = screened.state.study("stepwise").found
     assert found.criterion == "bic" and {t.shape for t in found.trials} == {"", "power", "exponential"}
     panel.search.criterion.value = "lrt"
     panel.search.forward.value, panel.search.backward.value = 1e-12, 1e-12
@@ -341,7 +333,7 @@ def test_a_search_is_cancelled_and_what_is_done_is_kept(shown, base):
     bench.run()
     assert bench.wait(60)
     open_tab(bench, "Screening")
-    panel, state = bench.screening_panel, bench._state
+    panel, state = bench.screening_panel, bench.state
     panel.search.start.click()
     end = time.monotonic() + 60
     while "WT on V" not in panel.search.log.value or state.portion.now.step < 2:
@@ -360,7 +352,7 @@ def test_a_search_is_cancelled_and_what_is_done_is_kept(shown, base):
     assert len(columns) == 24 and "WT" in columns and "8 more covariates" in panel.heatmap.more.value
     hidden = next(f"X{k}" for k in range(30) if f"X{k}" not in columns)
     panel.relation.pair.value = ("CL", hidden)
-    assert panel.chosen == ("CL", hidden) and panel.relation._points.visible
+    assert panel.chosen == ("CL", hidden) and panel.relation.points.visible
 
 
 # -- forest plot -----------------------------------------------------------------------------------------------------

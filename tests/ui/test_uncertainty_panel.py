@@ -8,6 +8,8 @@ import pytest
 import workbench as wb
 from workbench.results.fit import Status
 
+from .actions import open_tab, press
+
 
 @pytest.fixture
 def bench():
@@ -22,16 +24,6 @@ def fitted(bench):
     assert bench.wait(60)
     open_tab(bench, "Uncertainty")
     return bench
-
-
-def open_tab(bench, title):
-    bench.tab.selected_index = [panel.title for panel in bench._tabs].index(title)
-
-
-def press(bench, button):
-    assert not button.disabled
-    button.click()
-    assert bench.wait(120)
 
 
 def test_there_is_nothing_to_do_before_a_fit(bench):
@@ -58,30 +50,30 @@ def test_profiles(fitted):
     panel = fitted.uncertainty_panel
     panel.name.value = "CL"
     press(fitted, panel.profile)
-    found = fitted._state.study("profiles")["CL"]
+    found = fitted.state.study("profiles")["CL"]
     assert found.interval == wb.profile(fitted.fit, "CL").interval
     assert "<svg" in panel.profiles.value and "wb.profile(fit, &quot;CL&quot;)" in panel.profiles.value
     panel.name.value = "V"
     press(fitted, panel.profile)
-    assert set(fitted._state.study("profiles")) == {"CL", "V"}
+    assert set(fitted.state.study("profiles")) == {"CL", "V"}
 
 
 def test_bootstrap_and_sir(fitted):
     panel = fitted.uncertainty_panel
     panel.count.value = 30
     press(fitted, panel.resample)
-    found, code = fitted._state.study("bootstrap")
+    found, code = fitted.state.study("bootstrap")
     assert code == "wb.bootstrap(fit, 30)"
     assert found.table.equals(wb.bootstrap(fitted.fit, 30).table)
     assert "30 replicates" in panel.resampled.value
     panel.kind.value = "parametric"
     assert panel.stratify.layout.display == "none"
     press(fitted, panel.resample)
-    assert fitted._state.study("bootstrap")[1] == "wb.bootstrap(fit, 30, kind='parametric')"
+    assert fitted.state.study("bootstrap")[1] == "wb.bootstrap(fit, 30, kind='parametric')"
 
 
 def test_long_work_reports_is_cancelled_and_keeps_what_is_done(fitted):
-    panel, state = fitted.uncertainty_panel, fitted._state
+    panel, state = fitted.uncertainty_panel, fitted.state
     panel.count.value = 100_000
     panel.resample.click()
     end = time.monotonic() + 30
@@ -100,7 +92,7 @@ def test_long_work_reports_is_cancelled_and_keeps_what_is_done(fitted):
 
 
 def test_a_fit_that_takes_its_place_keeps_what_is_done(fitted):
-    panel, state = fitted.uncertainty_panel, fitted._state
+    panel, state = fitted.uncertainty_panel, fitted.state
     panel.count.value = 100_000
     panel.resample.click()
     end = time.monotonic() + 30
@@ -137,7 +129,7 @@ def test_what_goes_wrong_is_said_and_nothing_is_lost(fitted, monkeypatch):
     monkeypatch.setattr("workbench.ui.session.studies.inference.bootstrap", broken)
     press(fitted, panel.resample)
     assert "Nothing &lt;b&gt;can&lt;/b&gt; be drawn." in fitted.controls.status.value
-    assert fitted.fit is fit and fitted._state.study("bootstrap") is None and not panel.resample.disabled
+    assert fitted.fit is fit and fitted.state.study("bootstrap") is None and not panel.resample.disabled
 
 
 def test_studies_belong_to_their_run(fitted):
@@ -170,19 +162,19 @@ def test_pooled_and_alone_lie_beside(bench):
     assert panel.beside.disabled
     bench.run()
     assert bench.wait(60)
-    assert not panel.beside.disabled and not panel.cells[0]._alone.visible
+    assert not panel.beside.disabled and not panel.cells[0].alone.visible
     panel.beside.value = True
     assert bench.wait(60)
-    found = bench._state.study("beside")
+    found = bench.state.study("beside")
     assert found.pooled.ofv == wb.fit(bench.model, bench.data, "pooled", covariance=False).ofv
     cell = panel.cells[3]
-    assert cell._alone.visible and cell._pooled.visible and cell._individual.visible
+    assert cell.alone.visible and cell.pooled.visible and cell.individual.visible
     seen = found.alone.table().query("ID == 4")
-    at = np.interp(seen["TIME"], cell._alone.x, cell._alone.y)
+    at = np.interp(seen["TIME"], cell.alone.x, cell.alone.y)
     assert at[2:] == pytest.approx(seen["IPRED"].to_numpy()[2:], rel=0.03)
     assert "pooled" in panel.legend.value and "alone" in panel.table.value
     panel.beside.value = False
-    assert not cell._alone.visible and panel.table.value == ""
+    assert not cell.alone.visible and panel.table.value == ""
     assert len(bench.runs) == 1
 
 
@@ -195,11 +187,11 @@ def test_settings_are_those_of_the_fit(bench):
     assert row.seed.layout.display == "none"
     row.starts.value = 4
     row.errors.value = "sandwich"
-    assert bench._state.settings == (("covariance", "sandwich"), ("starts", 4))
+    assert bench.state.settings == (("covariance", "sandwich"), ("starts", 4))
     assert row.seed.layout.display is None
     bench.run()
     assert bench.wait(60)
-    assert len(bench.fit.tried) == 4 and bench.fit.settings == bench._state.settings
+    assert len(bench.fit.tried) == 4 and bench.fit.settings == bench.state.settings
     assert "4 starting points" in bench.fit_panel.starts.value
     assert "method=\"focei\", covariance='sandwich', starts=4)" in bench.code
     namespace = {}
@@ -207,13 +199,13 @@ def test_settings_are_those_of_the_fit(bench):
     assert namespace["fit"].ofv == bench.fit.ofv
     row.starts.value = 1
     row.errors.value = True
-    assert bench._state.settings == ()
+    assert bench.state.settings == ()
     assert "settings have changed" in bench.controls.status.value
 
 
 def test_a_cell_with_settings_is_read(bench):
     bench.code = bench.code.replace('method="focei"', 'method="focei", covariance="S", starts=3, seed=7')
-    assert bench._state.settings == (("covariance", "S"), ("starts", 3), ("seed", 7))
+    assert bench.state.settings == (("covariance", "S"), ("starts", 3), ("seed", 7))
     open_tab(bench, "Fit")
     assert (bench.fit_panel.settings.starts.value, bench.fit_panel.settings.seed.value) == (3, 7)
     assert bench.fit_panel.settings.errors.value == "S"
@@ -242,7 +234,7 @@ def test_estimates_are_traced_while_a_fit_runs_and_after(bench):
     open_tab(bench, "Fit")
     bench.method = wb.Saem(200, 50, samples=50)
     seen = []
-    bench._state.watch(lambda changed: seen.append(bench.fit_panel.paths.value) if "progress" in changed else None)
+    bench.state.watch(lambda changed: seen.append(bench.fit_panel.paths.value) if "progress" in changed else None)
     bench.run()
     assert bench.wait(60)
     assert bench.fit.status is not Status.stopped
@@ -256,16 +248,16 @@ def test_settings_that_the_method_does_not_have_are_left(bench):
     open_tab(bench, "Fit")
     row = bench.fit_panel.settings
     row.starts.value, row.errors.value = 3, "S"
-    assert bench._state.settings == (("covariance", "S"), ("starts", 3))
+    assert bench.state.settings == (("covariance", "S"), ("starts", 3))
     bench.controls.method.value = "two-stage"
-    assert bench._state.settings == (("covariance", "S"),)
+    assert bench.state.settings == (("covariance", "S"),)
     bench.run()
     assert bench.wait(60)
-    assert bench.fit.method == "two-stage" and bench._state.problem == ""
+    assert bench.fit.method == "two-stage" and bench.state.problem == ""
     bench.code = bench.code.replace("\"two-stage\", covariance='S'", '"focei", starts=3')
-    assert bench._state.settings == (("starts", 3),)
+    assert bench.state.settings == (("starts", 3),)
     bench.method = wb.Saem(seed=2**31 - 1)
-    assert bench._state.settings == () and row.input("seed").value == 2**31 - 1
+    assert bench.state.settings == () and row.input("seed").value == 2**31 - 1
 
 
 def test_no_subject_alone_where_nothing_is_estimated(bench):
@@ -276,6 +268,6 @@ def test_no_subject_alone_where_nothing_is_estimated(bench):
     assert bench.wait(60)
     bench.individual_panel.beside.value = True
     assert bench.wait(60)
-    found = bench._state.study("beside")
+    found = bench.state.study("beside")
     assert found.pooled.converged and found.alone.startswith("No parameter is estimated")
-    assert "No parameter is estimated" in bench.individual_panel.table.value and bench._state.problem == ""
+    assert "No parameter is estimated" in bench.individual_panel.table.value and bench.state.problem == ""

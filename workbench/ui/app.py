@@ -24,6 +24,7 @@ from workbench.ui.panels import (
     FitPanel,
     IndividualPanel,
     ModelPanel,
+    Panel,
     RunsPanel,
     ScreeningPanel,
     TypicalPanel,
@@ -88,7 +89,7 @@ class Workbench:
         self.runs_panel, self.uncertainty_panel = RunsPanel(state), UncertaintyPanel(state, self._fitting.ask)
         self.screening_panel = ScreeningPanel(state, self._fitting.ask)
         self.code_panel = CodePanel(state)
-        self._tabs = [self.data_panel, self.equations_panel, self.covariates_panel]
+        self._tabs: list[Panel] = [self.data_panel, self.equations_panel, self.covariates_panel]
         self._tabs += [self.typical_panel, self.band_panel, self.fit_panel]
         self._tabs += [self.individual_panel, self.uncertainty_panel, self.screening_panel]
         self._tabs += [self.runs_panel, self.code_panel]
@@ -207,6 +208,21 @@ class Workbench:
         method_name(method)
         settings = self._state.settings if stated.method is None else stated.settings
         self._state.update(data=data, model=model, method=method, settings=settings, refused=None)
+
+    @property
+    def state(self) -> State:
+        """What the panels show, as one observable value."""
+        return self._state
+
+    @property
+    def panels(self) -> list[Panel]:
+        """The panels of the tabs, in their order."""
+        return list(self._tabs)
+
+    @property
+    def view(self) -> VBox:
+        """The widget that holds everything."""
+        return self._view
 
     # -- what it does ------------------------------------------------------------------------------------------
 

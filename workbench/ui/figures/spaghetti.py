@@ -88,11 +88,11 @@ class Spaghetti:
     """The figure; its marks (two per group) are made once. Of very many subjects `Overlay.MOST` are drawn."""
 
     def __init__(self, height: int = 330):
-        self._plane = Plane()
+        self.plane = Plane()
         colors = len(QUALITATIVE) + 1
-        self._lines: list[Lines] = [self._plane.line(OBSERVED, 1.0, opacity=0.45) for _ in range(colors)]
-        self._points: list[Scatter] = [self._plane.points() for _ in range(colors)]
-        self.view = self._plane.figure([*self._lines, *self._points], height, (12, 14, 46, 58))
+        self.lines: list[Lines] = [self.plane.line(OBSERVED, 1.0, opacity=0.45) for _ in range(colors)]
+        self.points: list[Scatter] = [self.plane.points() for _ in range(colors)]
+        self.view = self.plane.figure([*self.lines, *self.points], height, (12, 14, 46, 58))
 
     def show(
         self,
@@ -121,21 +121,21 @@ class Spaghetti:
         codes = [groups.codes[piece[by == "response"]] if len(groups.codes) else 0 for piece in pieces]
         times = np.concatenate([piece[2] for piece in pieces]) if pieces else np.zeros(0)
         values = np.concatenate([piece[3] for piece in pieces]) if pieces else np.zeros(0)
-        self._plane.span(times, values, logarithmic, hours=in_hours(data))
-        self._plane.x_axis.label = axis_title(data, "time", "time", "time after dose" if after_dose else "")
-        self._plane.y_axis.label = axis_title(data, "response", "response")
-        for g, (lines, points) in enumerate(zip(self._lines, self._points, strict=True)):
+        self.plane.span(times, values, logarithmic, hours=in_hours(data))
+        self.plane.x_axis.label = axis_title(data, "time", "time", "time after dose" if after_dose else "")
+        self.plane.y_axis.label = axis_title(data, "response", "response")
+        for g, (lines, points) in enumerate(zip(self.lines, self.points, strict=True)):
             mine = [piece for piece, code in zip(pieces, codes, strict=True) if code == g]
             if not mine:
                 put(lines, None, None)
                 put(points, None, None)
                 continue
             lines.colors = points.colors = [groups.colors[g]]
-            put(lines, joined([p[2] for p in mine]), self._plane.heights(joined([p[3] for p in mine])))
+            put(lines, joined([p[2] for p in mine]), self.plane.heights(joined([p[3] for p in mine])))
             put(
                 points,
                 np.concatenate([p[2] for p in mine]),
-                self._plane.heights(np.concatenate([p[3] for p in mine])),
+                self.plane.heights(np.concatenate([p[3] for p in mine])),
             )
 
 

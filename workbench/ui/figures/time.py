@@ -94,8 +94,8 @@ class Plane:
         self.y_axis = Axis(scale=self.y, side="left", label=y_title, label_offset="3.4em", **common)
         label: dict[str, Any] = {"x": [], "y": [], "text": [], "scales": self.scales, "colors": ["var(--wb-soft)"]}
         label |= {"default_size": 10.5, "font_weight": "normal", "apply_clip": False}
-        self._x_labels = Label(align="middle", y_offset=13, **label)
-        self._y_labels = Label(align="end", x_offset=-5, y_offset=4, **label)
+        self.x_labels = Label(align="middle", y_offset=13, **label)
+        self.y_labels = Label(align="end", x_offset=-5, y_offset=4, **label)
 
     def set_range(
         self,
@@ -111,12 +111,12 @@ class Plane:
             (self.x.min, self.x.max), (self.y.min, self.y.max) = x, y
         self.x_axis.tick_values, self.y_axis.tick_values = x_ticks, y_ticks
         y_values = 10.0**y_ticks if self._logarithmic else y_ticks
-        with self._x_labels.hold_sync():
-            self._x_labels.x, self._x_labels.y = x_ticks, np.full(len(x_ticks), y[0])
-            self._x_labels.text = x_texts or [f"{value:.6g}" for value in x_ticks]
-        with self._y_labels.hold_sync():
-            self._y_labels.x, self._y_labels.y = np.full(len(y_ticks), x[0]), y_ticks
-            self._y_labels.text = y_texts or [f"{value:.6g}" for value in y_values]
+        with self.x_labels.hold_sync():
+            self.x_labels.x, self.x_labels.y = x_ticks, np.full(len(x_ticks), y[0])
+            self.x_labels.text = x_texts or [f"{value:.6g}" for value in x_ticks]
+        with self.y_labels.hold_sync():
+            self.y_labels.x, self.y_labels.y = np.full(len(y_ticks), x[0]), y_ticks
+            self.y_labels.text = y_texts or [f"{value:.6g}" for value in y_values]
 
     def cover(self, data: GroupedData, logarithmic: bool, chosen: Mask | None = None, title: str = "") -> None:
         """Set the ranges to what was observed, or to what is chosen of it; they stay while curves move."""
@@ -183,7 +183,7 @@ class Plane:
     def figure(self, marks: Sequence[Mark], height: int, margin: tuple[int, int, int, int]) -> Figure:
         """A figure of marks on these axes; `margin` is top, right, bottom, left."""
         figure = Figure(
-            marks=[*marks, self._x_labels, self._y_labels],
+            marks=[*marks, self.x_labels, self.y_labels],
             axes=[self.x_axis, self.y_axis],
             fig_margin=dict(zip(("top", "right", "bottom", "left"), margin, strict=True)),
             animation_duration=0,
@@ -219,28 +219,28 @@ class Overlay:
     MOST = 150
 
     def __init__(self, *, joined_observations: bool, height: int = 400):
-        self._plane = Plane()
+        self.plane = Plane()
         self._joined = joined_observations
         color, width, opacity = (OBSERVED, 1.0, 0.45) if joined_observations else (POPULATION, 1.5, 0.8)
-        self._lines = self._plane.line(color, width, opacity=opacity)
-        self._points = self._plane.points()
-        marks = [self._lines, self._points] if joined_observations else [self._points, self._lines]
-        self.view = self._plane.figure(marks, height, (12, 14, 46, 58))
+        self.lines = self.plane.line(color, width, opacity=opacity)
+        self.points = self.plane.points()
+        marks = [self.lines, self.points] if joined_observations else [self.points, self.lines]
+        self.view = self.plane.figure(marks, height, (12, 14, 46, 58))
 
     def show_data(self, data: GroupedData, logarithmic: bool, chosen: Mask | None = None, title: str = "") -> None:
         """Draw the observations, or those chosen."""
-        self._plane.cover(data, logarithmic, chosen, title)
+        self.plane.cover(data, logarithmic, chosen, title)
         times, values = (self._drawn(parts) for parts in observations(data, chosen))
-        put(self._points, np.concatenate(times), self._plane.heights(np.concatenate(values)))
+        put(self.points, np.concatenate(times), self.plane.heights(np.concatenate(values)))
         if self._joined:
-            put(self._lines, joined(times), self._plane.heights(joined(values)))
+            put(self.lines, joined(times), self.plane.heights(joined(values)))
 
     def show_curves(self, times: Sequence[Array], values: Sequence[Array] | None) -> None:
         """Draw a curve for each subject; None for no curves."""
         if values is None:
-            put(self._lines, None, None)
+            put(self.lines, None, None)
         else:
-            put(self._lines, joined(self._drawn(times)), self._plane.heights(joined(self._drawn(values))))
+            put(self.lines, joined(self._drawn(times)), self.plane.heights(joined(self._drawn(values))))
 
     def _drawn(self, parts: Sequence[Array]) -> list[Array]:
         if len(parts) <= self.MOST:
@@ -259,12 +259,12 @@ class Cell:
     """One subject of a trellis; curves of other fits lie beneath those of the shown one."""
 
     def __init__(self, plane: Plane):
-        self._plane = plane
-        self._population = plane.line(POPULATION, 1.4, "dashed")
-        self._individual = plane.line(INDIVIDUAL, 1.9)
-        self._pooled, self._alone = plane.line(POOLED, 1.4), plane.line(ALONE, 1.6)
-        self._points = plane.points()
-        marks = [self._pooled, self._alone, self._population, self._individual, self._points]
+        self.plane = plane
+        self.population = plane.line(POPULATION, 1.4, "dashed")
+        self.individual = plane.line(INDIVIDUAL, 1.9)
+        self.pooled, self.alone = plane.line(POOLED, 1.4), plane.line(ALONE, 1.6)
+        self.points = plane.points()
+        marks = [self.pooled, self.alone, self.population, self.individual, self.points]
         self.view = plane.figure(marks, 150, (25, 6, 20, 30))
         self.view.title_style = {"font-size": "11.5px", "font-weight": "600", "fill": "var(--wb-ink)"}
 
@@ -272,33 +272,33 @@ class Cell:
         """Draw the observations of a subject."""
         if self.view.title != label:
             self.view.title = label
-        put(self._points, times, self._plane.heights(values))
+        put(self.points, times, self.plane.heights(values))
 
     def show_curves(self, times: Array | None, population: Array | None, individual: Array | None) -> None:
         """Draw the curves of a subject; None for no curve."""
-        for mark, values in ((self._population, population), (self._individual, individual)):
-            put(mark, times, None if values is None else self._plane.heights(values))
+        for mark, values in ((self.population, population), (self.individual, individual)):
+            put(mark, times, None if values is None else self.plane.heights(values))
 
     def show_beside(self, times: Array | None, pooled: Array | None, alone: Array | None) -> None:
         """Draw the curves of the pooled fit and of the subject alone; None for no curve."""
-        for mark, values in ((self._pooled, pooled), (self._alone, alone)):
-            put(mark, times, None if values is None else self._plane.heights(values))
+        for mark, values in ((self.pooled, pooled), (self.alone, alone)):
+            put(mark, times, None if values is None else self.plane.heights(values))
 
 
 class Trace:
     """The objective by iteration."""
 
     def __init__(self, height: int = 180):
-        self._plane = Plane("iteration", "OFV")
-        self._line = self._plane.line(INDIVIDUAL, 1.8)
-        self._points = self._plane.points(INDIVIDUAL, 14)
-        self.view = self._plane.figure([self._line, self._points], height, (10, 14, 44, 62))
+        self.plane = Plane("iteration", "OFV")
+        self.line = self.plane.line(INDIVIDUAL, 1.8)
+        self.points = self.plane.points(INDIVIDUAL, 14)
+        self.view = self.plane.figure([self.line, self.points], height, (10, 14, 44, 62))
 
     def show(self, trace: Sequence[tuple[int, float]]) -> None:
         """Draw iterations and their objective; a start far above the rest is cut off."""
         if not trace:
-            put(self._line, None, None)
-            put(self._points, None, None)
+            put(self.line, None, None)
+            put(self.points, None, None)
             return
         at, ofv = (np.array(column, dtype=float) for column in zip(*trace, strict=True))
         finite = ofv[np.isfinite(ofv)]
@@ -309,6 +309,6 @@ class Trace:
         pad = 0.08 * (high - low or 1.0)
         span, last = (low - pad, high + pad), max(at[-1], 5.0)
         x_ticks = np.unique(np.round(ticks(0, last, 6)))
-        self._plane.set_range((-0.02 * last, 1.02 * last), span, x_ticks, ticks(*span, 4))
-        put(self._line, at, ofv)
-        put(self._points, at, ofv)
+        self.plane.set_range((-0.02 * last, 1.02 * last), span, x_ticks, ticks(*span, 4))
+        put(self.line, at, ofv)
+        put(self.points, at, ofv)

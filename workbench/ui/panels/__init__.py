@@ -9,6 +9,7 @@ from workbench.ui.panels.error import ErrorPanel
 from workbench.ui.panels.fit import FitControls, FitPanel
 from workbench.ui.panels.individual import IndividualPanel
 from workbench.ui.panels.model import ModelPanel
+from workbench.ui.panels.panel import Panel
 from workbench.ui.panels.runs import RunsPanel
 from workbench.ui.panels.screening import ScreeningPanel
 from workbench.ui.panels.typical import TypicalPanel
@@ -25,6 +26,7 @@ __all__ = [
     "FitPanel",
     "IndividualPanel",
     "ModelPanel",
+    "Panel",
     "RunsPanel",
     "ScreeningPanel",
     "TypicalPanel",

@@ -129,9 +129,9 @@ class Line:
             widget.add_class("wb-quiet")
         self.values.add_class("wb-note")
         self.widgets: list[Widget] = [self.name, self.role, self.unit, self.values]
-        self._column, self._key = "", ""
+        self.column, self._key = "", ""
         handler = columns._state.handler
-        self.role.observe(handler(lambda change: columns.choose_role(self._column, change["new"])), "value")
+        self.role.observe(handler(lambda change: columns.choose_role(self.column, change["new"])), "value")
         self.unit.observe(handler(lambda change: columns.state_unit(self._key, change["new"])), "value")
 
     def render(
@@ -145,7 +145,7 @@ class Line:
         fixed: bool,
     ) -> None:
         """Show a column; `key` is what its unit is stated for, None if it has none."""
-        self._column, self._key = column, key or ""
+        self.column, self._key = column, key or ""
         self.name.value = f"<code class='wb-cut' title='{escaped(column)}'>{escaped(column)}</code>"
         self.role.value, self.role.disabled, self.role.tooltip = role, fixed, f"role of {column}"
         self.unit.value = units.get(key or "", "")

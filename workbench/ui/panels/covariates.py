@@ -42,10 +42,10 @@ class Covariates:
             choice.observe(state.handler(lambda _: self._draw()), "value")
         self.about = note()
         self._choices = row(self.y, self.x, self.about)
-        self._plane = Plane()
-        self._lines = self._plane.line(OBSERVED, 1.0, opacity=0.5)
-        self._points = self._plane.points(size=26)
-        self.figure = self._plane.figure([self._lines, self._points], 250, (10, 14, 46, 74))
+        self.plane = Plane()
+        self.lines = self.plane.line(OBSERVED, 1.0, opacity=0.5)
+        self.points = self.plane.points(size=26)
+        self.figure = self.plane.figure([self.lines, self.points], 250, (10, 14, 46, 74))
         self.view = VBox([self.cards, self._choices, self.figure])
 
     def render(self, data: GroupedData) -> None:
@@ -86,25 +86,25 @@ class Covariates:
             x_ticks = ticks(low, high, 7, hours=in_hours(data))
             spans = [slice(*pair) for pair in zip(events.start[:-1], events.start[1:], strict=True)]
             known = [np.arange(s.start, s.stop)[np.isfinite(y[s])] for s in spans[: Overlay.MOST]]
-            put(self._lines, joined([x[at] for at in known]), joined([y[at] for at in known]))
+            put(self.lines, joined([x[at] for at in known]), joined([y[at] for at in known]))
             drawn = np.concatenate(known)
-            put(self._points, x[drawn], y[drawn])
-            self._plane.x_axis.label = axis_title(data, "time", "time")
+            put(self.points, x[drawn], y[drawn])
+            self.plane.x_axis.label = axis_title(data, "time", "time")
         else:
             first = subject_covariates(data)
             x, x_ticks, x_texts = _placed(first[x_name])
             y, y_ticks, y_texts = _placed(first[y_name])
             known_both = np.isfinite(x) & np.isfinite(y)
             jitter = np.random.default_rng(0).uniform(-0.12, 0.12, (2, len(x)))  # points of a level beside each other
-            put(self._lines, None, None)
+            put(self.lines, None, None)
             put(
-                self._points,
+                self.points,
                 (x + jitter[0] * (x_texts is not None))[known_both],
                 (y + jitter[1] * (y_texts is not None))[known_both],
             )
-            self._plane.x_axis.label = _title(x_name, data)
-        self._plane.set_range(_range(x, x_texts), _range(y, y_texts), x_ticks, y_ticks, x_texts, y_texts)
-        self._plane.y_axis.label = _title(y_name, data)
+            self.plane.x_axis.label = _title(x_name, data)
+        self.plane.set_range(_range(x, x_texts), _range(y, y_texts), x_ticks, y_ticks, x_texts, y_texts)
+        self.plane.y_axis.label = _title(y_name, data)
         self.about.value = "as recorded, by subject" if x_name == TIME else "a point per subject (first values)"
 
 

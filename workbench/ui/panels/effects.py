@@ -40,8 +40,8 @@ class EffectCell:
         for widget in (self.shape, self.reference):
             widget.add_class("wb-quiet")
         self.coefficient = note()
-        self._second = HBox([self.reference, self.coefficient])
-        self.view = VBox([self.shape, self._second])
+        self.second = HBox([self.reference, self.coefficient])
+        self.view = VBox([self.shape, self.second])
         self.view.add_class("wb-effect")
         self.shape.observe(guard(lambda change: self._shape_chosen(change["new"])), "value")
         self.reference.observe(guard(lambda change: self._reference_typed(change["new"])), "value")
@@ -63,7 +63,7 @@ class EffectCell:
             self.shape.options = options
         self.shape.value = acting.shape if acting is not None else ""
         self.view.remove_class("wb-on") if acting is None else self.view.add_class("wb-on")
-        self._second.layout.visibility = "hidden" if acting is None else "visible"
+        self.second.layout.visibility = "hidden" if acting is None else "visible"
         if acting is None:
             self.reference.value = self.coefficient.value = ""
             return

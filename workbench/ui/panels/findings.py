@@ -78,10 +78,10 @@ class Line:
         for button in (self.mend, self.allow):
             button.add_class("wb-toggle")
         self._buttons = row(self.mend, self.allow)
-        self._finding: Mapping[Any, Any] = {}
+        self.finding: Mapping[Any, Any] = {}
         self.has_button = False
-        self.mend.on_click(state.handler(lambda _: mend(self._finding["mend"])))
-        self.allow.on_click(state.handler(lambda _: allow(self._finding["finding"])))
+        self.mend.on_click(state.handler(lambda _: mend(self.finding["mend"])))
+        self.allow.on_click(state.handler(lambda _: allow(self.finding["finding"])))
 
     @property
     def widgets(self) -> list[Widget]:
@@ -90,7 +90,7 @@ class Line:
 
     def render(self, finding: Mapping[Any, Any], can_allow: bool) -> None:
         """Show a row of `GroupedData.check`."""
-        self._finding = finding
+        self.finding = finding
         mend = MENDS.get(finding["mend"])
         self.mend.layout.display = None if mend else "none"
         if mend:

@@ -35,7 +35,7 @@ class PsiMatrix:
         self.about = note()
         self._names: tuple[str, ...] = ()
         self.cells: dict[tuple[str, str], ToggleButton] = {}
-        self._spreads: dict[str, HTML] = {}
+        self.spreads: dict[str, HTML] = {}
         # A matrix has up to 170 widgets, each of several messages to the browser: they are kept for the next structure.
         self._made: dict[tuple[str, ...], Widget] = {}
         self._layout = Layout()
@@ -100,7 +100,7 @@ class PsiMatrix:
             deviation = getattr(model[name], self._part)
             text = "auto" if deviation is True else f"{deviation:.3g}"
             tip = f"standard deviation of {self._effect} of {name}"
-            self._spreads[name].value = f"<div class='wb-sd' title='{tip}'>{markup.escaped(text)}</div>"
+            self.spreads[name].value = f"<div class='wb-sd' title='{tip}'>{markup.escaped(text)}</div>"
         for (first, second), cell in self.cells.items():
             block = next((b for b in blocks if {first, second} <= set(b.names)), None)
             cell.value = block is not None
@@ -113,14 +113,14 @@ class PsiMatrix:
 
     def _build(self, names: tuple[str, ...]) -> None:
         self._names = names
-        self._spreads = {name: self._kept(("sd", name), lambda: HTML(layout=self._layout)) for name in names}
+        self.spreads = {name: self._kept(("sd", name), lambda: HTML(layout=self._layout)) for name in names}
         pairs = [(a, b) for a in names for b in names if a != b]
         self.cells = {pair: self._kept(("cell", *pair), lambda pair=pair: self._cell(*pair)) for pair in pairs}
         corner = self._kept(("corner",), lambda: HTML(layout=self._layout))
         widgets: list[Widget] = [corner, *(self._label("head", name) for name in names)]
         for a in names:
             widgets.append(self._label("side", a))
-            widgets += [self._spreads[a] if a == b else self.cells[a, b] for b in names]
+            widgets += [self.spreads[a] if a == b else self.cells[a, b] for b in names]
         self.grid.layout.grid_template_columns = f"max-content repeat({len(names)}, minmax(0, 58px))"
         self.grid.children = widgets
 

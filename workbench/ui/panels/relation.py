@@ -56,11 +56,11 @@ class RelationView:
         for switch in (self.shape, self.y):
             switch.observe(state.handler(lambda _: self._draw()), "value")
         self.outcome, self.table, self.code = HTML(), HTML(), HTML()
-        self._plane = Plane()
-        self._points = self._plane.points(size=30)
-        self._line = self._plane.line(INDIVIDUAL, 2.2)
-        self._smooth = self._plane.line(SMOOTH, 1.8, "dashed")
-        self.figure = self._plane.figure([self._points, self._line, self._smooth], 270, (10, 14, 46, 62))
+        self.plane = Plane()
+        self.points = self.plane.points(size=30)
+        self.line = self.plane.line(INDIVIDUAL, 2.2)
+        self.smooth = self.plane.line(SMOOTH, 1.8, "dashed")
+        self.figure = self.plane.figure([self.points, self.line, self.smooth], 270, (10, 14, 46, 62))
         self.legend = HTML()
         self.outcome.add_class("wb-outcome")
         self.view = VBox(
@@ -168,7 +168,7 @@ class RelationView:
             return
         reason = refusal(screened, parameter, covariate)
         if reason or not self.shape.value:
-            for mark in (self._points, self._line, self._smooth):
+            for mark in (self.points, self.line, self.smooth):
                 put(mark, None, None)
             self.table.value = f"<p class='wb-note'>Not screened. {markup.escaped(reason)}</p>"
             self.code.value = ""
@@ -178,12 +178,12 @@ class RelationView:
         self._place(drawn)
         data = screened.found.fit.data
         unit = data.units.get(covariate, "")
-        self._plane.x_axis.label = f"{covariate} ({unit})" if unit else covariate
-        self._plane.y_axis.label = parameter if self.y.value else f"η of {parameter}"
+        self.plane.x_axis.label = f"{covariate} ({unit})" if unit else covariate
+        self.plane.y_axis.label = parameter if self.y.value else f"η of {parameter}"
         self.legend.value = _legend("mean of each level" if drawn.levels else "regression in this shape", drawn.smooth)
-        put(self._points, drawn.x, drawn.y)
-        put(self._line, *drawn.line)
-        put(self._smooth, *(drawn.smooth or (None, None)))
+        put(self.points, drawn.x, drawn.y)
+        put(self.line, *drawn.line)
+        put(self.smooth, *(drawn.smooth or (None, None)))
         self.table.value = _table(screened, parameter, covariate)
         self.code.value = markup.code(self._act_code())
 
@@ -192,13 +192,13 @@ class RelationView:
         bottom, top = _around(np.concatenate([drawn.y, drawn.line[1][np.isfinite(drawn.line[1])]]))
         if not drawn.levels:
             low, high = _around(drawn.x)
-            self._plane.set_range((low, high), (bottom, top), ticks(low, high, 7), ticks(bottom, top))
+            self.plane.set_range((low, high), (bottom, top), ticks(low, high, 7), ticks(bottom, top))
             return
         at = np.arange(0, len(drawn.levels), -(-len(drawn.levels) // _MOST_TEXTS))
         longest = max(3, 40 // min(len(drawn.levels), _MOST_TEXTS))
         texts = shortened([drawn.levels[k] for k in at], longest)
         ends = -0.5, len(drawn.levels) - 0.5
-        self._plane.set_range(ends, (bottom, top), at.astype(float), ticks(bottom, top), texts)
+        self.plane.set_range(ends, (bottom, top), at.astype(float), ticks(bottom, top), texts)
 
 
 def _legend(line: str, smooth: object) -> str:
