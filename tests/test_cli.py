@@ -17,7 +17,7 @@ from workbench import cli
 from workbench.data.examples import EXAMPLES, examples_folder
 from workbench.model.residual import ERROR_MODELS
 from workbench.model.structure import Absorption, Parameters
-from workbench.results.fit import METHOD_TITLES, Status
+from workbench.results.fit import Status
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,6 @@ def run(*arguments):
 
 
 def test_choices_are_those_of_the_package():
-    assert set(cli.METHODS) == set(METHOD_TITLES)
     assert set(cli.ERRORS) == {error.title for error in ERROR_MODELS}
     assert set(cli.PARAMETERS) == set(get_args(Parameters))
     assert set(cli.ABSORPTION) - {"none"} == set(get_args(Absorption))

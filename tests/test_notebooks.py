@@ -11,7 +11,7 @@ import pytest
 
 import workbench as wb
 from workbench.cli import copy_examples
-from workbench.results.fit import METHOD_TITLES
+from workbench.methods import METHODS
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
@@ -60,5 +60,5 @@ def test_readme_example_of_covariates_runs():
 
 def test_readme_lists_every_method_and_notebook():
     text = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
-    assert not [method for method in METHOD_TITLES if f'`"{method}"`' not in text]
+    assert not [method for method in METHODS if f'`"{method}"`' not in text]
     assert not [path.name for path in NOTEBOOKS if f"`{path.name}`" not in text]

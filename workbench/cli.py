@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from workbench import __version__
+from workbench.checks import one_of
 from workbench.errors import ModelError, WorkbenchError
+from workbench.methods import METHODS, USUAL, Options, method_of
 
 if TYPE_CHECKING:
     import workbench as wb
 
-METHODS = (
-    "focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled", "individual", "two-stage",
-)  # fmt: skip
 ERRORS = ("constant", "proportional", "combined", "combined2", "power", "exponential")
 ABSORPTION = ("none", "first-order", "zero-order", "parallel", "transit")
 PARAMETERS = ("clearance", "rate", "macro", "half-life")
@@ -168,9 +167,22 @@ def _add_fit(commands: Any) -> None:
         help="keep a typical value: V=32; may be repeated",
     )
     fit = parser.add_argument_group("fit")
-    fit.add_argument("--method", choices=METHODS, default="focei", help="(default: %(default)s)")
+    fit.add_argument("--method", choices=tuple(METHODS), default=USUAL, help="(default: %(default)s)")
+    fit.add_argument(
+        "--option",
+        action="append",
+        type=_pair,
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"an option of the method, as in nodes=9; may be repeated. {_options_in_words()}",
+    )
     fit.add_argument("--out", type=_writable, metavar="FILE", help="write predictions and residuals by record (CSV)")
     parser.set_defaults(run=fit_file)
+
+
+def _options_in_words() -> str:
+    described = ((m.name, m.options.described()) for m in METHODS.values() if m.options is not None)
+    return "; ".join(f"{name}: {', '.join(options)}" for name, options in described)
 
 
 def _pair(text: str) -> Pair:
@@ -291,14 +303,28 @@ def fit_file(args: argparse.Namespace) -> int:
     """Fit a model to a file and print what was found."""
     import workbench as wb
 
+    method = _method(args)
     data = _read(args)
     model = _model(args, data)
-    fit = _watched(lambda callback: wb.fit(model, data, method=args.method, callback=callback))
+    fit = _watched(lambda callback: wb.fit(model, data, method=method, callback=callback))
     _show(fit)
     if args.out:
         fit.table().to_csv(args.out, index=False)
         print(f"Wrote {args.out}.")
     return CONVERGED if fit.converged else NOT_CONVERGED
+
+
+def _method(args: argparse.Namespace) -> str | Options:
+    """The method with the options that are stated."""
+    method = METHODS[args.method]
+    if not args.option:
+        return method.name
+    if method.options is None:
+        raise ModelError(f"--method {method.name} has no options.")
+    known, stated = method.options.described(), {}
+    for name, text in args.option:
+        stated[name] = known[one_of("--option", name, tuple(known))].read(name, text)
+    return method.options(**stated)
 
 
 def _read(args: argparse.Namespace) -> wb.GroupedData:
@@ -406,8 +432,7 @@ def _show(fit: wb.FitResult) -> None:
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     data, structure = fit.data, fit.model.structure
     console.print(f"{data.name}: {len(data.events.subjects)} subjects, {fit.n_observations} observations")
-    method = fit.method.upper() if fit.method in ("fo", "foce", "focei", "saem") else fit.method
-    console.print(f"{structure.title}, {fit.model.error.title} error, {method}")
+    console.print(f"{structure.title}, {fit.model.error.title} error, {method_of(fit.method).short}")
     table = Table("", "estimate", "SE", "RSE %", "95 % interval")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -1,6 +1,6 @@
 """Arrays in, numbers out: the objective, its minimum, predictions. Knows of no widgets."""
 
-from workbench.engine.fit import fit, method_name, objective
+from workbench.engine.fit import fit, keywords, objective, unusual
 from workbench.engine.predict import Curves, curves, predict, simulate
 from workbench.engine.problem.scale import with_estimates
 from workbench.engine.search.initial import initial_values
@@ -12,10 +12,11 @@ __all__ = [
     "fit",
     "initial_values",
     "is_warm",
-    "method_name",
+    "keywords",
     "objective",
     "predict",
     "simulate",
+    "unusual",
     "warm_up",
     "with_estimates",
 ]

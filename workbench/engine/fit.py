@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, get_args
+from functools import cache
+from inspect import Parameter, signature
+from typing import get_args
 
 from workbench.checks import listed, whole
 from workbench.data import GroupedData
 from workbench.engine.ending.fit_result import fit_result
 from workbench.engine.ending.uncertainty import Kind
-from workbench.engine.ending.verdict import above_minimum, judged, standard_errors, verdict
-from workbench.engine.methods.by_subject import by_subject
-from workbench.engine.methods.searches import by_gradient, by_saem
-from workbench.engine.objectives.integral import Integral
-from workbench.engine.objectives.objective import METHODS, Objective, Target
+from workbench.engine.methods import Task, way_of
 from workbench.engine.problem.problem import check_types, compile
 from workbench.engine.problem.refusals import check_start
 from workbench.engine.search.initial import initial_values
 from workbench.engine.search.progress import Callback, Reports
 from workbench.errors import FitError, ModelError
-from workbench.methods import OPTIONS, Importance, Options, Quadrature, Saem
+from workbench.methods import METHODS, USUAL, Ability, Method, Options, method_of, options_of, that_can
 from workbench.model import Model
-from workbench.results.fit import FitResult, Start
-
-Method = Literal[
-    "fo", "foce", "focei", "laplace", "quadrature", "importance", "saem", "pooled", "individual", "two-stage"
-]  # fmt: skip
-
-_BY_SUBJECT = ("individual", "two-stage")  # begin with each subject alone
-_USUAL = {"covariance": True, "starts": 1, "seed": 1}
+from workbench.results.fit import FitResult, Settings
 
 
-def objective(model: Model, data: GroupedData, method: Method | Options = "focei") -> float:
+def objective(model: Model, data: GroupedData, method: str | Options = "focei") -> float:
     """Objective function value at the values that the model states; nothing is estimated but the modes.
 
     Parameters
@@ -55,18 +47,16 @@ def objective(model: Model, data: GroupedData, method: Method | Options = "focei
         If the objective is not a number there.
     """
     check_types(model, data)
-    name, options = _named(method, model)
-    if name in _BY_SUBJECT:
+    asked = _suited(method, model)
+    if not asked.can(Ability.VALUES):
         raise ModelError(
-            f"method={name!r} gives every subject values of its own: there is no objective at the values of a model. "
-            "Use wb.fit, or another method."
+            f"method={asked.name!r} has no objective at the values of a model: it {asked.cannot[Ability.VALUES]}. "
+            f"Use wb.fit, or one of {listed(that_can(Ability.VALUES))}."
         )
-    problem = compile(model.without_random_effects() if name == "pooled" else model, data)
-    check_start(problem, model, data)
-    target: Target = Objective(problem, name)
-    if isinstance(options, Quadrature | Importance | Saem):
-        target = Integral(problem, options.importance if isinstance(options, Saem) else options, problem.x)
-    evaluation = target.evaluate(problem.x)
+    fitted = asked.fitted(model)
+    problem = compile(fitted, data)
+    check_start(problem, fitted, data)
+    evaluation = way_of(asked).target(problem, asked, options_of(method)).evaluate(problem.x)
     if not math.isfinite(evaluation.ofv):
         raise FitError("The objective cannot be computed at these values.")
     return evaluation.ofv
@@ -75,7 +65,7 @@ def objective(model: Model, data: GroupedData, method: Method | Options = "focei
 def fit(
     model: Model,
     data: GroupedData,
-    method: Method | Options = "focei",
+    method: str | Options = "focei",
     *,
     callback: Callback | None = None,
     max_iterations: int = 500,
@@ -128,89 +118,58 @@ def fit(
     """
     reports = Reports(callback)
     check_types(model, data)
-    name, options = _named(method, model)
+    chosen = _suited(method, model)
+    options = options_of(method)
     max_iterations, starts = whole("max_iterations", max_iterations), whole("starts", starts, 1)
     seed = whole("seed", seed)
-    _check_arguments(name, covariance, starts)
+    _check_arguments(chosen, covariance, starts)
+    settings = unusual(locals())
 
     # 1. Where to begin
-    given, model = model, initial_values(model, data)
-    if name in _BY_SUBJECT:
-        result = by_subject(given, model, data, name, options, reports, max_iterations, covariance)
-        return replace(result, settings=_unusual(covariance=covariance))
-    fitted = model.without_random_effects() if name == "pooled" else model
+    fitted = chosen.fitted(initial_values(model, data))
     problem = compile(fitted, data)
     check_start(problem, fitted, data)
+    if chosen.random_effects and not problem.n_random:
+        raise FitError(f"method={chosen.name!r} is for models with random effects; without any use method={USUAL!r}.")
 
-    # 2. The search, and standard errors where it ended
-    watch = reports.watch(problem.scale)
-    target: Target
-    tried: tuple[Start, ...] = ()
-    short = ""
-    if isinstance(options, Saem):
-        target, outcome, distance = by_saem(problem, options, watch, reports.part)
-        errors = standard_errors(target, outcome, watch, covariance)
-        outcome, short = above_minimum(outcome, distance)
-    else:
-        first = Objective(problem, name)
-        target, outcome, tried = by_gradient(first, options, fitted, starts, seed, watch, max_iterations, reports.part)
-        errors, outcome = judged(target, outcome, watch, max_iterations, covariance)
+    # 2. The method's way
+    task = Task(chosen, options, fitted, data, problem, reports, max_iterations, covariance, starts, seed)
+    ended = way_of(chosen).search(task)
 
-    # 3. What there is to say of it
-    exact = target.accuracy(outcome.evaluation) if isinstance(target, Integral) else ""
-    accuracy = " ".join(filter(None, (exact, short)))
-    outcome, message = verdict(problem, outcome, errors)
-
-    # 4. The result
-    seconds = reports.seconds
+    # 3. The result
     result = fit_result(
-        given, model, data, name, options, target, outcome, errors, message, accuracy, seconds
+        model, ended.model or fitted, data, chosen.name, options, ended.target, ended.outcome, ended.errors,
+        ended.message, ended.accuracy, reports.seconds,
     )  # fmt: skip
-    return replace(result, settings=_unusual(covariance=covariance, starts=starts, seed=seed), tried=tried)
+    return ended.completed(replace(result, settings=settings, tried=ended.tried))
 
 
-def method_name(method: object) -> str:
-    """The name of a method that is given by its name or by its options.
-
-    Raises
-    ------
-    ModelError
-        If there is no such method.
-    """
-    if isinstance(method, type) and issubclass(method, Options):
-        raise ModelError(f"method=wb.{method.__name__}: options are made by a call, wb.{method.__name__}().")
-    name = method.name if isinstance(method, Options) else method
-    if not isinstance(name, str) or name not in METHODS:
-        raise ModelError(f"method={method!r}; allowed are {listed(METHODS)}.")
-    return name
+@cache
+def keywords() -> Mapping[str, object]:
+    """What `fit` takes by keyword beside the method, in order, with the usual values; not the callback."""
+    own = signature(fit).parameters.values()
+    return {p.name: p.default for p in own if p.kind is Parameter.KEYWORD_ONLY and p.name != "callback"}
 
 
-def _named(method: object, model: Model) -> tuple[str, Options | None]:
-    """The name of a method and its options, if it has any; refuses what does not suit the model."""
-    name = method_name(method)
-    _check_method(name, model)
-    if isinstance(method, Options):
-        return name, method
-    return name, OPTIONS[name]() if name in OPTIONS else None
+def unusual(given: Mapping[str, object]) -> Settings:
+    """Of what is given by name, the keywords of `fit` that are not as usual, in its order."""
+    return tuple((name, given[name]) for name, usual in keywords().items() if given.get(name, usual) != usual)
 
 
-def _check_method(method: str, model: Model) -> None:
-    if model.blq in ("M3", "M4") and method in ("fo", "foce"):
+def _suited(stated: object, model: Model) -> Method:
+    """The method that is stated; refused where it does not suit the model."""
+    method = method_of(stated)
+    if model.blq in ("M3", "M4") and not method.approximation.interaction:
+        able = [name for name, other in METHODS.items() if other.approximation.interaction]
         raise ModelError(
-            f"method={method!r} takes the residual variance at η = 0; the likelihood of values below the limit of "
-            f"quantification (blq={model.blq!r}) needs it at the prediction: use method='focei' or 'laplace'."
+            f"method={method.name!r} takes the residual variance at η = 0; the likelihood of values below the limit of "
+            f"quantification (blq={model.blq!r}) needs it at the prediction: use one of {listed(able)}."
         )
+    return method
 
 
-def _check_arguments(method: str, covariance: object, starts: int) -> None:
-    if method == "saem" and starts != 1:
-        raise ModelError("method='saem' begins wide and takes no starts=; give it another seed: wb.Saem(seed=2).")
+def _check_arguments(method: Method, covariance: object, starts: int) -> None:
     if not (isinstance(covariance, bool) or covariance in get_args(Kind)):
         raise ModelError(f"covariance={covariance!r}; allowed are True, False, 'R', 'S' and 'sandwich'.")
-    if starts > 1 and method in _BY_SUBJECT:
-        raise ModelError(f"starts={starts}: method={method!r} has one start, near the typical values of the model.")
-
-
-def _unusual(**settings: object) -> tuple[tuple[str, object], ...]:
-    """The arguments that are not as usual."""
-    return tuple((what, value) for what, value in settings.items() if value != _USUAL[what])
+    if starts > 1 and not method.can(Ability.STARTS):
+        raise ModelError(f"starts={starts}: method={method.name!r} {method.cannot[Ability.STARTS]}.")

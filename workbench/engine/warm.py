@@ -5,14 +5,15 @@ from __future__ import annotations
 from workbench.engine.objectives.gradient import objective_and_gradient
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.problem.problem import Problem, compile
+from workbench.methods import Approximation
 from workbench.model import Combined2, Model, Parameter, pk
 
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the disk cache, before they are needed."""
     problem = _tiny_problem()
-    for method in ("fo", "foce", "focei"):
-        Objective(problem, method).evaluate(problem.x)
+    for approximation in (Approximation.FO, Approximation.FOCE, Approximation.FOCEI):
+        Objective(problem, approximation).evaluate(problem.x)
 
 
 def is_warm() -> bool:

@@ -23,6 +23,7 @@ from workbench.engine.problem.residual import MEASURED
 from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError
 from workbench.inference.target import check_method
+from workbench.methods import Ability, method_of
 from workbench.model import Exponential, Model
 from workbench.parallel import Callback, Work, each
 from workbench.results.fit import FitResult, Status
@@ -36,7 +37,6 @@ Kind = Literal["subjects", "parametric"]
 
 _GOOD = (Status.converged.name, Status.boundary.name)
 _FAR = 5.0  # of an x from the estimates, mostly a logarithm: nearer than that nothing has run away
-METHODS = ("fo", "foce", "focei", "laplace")
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +190,7 @@ class _Resampling:
 
     def __call__(self) -> Work[_Replicate]:
         problem = compile(self.model, self.data)
-        target = _Resampled(problem, self.method)
+        target = _Resampled(problem, method_of(self.method).approximation)
         target.weights = np.ones(problem.n_subjects)
         centre = target.evaluate(problem.x)
         unbounded = _unbounded(problem, centre)
@@ -234,7 +234,7 @@ class _Simulation:
             _, y = draw(problem, point, np.random.default_rng([self.seed, number]))
             logs = np.bincount(owner, np.where(take_log, y, 0.0), minlength=problem.n_subjects)
             simulated = replace(problem, observations=replace(seen, y=y, jacobian=2.0 * logs.astype(float)))
-            return _refitted(Objective(simulated, self.method), simulated)
+            return _refitted(Objective(simulated, method_of(self.method).approximation), simulated)
 
         return replicate
 
@@ -287,7 +287,7 @@ def bootstrap(
     Parameters
     ----------
     fit : FitResult
-        By "fo", "foce", "focei" or "laplace".
+        By a method whose objective is that of an approximation with modes (`Ability.BOOTSTRAP`).
     replicates : int
     kind : {"subjects", "parametric"}
     stratify : str, optional
@@ -314,7 +314,7 @@ def bootstrap(
     DataError
         If there is no such column, or a subject has no value in it.
     """
-    check_method(fit, "The bootstrap", METHODS)
+    check_method(fit, "The bootstrap", Ability.BOOTSTRAP)
     replicates, seed = whole("replicates", replicates, 1, FitError), whole("seed", seed, 0, FitError)
     one_of("kind", kind, get_args(Kind), FitError)
     problem = compile(fit.model, fit.data)

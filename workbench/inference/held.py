@@ -61,10 +61,6 @@ class Held:
         deeper = self._target.deepen(at)
         return at if deeper is at else _chained(deeper, self.moved(at.x)[1])
 
-    def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
-        """The linear model in place of the prediction."""
-        return self._target.linearisation(at)
-
     def moved(self, x: Array) -> tuple[Array, Array]:
         """Where x is moved to, and the derivative of that by x, float64[size, size]."""
         return self._move(x)

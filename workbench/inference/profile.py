@@ -18,6 +18,7 @@ from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError
 from workbench.inference.held import Held
 from workbench.inference.target import check_method, target_of
+from workbench.methods import Ability
 from workbench.results.fit import Estimate, FitResult, Status
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def profile(
     FitError
         If the fit did not converge, or the estimate is fixed or not there.
     """
-    check_method(fit, "A profile")
+    check_method(fit, "A profile", Ability.PROFILE)
     estimate = fit.estimate(name)
     if not fit.converged:
         raise FitError(f"There is no minimum to start from: {fit.status.value}")

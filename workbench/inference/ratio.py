@@ -7,6 +7,7 @@ from itertools import combinations
 from math import comb
 
 from workbench.errors import FitError
+from workbench.methods import Ability, method_of
 from workbench.results.fit import Estimate, FitResult, Status
 
 _HIGHER = 0.01  # of the OFV: a larger model that is worse by this is not at its minimum
@@ -92,8 +93,9 @@ def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatio
         )
     if small.failures.keys() != large.failures.keys():
         raise FitError("The subjects that could not be fitted alone are not the same: the fits are of different data.")
-    if small.method == "two-stage":
-        raise FitError("Two-stage fits have no likelihood-ratio test: each takes the own values of its model as data.")
+    method = method_of(small.method)
+    if not method.can(Ability.TEST):
+        raise FitError(f"Fits by {method.name} have no likelihood-ratio test: it {method.cannot[Ability.TEST]}.")
     df = large.n_estimated - small.n_estimated
     if df < 1:
         raise FitError(
@@ -111,7 +113,7 @@ def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatio
     if delta < -_HIGHER:
         lost = "The larger model has the higher OFV: it is no minimum, or the smaller model is no case of it."
         note = f"{note} {lost}" if note else lost
-    if small.method in ("importance", "saem"):
+    if method.drawn:
         drawn = "Both OFVs come from draws; `fit.accuracy` says how exact they are."
         note = f"{note} {drawn}" if note else drawn
     p = sum(share * float(chi2.sf(delta, k)) for k, share in weights if k) if delta > 0 else 1.0

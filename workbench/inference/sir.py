@@ -15,6 +15,7 @@ from workbench.checks import positive, several_whole, whole
 from workbench.data import GroupedData
 from workbench.errors import FitError
 from workbench.inference.target import check_method, evaluated, target_of
+from workbench.methods import Ability
 from workbench.model import Model
 from workbench.parallel import Callback, Work, each
 from workbench.results.fit import FitResult
@@ -268,7 +269,7 @@ def sir(
     FitError
         If the fit has no covariance, an argument is not usable, or too few samples are likely at all.
     """
-    check_method(fit, "Sampling importance resampling")
+    check_method(fit, "Sampling importance resampling", Ability.SIR)
     covariance = _covariance_of(fit)
     plan = _plan(samples, resamples, len(covariance))
     inflation = positive("inflation", inflation, FitError)

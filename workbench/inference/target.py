@@ -6,19 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.objectives.integral import Integral
-from workbench.engine.objectives.objective import Evaluation, Objective, Target
+from workbench.engine.methods import way_of
+from workbench.engine.objectives.objective import Evaluation, Reportable
 from workbench.engine.problem.problem import compile
 from workbench.errors import FitError
-from workbench.methods import Importance, Quadrature
+from workbench.methods import Ability, method_of, that_can
 from workbench.model import Model
 from workbench.results.fit import FitResult
 
-METHODS = ("fo", "foce", "focei", "laplace", "quadrature", "importance", "pooled")
 
-
-def check_method(fit: FitResult, what: str, allowed: tuple[str, ...] = METHODS) -> None:
-    """Refuse what is no fit, or a fit whose method has no objective that can be set up again.
+def check_method(fit: FitResult, what: str, ability: Ability) -> None:
+    """Refuse what is no fit, or a fit whose method lacks an ability.
 
     Raises
     ------
@@ -26,25 +24,25 @@ def check_method(fit: FitResult, what: str, allowed: tuple[str, ...] = METHODS) 
     """
     if not isinstance(fit, FitResult):
         raise FitError(f"{what} is for a fit as wb.fit(…) gives it, got {type(fit).__name__}.")
-    if fit.method not in allowed:
+    method = method_of(fit.method)
+    if not method.can(ability):
         raise FitError(
-            f"{what} is for fits by {', '.join(allowed)}; this one is by {fit.method}. Fit its model by one of these: "
-            "wb.fit(fit.model, fit.data, …)."
+            f"{what} is for fits by {', '.join(that_can(ability))}; this one is by {method.name}, which "
+            f"{method.cannot[ability]}. Fit its model by one of these: wb.fit(fit.model, fit.data, …)."
         )
 
 
-def target_of(model: Model, data: GroupedData, method: str, options: object = None) -> tuple[Target, Evaluation]:
-    """An objective by one of `METHODS`, and its value where the model is; searches start from there.
+def target_of(model: Model, data: GroupedData, method: str, options: object = None) -> tuple[Reportable, Evaluation]:
+    """The objective of a method, and its value where the model is; searches start from there.
 
     Raises
     ------
     FitError
         If it cannot be computed there.
     """
-    problem = compile(model.without_random_effects() if method == "pooled" else model, data)
-    target: Target = Objective(problem, method)
-    if isinstance(options, Quadrature | Importance):
-        target = Integral(problem, options, problem.x)
+    by = method_of(method)
+    target = way_of(by).target(compile(by.fitted(model), data), by, options)
+    problem = target.problem
     at = target.evaluate(problem.x)
     if not at.finite:
         raise FitError("The objective cannot be computed at the estimates.")
@@ -52,8 +50,6 @@ def target_of(model: Model, data: GroupedData, method: str, options: object = No
     return target, at
 
 
-def evaluated(target: Target, x: NDArray[np.float64]) -> float:
+def evaluated(target: Reportable, x: NDArray[np.float64]) -> float:
     """The objective alone at some x, with the nodes of an integral put around the modes there."""
-    if isinstance(target, Integral):
-        target.centre(x)
-    return target.evaluate(x).ofv
+    return target.following().evaluate(x).ofv

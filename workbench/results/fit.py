@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import FitError
+from workbench.methods import Subjects, method_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,24 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-METHOD_TITLES = {
-    "fo": "first order (FO)",
-    "foce": "first-order conditional estimation (FOCE)",
-    "focei": "first-order conditional estimation with interaction (FOCEI)",
-    "laplace": "Laplace approximation with interaction",
-    "quadrature": "adaptive Gauss-Hermite quadrature",
-    "importance": "importance sampling",
-    "saem": "stochastic approximation EM (SAEM)",
-    "pooled": "naive pooled",
-    "individual": "each subject alone",
-    "two-stage": "two-stage",
-}
-
-
-_CONVERGED = {
-    "saem": "The fit converged: by the draws no direction is left in which the objective falls.",
-    "individual": "The fit converged: every subject that could be fitted is at its own minimum.",
-}
+Settings = tuple[tuple[str, object], ...]  # further arguments of a fit, by name, where they are not as usual
 
 
 class Status(Enum):
@@ -218,7 +202,7 @@ class FitResult:
     linear_slope: Array = field(repr=False)
     subject_ofv: Array = field(repr=False)
     accuracy: str = ""
-    settings: tuple[tuple[str, object], ...] = ()
+    settings: Settings = ()
     tried: tuple[Start, ...] = ()
     failures: dict[object, str] = field(default_factory=dict)
     counted: int | None = None
@@ -262,8 +246,8 @@ class FitResult:
     def said(self) -> str:
         """How it ended, what there is to say beyond that, and how exact the objective is, in sentences."""
         status = self.status.value
-        if self.method in ("saem", "individual") and self.status is Status.converged:
-            status = _CONVERGED[self.method]
+        if self.status is Status.converged:
+            status = method_of(self.method).converged or status
         return " ".join(filter(None, (status, self.message, self.accuracy)))
 
     @property
@@ -447,7 +431,8 @@ class FitResult:
         return pd.DataFrame(columns, index=self.data.frame.index[events.row[at]]).infer_objects()
 
     def _conditional_residuals(self, y: Array, owner: NDArray[np.int64]) -> Array:
-        variance = (self.isd if self.method not in ("fo", "foce") else self.sd) ** 2
+        interaction = method_of(self.method).approximation.interaction
+        variance = (self.isd if interaction else self.sd) ** 2
         residual = np.full_like(y, np.nan)
         bounds = np.flatnonzero(np.diff(owner)) + 1
         for subject in np.split(np.arange(len(y)), bounds):
@@ -465,9 +450,10 @@ class FitResult:
 
         rows = {}
         omega = np.sqrt(np.diag(self.omega_matrix))
+        together = method_of(self.method).subjects is not Subjects.ALONE  # else nothing draws own values to a mean
         with np.errstate(divide="ignore", invalid="ignore"):
             for k, name in enumerate(self.random_effects):
-                known = len(self.eta_matrix) > 1 and self.method != "individual"  # nothing draws own values together
+                known = len(self.eta_matrix) > 1 and together
                 ratio = self.eta_matrix[:, k].std(ddof=1) / omega[k] if known else math.nan
                 rows[name] = (100 * (1 - ratio), 100 * (1 - ratio**2))
             residual = (self.y - self.analysed_ipred) / self.isd
@@ -511,7 +497,7 @@ class FitResult:
     def _headline(self) -> str:
         subjects = len(self.data.events.subjects)
         return (
-            f"{self.model.structure.title}; {METHOD_TITLES.get(self.method, self.method)}; "
+            f"{self.model.structure.title}; {method_of(self.method).title}; "
             f"{self.data.name}: {subjects} subjects, {self.n_observations} observations"
         )
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.data import BareName
-from workbench.results.fit import FitResult, Status
+from workbench.methods import method_of
+from workbench.results.fit import FitResult, Settings, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from workbench.model import Model
 
 
-METHOD = "focei"
-Settings = tuple[tuple[str, object], ...]  # further arguments of a fit, as in `FitResult.settings`
 _WIDTH = 72
 
 
@@ -81,8 +80,8 @@ class Run:
     @property
     def method(self) -> object:
         """The method of estimation: its name, or its options where they are not the usual ones."""
-        options = self.fit.options
-        return self.fit.method if options is None or options == type(options)() else options
+        stated: object = method_of(self.fit.method).stated(self.fit.options)
+        return stated
 
     @property
     def settings(self) -> Settings:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
+from workbench.methods import method_of
 from workbench.model import Combined, Combined2, Constant, Effect, Model, Parameter, Power, Proportional
 from workbench.model.residual import ResidualError
-from workbench.results.fit import METHOD_TITLES, FitResult
+from workbench.results.fit import FitResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,7 +226,7 @@ def differences(first: FitResult, fit: FitResult) -> tuple[str, ...]:
     if first.data.hash != fit.data.hash:
         found.append(f"other data ({fit.data.name}: {fit.n_observations} observations)")
     if (first.method, first.options) != (fit.method, fit.options):
-        found.append(f"by {METHOD_TITLES.get(fit.method, fit.method)}")
+        found.append(f"by {method_of(fit.method).title}")
     if a.structure != b.structure:
         found.append(f"structure {b.structure!r} instead of {a.structure!r}")
     known = {p.name: p for p in a.parameters}

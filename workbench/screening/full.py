@@ -12,17 +12,16 @@ import numpy as np
 
 from workbench import engine
 from workbench.data import GroupedData
-from workbench.engine.fit import Method
 from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
-from workbench.methods import Options
+from workbench.methods import Ability, Options
 from workbench.model import Model
 from workbench.results.fit import Estimate, FitResult, Progress
 from workbench.screening.forest import forest
 from workbench.screening.linearised import Linearisation, not_tried
 from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates, follows
-from workbench.screening.search import ALONE, check_method, startable
+from workbench.screening.search import check_method, startable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +130,7 @@ def full_covariate_model(
     data: GroupedData,
     scope: Scope | None = None,
     *,
-    method: Method | Options = "focei",
+    method: str | Options = "focei",
     callback: Callable[[Progress], object] | None = None,
     starts: int = 1,
 ) -> FullCovariateModel:
@@ -145,7 +144,7 @@ def full_covariate_model(
     scope : dict of str to list of str or (str, str), optional
         As in `stepwise`. Of a covariate with several shapes on a parameter, the first is taken.
     method : str or options of a method
-        As in `fit`, but for "individual".
+        As in `fit`, but for one that leaves covariates out.
     callback : callable, optional
         As in `fit`.
     starts : int
@@ -163,7 +162,7 @@ def full_covariate_model(
         If no effect of the scope can be estimated, or the objective cannot be computed.
     """
     check_types(model, data)
-    check_method(method, ALONE)
+    check_method(method, Ability.COVARIATES)
     tried, found_out = candidates(model, data, scope)
     refused, effects, larger = list(found_out), list[Candidate](), model.with_centred(data)
     for candidate in tried:

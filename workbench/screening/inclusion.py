@@ -21,11 +21,12 @@ from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError, WorkbenchError
 from workbench.inference import likelihood_ratio_test
 from workbench.language.formula import columns_of
+from workbench.methods import USUAL, Ability
 from workbench.model import Effect, Model
 from workbench.results.fit import FitResult
 from workbench.screening.linearised import Linearisation
 from workbench.screening.scope import Scope, candidates
-from workbench.screening.search import WITHOUT_TEST, Rule, attempt, check_method, side_by_side, startable
+from workbench.screening.search import Rule, attempt, check_method, side_by_side, startable
 from workbench.screening.stepwise import stepwise
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def bootstrap_inclusion(
     N = len(data.events.subjects)
     if N < 2:
         raise FitError("There is one subject only: nothing can be drawn.")
-    check_method(options.get("method", "focei"), WITHOUT_TEST)
+    check_method(options.get("method", USUAL), Ability.COVARIATES, Ability.TEST)
     Rule(**{name: value for name, value in options.items() if name != "method"})
     tried, _ = candidates(model, data, scope)
     places = tuple(dict.fromkeys(c.place for c in tried))

@@ -13,6 +13,7 @@ from workbench.checks import listed, one_of, whole
 from workbench.engine.objectives.conditional import conditional_draws
 from workbench.errors import FitError, ModelError
 from workbench.language.formula import columns_of
+from workbench.methods import Subjects, method_of
 from workbench.model import Parameter
 from workbench.model.shapes import SHAPES, Shape
 from workbench.results.fit import FitResult
@@ -145,8 +146,10 @@ def screen(
 
 
 def _parameters(fit: FitResult, wanted: Iterable[str] | None) -> tuple[str, ...]:
-    if fit.method == "individual":
-        raise FitError("Subjects fitted alone are no population: screen a fit by 'two-stage', which begins with them.")
+    if method_of(fit.method).subjects is Subjects.ALONE:
+        raise FitError(
+            "Subjects fitted alone are no population: screen a fit by wb.TwoStage(), which begins with them."
+        )
     own = tuple(name for name in fit.random_effects if fit.model[name].share is None)
     if not own:
         raise FitError(f"The fit by {fit.method!r} has no random effects between subjects: there is nothing to screen.")

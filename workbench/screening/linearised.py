@@ -25,11 +25,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import chi2
 
-from workbench.engine.objectives import likelihood as lik
-from workbench.engine.objectives.objective import METHODS
 from workbench.engine.problem.problem import Problem, compile
 from workbench.engine.problem.residual import MEASURED, record, variance
 from workbench.errors import FitError, WorkbenchError
+from workbench.methods import Subjects, method_of
 from workbench.model import Model
 from workbench.results.fit import FitResult
 from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates
@@ -202,12 +201,12 @@ class Linearisation:
     """
 
     def __init__(self, fit: FitResult):
-        if fit.method == "individual":
+        self._method = method_of(fit.method)
+        if self._method.subjects is Subjects.ALONE:
             raise FitError("Subjects fitted alone are no population: linearise a fit by another method.")
         self.fit, self.model = fit, fit.model
-        self._method = METHODS[fit.method]
-        problem = compile(self._fitted(fit.model), fit.data)
-        eta = np.zeros_like(fit.eta_matrix) if fit.method == "fo" else fit.eta_matrix
+        problem = compile(self._method.fitted(fit.model), fit.data)
+        eta = np.zeros_like(fit.eta_matrix) if self._method.approximation.linear else fit.eta_matrix
         self._eta = eta[:, : problem.n_random]
         f = problem.analysed(problem.predictions(problem.scale.point(problem.x), self._eta))
         self._records = self._second_order(problem, f)
@@ -217,14 +216,10 @@ class Linearisation:
         self._z, self.ofv = base.minimise(base.start)
         self._begun = base, self._z
 
-    def _fitted(self, model: Model) -> Model:
-        """What of a model the method fits."""
-        return model.without_random_effects() if self.fit.method == "pooled" else model
-
     def _second_order(self, problem: Problem, f: Array) -> Array:
         """Constant, slope and curvature of L by f at each record: what goes with 1/s, and what does not; [n, 6]."""
         seen, sigma = problem.observations, problem.scale.point(problem.x).sigma
-        interaction = self._method in (lik.FOCEI, lik.LAPLACE)
+        interaction = self._method.approximation.interaction
         f0 = problem.analysed(problem.predictions(problem.scale.point(problem.x)))
         R0 = problem.residual_variance(problem.scale.point(problem.x), f0)
         out = np.empty((len(f), 6))
@@ -260,7 +255,7 @@ class Linearisation:
         """
         data = self.fit.data if data is None else data
         larger = larger.with_centred(data)
-        problem = compile(self._fitted(larger), data)
+        problem = compile(self._method.fitted(larger), data)
         linear = _Linear(problem, self._eta, self._records)
         z, ofv = linear.minimise(linear.moved(*self._begun))
         return problem.scale.model_at(larger, linear.x(z)), self.ofv - ofv

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from workbench import engine
 from workbench.checks import one_of, share, whole
 from workbench.data import GroupedData
-from workbench.engine.fit import Method
 from workbench.engine.predictions.parallel import in_one_thread
 from workbench.errors import FitError, WorkbenchError
-from workbench.methods import Options
+from workbench.methods import USUAL, Ability, Options, method_of
 from workbench.model import Block, Model
 from workbench.results.fit import FitResult, Status
 from workbench.screening.linearised import Linearisation
@@ -149,20 +148,20 @@ class Rule:
             object.__setattr__(self, name, value)
 
 
-def check_method(method: object, unsuited: Mapping[str, str]) -> None:
-    """Refuse a method that is none, or one of the unsuited, with the reason.
+def check_method(stated: object, *needed: Ability) -> None:
+    """Refuse a method that is none, or one that lacks an ability, with the reason.
 
     Raises
     ------
     ModelError, FitError
     """
-    name = engine.method_name(method)
-    if name in unsuited:
-        raise FitError(f"method={name!r} is not for a covariate search: {unsuited[name]}. Use method='focei'.")
-
-
-ALONE = {"individual": "it fits each subject alone and leaves covariates out"}
-WITHOUT_TEST = ALONE | {"two-stage": "its objective takes the subjects' own values as data, and is no likelihood"}
+    method = method_of(stated)
+    for ability in needed:
+        if not method.can(ability):
+            raise FitError(
+                f"method={method.name!r} is not for a covariate search: it {method.cannot[ability]}. "
+                f"Use method={USUAL!r}."
+            )
 
 
 class Fitted(NamedTuple):
@@ -223,7 +222,7 @@ class Search:
 
     model: Model
     data: GroupedData
-    method: Method | Options
+    method: str | Options
     rule: Rule
     jobs: int | None
     ask: Ask
@@ -405,7 +404,7 @@ def _beside(workers: int, task: Callable[..., Result], *arguments: Any) -> Resul
 def attempt(
     begins: Sequence[Model],
     data: GroupedData,
-    method: Method | Options,
+    method: str | Options,
     ceiling: float,
     starts: int,
     seed: int,

@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING
 
 from workbench import checks, engine
 from workbench.data import GroupedData
-from workbench.engine.fit import Method
 from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError
-from workbench.methods import Options
+from workbench.methods import Ability, Options, method_of
 from workbench.model import Model
 from workbench.results.fit import FitResult
 from workbench.screening.linearised import not_tried
 from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates
 from workbench.screening.search import (
-    WITHOUT_TEST,
     Ask,
     Criterion,
     Effects,
@@ -150,7 +148,7 @@ def stepwise(
     data: GroupedData,
     scope: Scope | None = None,
     *,
-    method: Method | Options = "focei",
+    method: str | Options = "focei",
     forward: float = 0.05,
     backward: float = 0.01,
     criterion: Criterion = "lrt",
@@ -181,7 +179,7 @@ def stepwise(
         By parameter, covariates or pairs of a covariate and its shape (those of `Model.with_covariate`). None: all
         covariates that vary, on all parameters with a random effect, in their usual shape.
     method : str or options of a method
-        As in `fit`, but for "individual" and "two-stage".
+        As in `fit`, but for one that leaves covariates out, or has no likelihood.
     forward, backward : float
         p below which an effect comes in, and below which it stays. `backward` = 1 leaves out the way back.
     criterion : {"lrt", "aic", "bic"}
@@ -216,7 +214,7 @@ def stepwise(
     """
     begun = time.perf_counter()
     check_types(model, data)
-    check_method(method, WITHOUT_TEST)
+    check_method(method, Ability.COVARIATES, Ability.TEST)
     rule = Rule(criterion, forward, backward, top, starts, seed)
     if resume is not None:
         _check_same(resume, model, data, method)
@@ -242,11 +240,11 @@ def stepwise(
     )
 
 
-def _check_same(resume: Stepwise, model: Model, data: GroupedData, method: Method | Options) -> None:
+def _check_same(resume: Stepwise, model: Model, data: GroupedData, method: str | Options) -> None:
     if not isinstance(resume, Stepwise):
         raise FitError(f"resume= is what wb.stepwise(…) gave, got {type(resume).__name__}.")
     base = resume.base
-    name = method.name if isinstance(method, Options) else method
+    name = method_of(method).name
     what = ""
     if base.data.hash != data.hash:
         what = "of other data"

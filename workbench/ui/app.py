@@ -8,8 +8,8 @@ from typing import Any
 from ipywidgets import HTML, Box, Tab, VBox
 
 from workbench.data import GroupedData
-from workbench.engine import method_name
 from workbench.errors import ModelError
+from workbench.methods import method_of
 from workbench.model import Model, usual_model
 from workbench.results.fit import FitResult
 from workbench.results.runs import Run, Runs
@@ -163,7 +163,7 @@ class Workbench:
 
     @method.setter
     def method(self, method: object) -> None:
-        method_name(method)
+        method_of(method)
         self._state.update(method=method)
 
     @property
@@ -205,7 +205,7 @@ class Workbench:
             data.require_sound()
         model = stated.model or self.model or (usual_model(data) if data is not None else None)
         method = self.method if stated.method is None else stated.method
-        method_name(method)
+        method_of(method)
         settings = self._state.settings if stated.method is None else stated.settings
         self._state.update(data=data, model=model, method=method, settings=settings, refused=None)
 

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.engine.ending.uncertainty import Uncertainty
-from workbench.engine.methods.two_stage import SecondStage
-from workbench.engine.objectives.integral import Integral
-from workbench.engine.objectives.objective import Objective, Target
+from workbench.engine.objectives.objective import Reportable
 from workbench.engine.problem.residual import CENSORED
 from workbench.engine.problem.scale import Quantity, Scale
 from workbench.engine.search.optimise import Outcome
@@ -31,7 +29,7 @@ def fit_result(
     data: GroupedData,
     method: str,
     options: Options | None,
-    target: Target,
+    target: Reportable,
     outcome: Outcome,
     errors: Uncertainty,
     message: str,
@@ -47,7 +45,7 @@ def fit_result(
     data : GroupedData
     method : str
     options : Options, optional
-    target : Objective, Integral, FirstStage or SecondStage
+    target : Reportable
         What was minimised.
     outcome : Outcome
     errors : Uncertainty
@@ -58,12 +56,7 @@ def fit_result(
     best = outcome.evaluation
     problem, point = target.problem, best.point
     scale = problem.scale
-    shown = best
-    if method == "fo":  # FO has no modes of its own: NONMEM's POSTHOC step, at the FO estimates
-        posthoc = Objective(problem, "foce").evaluate(best.x)
-        shown = posthoc if np.isfinite(posthoc.zeta).all() else best
-    elif isinstance(target, Integral | SecondStage):  # modes, as by the other methods
-        shown = Objective(problem, "focei").evaluate(best.x)
+    shown = target.modes(best)
     f0, f1 = problem.predictions(point), problem.predictions(point, shown.eta)
     analysed = [problem.analysed(f) for f in (f0, f1)]
     seen = problem.observations

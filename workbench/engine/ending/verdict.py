@@ -6,7 +6,6 @@ minimum; from a saddle the search goes on.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.ending.uncertainty import Kind, Uncertainty, edges, uncertainty
-from workbench.engine.objectives.integral import Integral
-from workbench.engine.objectives.objective import Evaluation, Target
+from workbench.engine.objectives.objective import Evaluation, Reportable, Target
 from workbench.engine.problem.problem import Problem
 from workbench.engine.search.optimise import Outcome, Watch, resumed
 from workbench.results.fit import Status
@@ -25,7 +23,6 @@ Array = NDArray[np.float64]
 
 _NEARLY_FLAT = 1e-3
 _ESCAPES = 4
-_SAEM_SHORT = 0.1  # of the objective: a third of a standard error in one direction
 _LOWER = 1e-4  # of the objective: less is no way down
 _RUNAWAY = 14.0  # e^14 is a million
 
@@ -74,7 +71,7 @@ def runaway(problem: Problem, at: Evaluation) -> str:
     return ""
 
 
-def standard_errors(target: Target, outcome: Outcome, watch: Watch, covariance: bool | Kind) -> Uncertainty:
+def standard_errors(target: Reportable, outcome: Outcome, watch: Watch, covariance: bool | Kind) -> Uncertainty:
     """Standard errors where the search ended; none, with the reason, where they are not wanted."""
     if covariance is False:
         return Uncertainty(None, "none: they were not asked for (covariance=False).")
@@ -82,13 +79,13 @@ def standard_errors(target: Target, outcome: Outcome, watch: Watch, covariance: 
         return Uncertainty(None, "none: the fit was stopped.")
     interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
     kind: Kind = "R" if isinstance(covariance, bool) else covariance
-    if isinstance(target, Integral):
-        target = target.following()
-    return uncertainty(target, outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt, kind)
+    return uncertainty(
+        target.following(), outcome.evaluation, edges(target.problem, outcome.evaluation), interrupt, kind
+    )
 
 
 def judged(
-    target: Target, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool | Kind
+    target: Reportable, outcome: Outcome, watch: Watch, max_iterations: int, covariance: bool | Kind
 ) -> tuple[Uncertainty, Outcome]:
     """Standard errors where the search ended; what the Hessian shows, a saddle or a last step, is followed."""
     errors = standard_errors(target, outcome, watch, covariance)
@@ -119,18 +116,6 @@ def _below_saddle(target: Target, at: Evaluation, downhill: Array | None) -> Arr
     points = [at.x + size * downhill for size in (3.0, 1.0, 0.3, -3.0, -1.0, -0.3)]
     found = [e for e in map(target.evaluate, points) if e.finite and e.ofv < at.ofv - _LOWER]
     return min(found, key=lambda e: e.ofv).x if found else None
-
-
-def above_minimum(outcome: Outcome, short: float) -> tuple[Outcome, str]:
-    """How far above the nearest minimum SAEM ended, in a sentence; what ended too far up did not converge."""
-    if not outcome.status.ok:
-        return outcome, ""
-    if not math.isfinite(short):
-        return replace(outcome, status=Status.max_iterations), "How far above its minimum SAEM ended is not known."
-    said = f"SAEM ended about {short:.1g} above the nearest minimum of it"
-    if short < _SAEM_SHORT:
-        return outcome, f"{said}."
-    return replace(outcome, status=Status.max_iterations), f"{said}; more smoothing steps, or chains, come closer."
 
 
 def _now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:

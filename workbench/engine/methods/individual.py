@@ -1,4 +1,4 @@
-"""The method "individual": subjects fitted alone as a result like any other."""
+"""Subjects fitted alone, as a result like any other."""
 
 from __future__ import annotations
 
@@ -57,6 +57,14 @@ class FirstStage:
 
     def deepen(self, at: Evaluation) -> Evaluation:
         """The same evaluation."""
+        return at
+
+    def following(self) -> FirstStage:
+        """The same one."""
+        return self
+
+    def modes(self, at: Evaluation) -> Evaluation:
+        """The evaluation itself."""
         return at
 
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:

@@ -99,7 +99,7 @@ def saem(problem: Problem, options: Saem, watch: Watch, part: Callable[[int, int
     Raises
     ------
     FitError
-        If there are no random effects, or the likelihood cannot be computed at the start.
+        If the likelihood cannot be computed at the start.
     """
     search = _Approximation(problem, options)
     total = options.exploration + options.smoothing
@@ -132,8 +132,6 @@ class _Approximation:
     """
 
     def __init__(self, problem: Problem, options: Saem):
-        if not problem.n_random:
-            raise FitError("method='saem' is for models with random effects; without any use method='focei'.")
         self._problem, self._scale = problem, problem.scale
         N = problem.n_subjects
         self._chains = options.chains or -(-_AT_LEAST // N)
@@ -151,7 +149,7 @@ class _Approximation:
         self._f, self._fu, self._no_fuu = np.empty(n), np.zeros((n, D)), np.empty((0, D, D))
         self._all = np.arange(self._copies.n_subjects)
 
-        self._modes = Objective(problem, "focei")
+        self._modes = Objective(problem)
         self.seen = self._modes.evaluate(problem.x)
         if not np.isfinite(self.seen.by_subject).all():
             raise FitError("The likelihood cannot be computed at the initial values; try other ones.")

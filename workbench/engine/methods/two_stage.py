@@ -25,6 +25,7 @@ from workbench.engine.problem.problem import Problem, compile
 from workbench.engine.problem.psi import Psi
 from workbench.engine.problem.scale import Point
 from workbench.errors import FitError, ModelError
+from workbench.methods import USUAL
 from workbench.model import Model
 from workbench.results.fit import Estimate, FitResult
 
@@ -49,7 +50,7 @@ def second_stage_model(model: Model, own: OwnValues) -> Model:
         if what:
             raise ModelError(
                 f"{parameter.name} has {what}; two-stage knows one value per subject, each with an effect of its own. "
-                f"Leave it out, or use method='focei'."
+                f"Leave it out, or use method={USUAL!r}."
             )
     errors = []
     for k, error in enumerate(model.errors):
@@ -81,7 +82,7 @@ class SecondStage:
         if self.problem.n_coordinates != len(own.names):
             raise ModelError(
                 "A covariate changes within subjects, but two-stage knows one value of a parameter per subject. Leave "
-                "the effect out, or use method='focei'."
+                "the effect out, or use method={USUAL!r}."
             )
         if len(own.found) < 2:
             raise FitError("Only one subject could be fitted alone: it does not show how subjects vary.")
@@ -120,9 +121,17 @@ class SecondStage:
         """The same evaluation."""
         return at
 
+    def following(self) -> SecondStage:
+        """The same one: it has no modes to search."""
+        return self
+
+    def modes(self, at: Evaluation) -> Evaluation:
+        """Those of FOCEI at the same estimates."""
+        return Objective(self.problem).evaluate(at.x)
+
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
         """That of FOCEI at the same estimates."""
-        modes = Objective(self.problem, "focei")
+        modes = Objective(self.problem)
         return modes.linearisation(modes.evaluate(at.x))
 
     def accuracy(self, at: Evaluation) -> str:

@@ -24,7 +24,7 @@ from workbench.engine.objectives.objective import Evaluation, Objective
 from workbench.engine.problem.problem import Problem, of_subjects
 from workbench.engine.problem.residual import record, record_slopes
 from workbench.errors import ModelError
-from workbench.methods import Importance, Quadrature
+from workbench.methods import Importance, Quadrature, method_of
 
 Array = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ class Integral:
 
     def __init__(self, problem: Problem, options: Quadrature | Importance, x: Array):
         self.problem, self.options = problem, options
-        self._modes = Objective(problem, "focei")
+        self._modes = Objective(problem)
         self._units, self._log_weights = _nodes(problem, options)
         copies = min(_TOGETHER // max(len(problem.y), 1), len(self._units))
         everyone = np.arange(problem.n_subjects)
@@ -185,6 +185,10 @@ class Integral:
             slopes = fu[: k * n * order].reshape(k * order, n, D)
             yield np.broadcast_to(log_weights, (k, N)), zeta, f[: k * n].reshape(k, n), slopes
 
+    def modes(self, at: Evaluation) -> Evaluation:
+        """Those of FOCEI."""
+        return Objective(self.problem).evaluate(at.x)
+
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
         """As that of FOCEI: f ≈ E + G ζ around the modes."""
         return self._modes.linearisation(self._modes.evaluate(at.x))
@@ -211,7 +215,8 @@ def nodes_along(problem: Problem, options: Quadrature) -> int:
     if nodes**Q > _MOST_NODES:
         raise ModelError(
             f"Quadrature over {Q} random effects (those of occasions included) with {nodes} nodes along each takes "
-            f"{nodes**Q:.3g} of them; at most {_MOST_NODES:,} are possible. Use method='importance'."
+            f"{nodes**Q:.3g} of them; at most {_MOST_NODES:,} are possible. "
+            f"Use method={method_of(Importance()).name!r}."
         )
     return nodes
 

@@ -18,15 +18,14 @@ from workbench.engine.objectives.gradient import objective_and_gradient, predict
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import variances
 from workbench.engine.problem.scale import Point
+from workbench.methods import Approximation
 
 Array = NDArray[np.float64]
 
-METHODS = {
-    "focei": lik.FOCEI, "foce": lik.FOCE, "fo": lik.FO, "laplace": lik.LAPLACE,
-    "quadrature": lik.FOCEI, "importance": lik.FOCEI, "saem": lik.FOCEI,  # their modes are those of FOCEI
-    "pooled": lik.FOCEI, "individual": lik.FOCEI, "two-stage": lik.FOCEI,
+_KERNELS = {
+    Approximation.FO: lik.FO, Approximation.FOCE: lik.FOCE, Approximation.FOCEI: lik.FOCEI,
+    Approximation.LAPLACE: lik.LAPLACE,
 }  # fmt: skip
-_INTERACTION = (lik.FOCEI, lik.LAPLACE)
 _STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
 _TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
 _SAME_MODE = 1e-6
@@ -80,7 +79,7 @@ class Evaluation:
 
 
 class Target(Protocol):
-    """What can be minimised and have standard errors: an `Objective`, or an `Integral`.
+    """What can be minimised: an `Objective`, an `Integral`, or one of them with something held.
 
     Attributes
     ----------
@@ -105,27 +104,40 @@ class Target(Protocol):
     def deepen(self, at: Evaluation) -> Evaluation:
         """An evaluation at the same x that is nearer to the truth; the same one if there is none."""
 
+
+class Reportable(Target, Protocol):
+    """A target that answers what is asked where a search for its minimum ended."""
+
+    def following(self) -> Reportable:
+        """The same for differences of gradients: what it keeps from x to x follows the modes."""
+
+    def modes(self, at: Evaluation) -> Evaluation:
+        """An evaluation at the same x whose `zeta` are the modes that are shown."""
+
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
         """E, float64[n], and G, float64[n, Q], of the linear model E + G ζ in place of the prediction."""
 
+    def accuracy(self, at: Evaluation) -> str:
+        """What there is to say of how exact the objective is, or of what it is; often nothing."""
+
 
 class Objective:
-    """The objective function of a problem by one method.
+    """The objective function of a problem by one approximation.
 
     Parameters
     ----------
     problem : Problem
-    method : str
-        "focei", "foce", "fo", "laplace", or "pooled" (for a problem without random effects).
+    approximation : Approximation
+        Of no consequence for a problem without random effects.
     """
 
-    def __init__(self, problem: Problem, method: str):
-        self.problem = problem
-        self.method = METHODS[method]
+    def __init__(self, problem: Problem, approximation: Approximation | str = Approximation.FOCEI):
+        self.problem, self.approximation = problem, Approximation(approximation)
+        self.method = _KERNELS[self.approximation]
         seen = problem.observations
         n, D = len(seen.y), problem.n_coordinates
         self._f, self._fu, self._fuu = np.empty(n), np.zeros((n, D)), np.zeros((n, D, D))
-        empty = 0 if self.method in _INTERACTION else n
+        empty = 0 if self.approximation.interaction else n
         self._f0, self._f0u = np.empty(empty), np.zeros((empty, D))
         self._R0, self._R0_f, self._R0_s = np.zeros(n), np.zeros(n), np.zeros((n, 3))
         self._all = np.arange(problem.n_subjects)
@@ -174,7 +186,7 @@ class Objective:
         rounds = 0
         depth = np.full(N, np.inf)
 
-        if method not in _INTERACTION:
+        if not self.approximation.interaction:
             lik.coordinates(self._all, mean, Bl, zeta, u)
             if method == lik.FO:
                 problem.predict(self._all, u, 2, f, fu, fuu)
@@ -244,6 +256,21 @@ class Objective:
                 lik.curvature(*self._seen, f, fu, fuu, kind, point.sigma, luu)
                 bend[..., c] += weight / (12.0 * _STEP) * luu
         return bend
+
+    def following(self) -> Objective:
+        """The same one: its modes are searched anew at every x."""
+        return self
+
+    def modes(self, at: Evaluation) -> Evaluation:
+        """The evaluation itself; by FO, which has no modes of its own, that of FOCE there (NONMEM's POSTHOC step)."""
+        if not self.approximation.linear:
+            return at
+        posthoc = Objective(self.problem, Approximation.FOCE).evaluate(at.x)
+        return posthoc if np.isfinite(posthoc.zeta).all() else at
+
+    def accuracy(self, at: Evaluation) -> str:
+        """Nothing: it is what it is."""
+        return ""
 
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
         """The linear model in ζ that the method puts in place of the prediction: f ≈ E + G ζ.

@@ -161,7 +161,7 @@ def _refined(model: Model, known: list[str], data: GroupedData) -> Model:
         held = held.with_parameter(name, fixed=True)
     problem = thinned(compile(held, data), _most(model))
     try:
-        outcome = minimise(Objective(problem, "pooled"), problem.x, max_iterations=60)
+        outcome = minimise(Objective(problem), problem.x, max_iterations=60)
     except FitError:
         return model
     labels = [name.label for name in problem.scale.quantities]

@@ -9,9 +9,8 @@ from typing import Any
 from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, Widget
 
 from workbench import markup
-from workbench.engine import method_name
-from workbench.engine.objectives.objective import METHODS
-from workbench.results.fit import METHOD_TITLES, FitResult, Progress
+from workbench.methods import METHODS, method_of
+from workbench.results.fit import FitResult, Progress
 from workbench.ui.figures.sparklines import sparklines
 from workbench.ui.figures.time import Trace
 from workbench.ui.panels.panel import Panel, heading
@@ -19,8 +18,6 @@ from workbench.ui.panels.settings import SettingsRow
 from workbench.ui.session.job import Portion
 from workbench.ui.session.state import State
 
-_METHODS = {"focei": "FOCEI", "foce": "FOCE", "fo": "FO", "laplace": "Laplace",
-            "quadrature": "quadrature", "importance": "importance", "saem": "SAEM"}  # fmt: skip
 _HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
 
 
@@ -42,7 +39,7 @@ class FitControls(Panel):
         self.summary = HTML()
         self.summary.add_class("wb-summary")
         self.method = Dropdown(
-            options=[(_METHODS.get(name, name), name) for name in METHODS],
+            options=_offered(),
             description="Method", style={"description_width": "52px"},
         )  # fmt: skip
         self.fit = Button(description="Fit", icon="play", button_style="primary", tooltip="estimate the model")
@@ -67,10 +64,12 @@ class FitControls(Panel):
         state = self.state
         if "data" in changed:
             self.summary.value = _summary(state.data)
-        name = method_name(state.method)
-        if name != self.method.value:
-            self.method.value = name
-        self.method.tooltip = METHOD_TITLES.get(name, name)
+        method = method_of(state.method)
+        if self.method.options != _offered():
+            self.method.options = _offered()
+        if method.name != self.method.value:
+            self.method.value = method.name
+        self.method.tooltip = method.title
         self.live.value = state.live
         self.fit.disabled = state.data is None or state.model is None or bool(state.locked)
         self.cancel.disabled = state.activity not in ("fitting", "working")
@@ -78,7 +77,7 @@ class FitControls(Panel):
         self.status.value = f"<div class='wb-status {kind}' role='status'><div class='wb-said'>{text}</div></div>"
 
     def _choose(self, name: str) -> None:
-        if name != method_name(self.state.method):  # else its options would be lost
+        if name != method_of(self.state.method).name:  # else its options would be lost
             self.state.update(method=name)
 
     def _sentence(self) -> tuple[str, str]:
@@ -106,6 +105,11 @@ class FitControls(Panel):
         changed = "" if state.is_as_stated else " Model, method or settings have changed since."
         words = markup.escaped(fit.said)
         return kind, f"{head} · {tail} — {words}{changed}"
+
+
+def _offered() -> tuple[tuple[str, str], ...]:
+    """The methods of the menu, each with its name."""
+    return tuple((method.short, name) for name, method in METHODS.items())
 
 
 def _progress(progress: Progress | None) -> str:
@@ -201,7 +205,7 @@ class FitPanel(Panel):
 def _criteria(fit: FitResult) -> str:
     values = zip(("OFV", "−2LL", "AIC", "BIC"), fit.criteria, strict=True)
     cells = " · ".join(f"{name} <b>{markup.decimals(value, 3 if name == 'OFV' else 2)}</b>" for name, value in values)
-    title = METHOD_TITLES.get(fit.method, fit.method)
+    title = method_of(fit.method).title
     return (
         f"{cells}<br><span class='wb-note'>{markup.escaped(fit.model.structure.title)}, {markup.escaped(title)}</span>"
     )

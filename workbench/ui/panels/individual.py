@@ -10,6 +10,7 @@ from ipywidgets import HTML, Box, Button, Checkbox, Widget
 
 from workbench import markup
 from workbench.markup.html import escaped
+from workbench.methods import method_of
 from workbench.results.fit import FitResult
 from workbench.ui.figures.time import (
     ALONE,
@@ -86,7 +87,7 @@ class IndividualPanel(Panel):
     def _render_beside(self) -> None:
         """The curves and estimates of the other fits, where they are wanted and known."""
         run = self.state.run
-        usual = run is not None and run.fit.method not in ("pooled", "individual") and bool(run.fit.random_effects)
+        usual = run is not None and method_of(run.fit.method).is_mixed and bool(run.fit.random_effects)
         self.beside.disabled = not usual or self.state.activity != ""
         found = self.state.study("beside") if self.beside.value and usual and self.state.is_current else None
         self.legend.value = f"<div class='wb-legend'>{_LEGEND}{_BESIDE if found else ''}</div>"
@@ -164,17 +165,18 @@ class IndividualPanel(Panel):
 def _estimates_beside(fit: FitResult, found: studies.Beside) -> str:
     """Typical values and residual errors by the three fits, and who could not be fitted alone."""
     rows = []
-    others = [{e.name: e.value for e in f.lines} if isinstance(f, FitResult) else {} for f in found.both]
+    values = [{e.name: e.value for e in f.lines} if isinstance(f, FitResult) else {} for f in found.both]
     for e in fit.lines:
         if e.kind in ("iov", "correlation", "share"):
             continue
-        rows.append([e.name, markup.number(e.value), *(markup.number(other.get(e.name, np.nan)) for other in others)])
+        rows.append([e.name, markup.number(e.value), *(markup.number(other.get(e.name, np.nan)) for other in values)])
     said = [f for f in found.both if isinstance(f, str)]
     if isinstance(found.alone, FitResult) and found.alone.failures:
         names = [f"{subject}: {reason}" for subject, reason in list(found.alone.failures.items())[:20]]
         more = f" … and {len(found.alone.failures) - 20} more" if len(found.alone.failures) > 20 else ""
         said.append(f"Not fitted alone — {'; '.join(names)}{more}")
     lines = "".join(f"<p class='wb-note'>{escaped(line)}</p>" for line in said)
-    code = 'wb.fit(model, data, method="pooled")\nwb.fit(model, data, method="individual")'
-    table = markup.table(("", fit.method, "pooled", "alone"), rows)
+    others = [method_of(name) for name in studies.beside_methods()]
+    code = "\n".join(f'wb.fit(model, data, method="{method.name}")' for method in others)
+    table = markup.table(("", fit.method, *(method.short for method in others)), rows)
     return f"{table}{lines}<p class='wb-note'><code>{escaped(code)}</code></p>"

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
-from ipywidgets import BoundedIntText, Dropdown, Widget
+from ipywidgets import BoundedFloatText, BoundedIntText, Dropdown, Widget
 
-from workbench.engine import method_name
-from workbench.methods import OPTIONS, WITHOUT_STARTS, Options
+from workbench import engine
+from workbench.methods import Ability, Option, method_of, options_of
 from workbench.ui.panels.panel import row
 from workbench.ui.session.state import State
 
 _KINDS = [("Hessian (R)", True), ("scores (S)", "S"), ("sandwich", "sandwich"), ("none", False)]
-_MEANINGS = {
-    "nodes": "nodes along each random effect; 0: as many as suit their number",
-    "samples": "draws of the random effects of each subject",
-    "exploration": "iterations that go all the way to what suits the draws",
-    "smoothing": "iterations after these, which average",
-    "chains": "draws of each subject in an iteration; 0: as many as make 50 with the number of subjects",
-    "seed": "equal seeds give equal results",
-    "kind": "standard: mean and covariance of the own values; global: their errors taken out",
-}
-_WITHOUT_ERRORS = ("individual",)
 _LARGEST = 2**31 - 1  # what an input holds: a larger number would be shown as another one
+_WIDE = {"description_width": "initial"}
 
 
 class SettingsRow:
@@ -33,15 +24,12 @@ class SettingsRow:
         self._state = state
         self._name = ""
         self._inputs: dict[str, Widget] = {}
-        self.starts = self._number("starts", "search from so many points, the first at the stated values", 1)
-        self.seed = self._number("seed", "of the starting points", 0)
-        self.errors = Dropdown(
-            options=_KINDS, description="standard errors", style={"description_width": "initial"}, tooltip="what from"
-        )
+        self.starts = _number("starts", Option("search from so many points, the first at the stated values", least=1))
+        self.seed = _number("seed", Option("of the starting points"))
+        self.errors = Dropdown(options=_KINDS, description="standard errors", style=_WIDE, tooltip="what from")
         self.errors.layout.width = "220px"
-        self.errors.observe(state.handler(lambda change: self._set("covariance", change["new"], True)), "value")
-        self.starts.observe(state.handler(lambda change: self._set("starts", change["new"], 1)), "value")
-        self.seed.observe(state.handler(lambda change: self._set("seed", change["new"], 1)), "value")
+        for name, widget in (("covariance", self.errors), ("starts", self.starts), ("seed", self.seed)):
+            widget.observe(state.handler(lambda change, name=name: self._set(name, change["new"])), "value")
         self.view = row()
 
     def input(self, name: str) -> Widget:
@@ -50,60 +38,50 @@ class SettingsRow:
 
     def render(self) -> None:
         """Show the options of the method, and the settings."""
-        state, name = self._state, method_name(self._state.method)
-        options = state.method if isinstance(state.method, Options) else OPTIONS[name]() if name in OPTIONS else None
-        if name != self._name:
-            self._name = name
-            self._inputs = {f.name: self._option(f.name, options) for f in fields(options)} if options else {}
+        method, options = method_of(self._state.method), options_of(self._state.method)
+        if method.name != self._name:
+            self._name = method.name
+            described = method.options.described() if method.options is not None else {}
+            self._inputs = {name: self._option(name, option) for name, option in described.items()}
             children: list[Widget] = [*self._inputs.values()]
-            children += [] if name in WITHOUT_STARTS else [self.starts, self.seed]
-            children += [] if name in _WITHOUT_ERRORS else [self.errors]
+            children += [self.starts, self.seed] if method.can(Ability.STARTS) else []
+            children += [self.errors] if method.can(Ability.ERRORS) else []
             self.view.children = children
-        for option, widget in self._inputs.items():
-            widget.value = _shown(getattr(options, option))
-        settings = dict(state.settings)
-        self.starts.value, self.seed.value = settings.get("starts", 1), settings.get("seed", 1)
+        for name, widget in self._inputs.items():
+            widget.value = _shown(getattr(options, name))
+        stated = {**engine.keywords(), **dict(self._state.settings)}
+        self.starts.value, self.seed.value = stated["starts"], stated["seed"]
         self.seed.layout.display = None if self.starts.value > 1 else "none"
-        self.errors.value = settings.get("covariance", True)
+        self.errors.value = stated["covariance"]
 
-    def _number(self, name: str, meaning: str, low: int) -> BoundedIntText:
-        text = BoundedIntText(
-            value=low, min=low, max=_LARGEST, description=name, tooltip=meaning, style={"description_width": "initial"}
-        )
-        text.layout.width = "130px"
-        return text
-
-    def _option(self, name: str, options: Any) -> Widget:
-        meaning = _MEANINGS.get(name, name)
-        if isinstance(getattr(options, name), str):
-            widget: Widget = Dropdown(
-                options=["standard", "global"],
-                description=name,
-                tooltip=meaning,
-                style={"description_width": "initial"},
-            )
+    def _option(self, name: str, option: Option) -> Widget:
+        if option.choices:
+            widget: Widget = Dropdown(options=option.choices, description=name, tooltip=option.said, style=_WIDE)
             widget.layout.width = "150px"
         else:
-            widget = self._number(name, meaning, 0)
-        widget.value = _shown(getattr(options, name))
-        widget.observe(self._state.handler(lambda change, name=name: self._change(name, change["new"])), "value")
+            widget = _number(name, option)
+        widget.observe(self._state.handler(lambda change: self._change(name, change["new"])), "value")
         return widget
 
     def _change(self, name: str, value: Any) -> None:
-        method = self._state.method
-        options = method if isinstance(method, Options) else OPTIONS[method_name(method)]()
-        if value == 0 and next(f for f in fields(options) if f.name == name).default is None:  # type: ignore[arg-type]
-            value = None
-        changed: Any = replace(options, **{name: value})  # type: ignore[type-var]
-        self._state.update(method=changed.name if changed == type(changed)() else changed)
+        method, options = method_of(self._state.method), options_of(self._state.method)
+        unstated = value == 0 and options.described()[name].unstated
+        self._state.update(method=method.stated(replace(options, **{name: None if unstated else value})))
 
-    def _set(self, name: str, value: Any, usual: Any) -> None:
-        settings = dict(self._state.settings)
-        settings.pop(name, None)
-        if value != usual:
-            settings[name] = value
-        order = ("covariance", "starts", "seed")
-        self._state.update(settings=tuple((key, settings[key]) for key in order if key in settings))
+    def _set(self, name: str, value: Any) -> None:
+        self._state.update(settings=engine.unusual({**dict(self._state.settings), name: value}))
+
+
+def _number(name: str, option: Option) -> Widget:
+    """An input of a number, which takes 0 as well: for what is not stated, or to be refused in words."""
+    kind = BoundedFloatText if option.real else BoundedIntText
+    tooltip = f"{option.meaning}; 0: {option.unstated}" if option.unstated else option.meaning
+    text = kind(
+        value=option.least, min=min(0, option.least), max=option.most or _LARGEST, description=name, tooltip=tooltip,
+        style=_WIDE,
+    )  # fmt: skip
+    text.layout.width = "130px"
+    return text
 
 
 def _shown(value: Any) -> Any:

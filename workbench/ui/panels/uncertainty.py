@@ -10,12 +10,10 @@ import pandas as pd
 from ipywidgets import HTML, BoundedIntText, Button, Dropdown, VBox, Widget
 
 from workbench import markup
-from workbench.engine.objectives.objective import METHODS
 from workbench.errors import FitError
 from workbench.inference import Bootstrap, Profile, Sir
-from workbench.inference.bootstrap import METHODS as BOOTSTRAPPED
-from workbench.inference.target import METHODS as PROFILED
-from workbench.results.fit import METHOD_TITLES, FitResult
+from workbench.methods import METHODS, Ability, method_of
+from workbench.results.fit import FitResult
 from workbench.results.runs import Run
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.session import studies
@@ -24,8 +22,7 @@ from workbench.ui.session.state import State
 
 _ALL = "all estimates"
 _KINDS = [("subjects", "subjects"), ("parametric", "parametric"), ("importance (SIR)", "sir")]
-RESAMPLED = {"subjects": BOOTSTRAPPED, "parametric": BOOTSTRAPPED, "sir": PROFILED}
-_OTHERS = tuple(method for method in METHODS if method not in ("pooled", "individual"))
+_RESAMPLED = {"subjects": Ability.BOOTSTRAP, "parametric": Ability.BOOTSTRAP, "sir": Ability.SIR}
 
 
 class UncertaintyPanel(Panel):
@@ -79,8 +76,8 @@ class UncertaintyPanel(Panel):
         if run is None:
             self.about.value = "Fit a model first."
             return
-        refused = [what for what, allowed in (("profile", PROFILED), ("resampling", RESAMPLED[self.kind.value]))
-                   if run.fit.method not in allowed]  # fmt: skip
+        asked = (("profile", Ability.PROFILE), ("resampling", _RESAMPLED[self.kind.value]))
+        refused = [what for what, ability in asked if not method_of(run.fit.method).can(ability)]
         none = f" A fit by {run.fit.method} has no {' and no '.join(refused)}." if refused else ""
         self.about.value = f"Of run {run.number}. While one of these is at work, Cancel keeps what is done.{none}"
         for button, what in ((self.compare, ""), (self.profile, "profile"), (self.resample, "resampling")):
@@ -93,7 +90,7 @@ class UncertaintyPanel(Panel):
         self.resampled.value = _resampled(run.fit, state.study("bootstrap"), state.study("sir"))
 
     def _offer(self, run: Run) -> None:
-        _put(self.method, [m for m in _OTHERS if m != run.fit.method])
+        _put(self.method, [name for name, method in METHODS.items() if method.is_mixed and name != run.fit.method])
         _put(self.name, [_ALL, *(e.name for e in run.fit.lines if not e.fixed)])
         constant = [("all subjects", None), *((name, name) for name in _strata(run))]
         _put(self.stratify, constant)
@@ -162,7 +159,7 @@ def _agreement(fit: FitResult, others: dict[str, FitResult]) -> str:
             cells += [f"{apart:+.2f}".replace("-", "−") if math.isfinite(apart) else ""]
         rows.append(cells)
     said = "".join(
-        f"<p class='wb-note'>{markup.escaped(METHOD_TITLES[name])}: {markup.escaped(other.said)}</p>"
+        f"<p class='wb-note'>{markup.escaped(method_of(name).title)}: {markup.escaped(other.said)}</p>"
         for name, other in others.items()
     )
     code = "\n".join(f'wb.fit(model, data, method="{name}")' for name in others)

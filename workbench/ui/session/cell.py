@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import workbench
+from workbench import engine
 from workbench.data import GroupedData
 from workbench.errors import ModelError
+from workbench.methods import METHODS, USUAL
 from workbench.model import Model
-from workbench.results.runs import METHOD, Settings
+from workbench.results.fit import Settings
 
 _MAKERS = frozenset(
     ["load_example", "read_data", "pk", "pkpd", "equation", "ode", "Model", "Parameter", "Effect", "Block", "Constant",
-     "Proportional", "Combined", "Combined2", "Power", "Exponential", "initial_values",
-     "Quadrature", "Importance", "Saem", "TwoStage"]
+     "Proportional", "Combined", "Combined2", "Power", "Exponential", "initial_values"]
 )  # fmt: skip
 _VERBS = {
     GroupedData: frozenset(["filter", "exclude", "mend", "convert", "with_units", "with_covariate_rule"]),
@@ -142,8 +144,8 @@ class _Reader:
         if isinstance(owner, ast.Name) and owner.id == "wb":
             if attribute == "fit":
                 function: Any = _fitted
-            elif attribute in _MAKERS:
-                function = getattr(workbench, attribute)
+            elif attribute in (makers := _makers()):
+                function = makers[attribute]
             else:
                 raise self.refused(node)
         else:
@@ -160,24 +162,27 @@ class _Reader:
         shown = (ast.get_source_segment(self.text, node) or "this").split("\n")[0]
         return ModelError(
             f"Line {node.lineno} of the code: {shown!r} is not a statement about data, a model or a fit. Allowed are "
-            f"wb.{', wb.'.join(sorted(_MAKERS))}, wb.fit and the verbs of data and models."
+            f"wb.{', wb.'.join(sorted(_makers()))}, wb.fit and the verbs of data and models."
         )
 
 
-def _fitted(
-    model: Any,
-    data: Any,
-    method: object = METHOD,
-    *,
-    covariance: object = True,
-    starts: object = 1,
-    seed: object = 1,
-) -> Fitted:
+def _makers() -> dict[str, Any]:
+    """What makes data, a model, or the options of a method, by name."""
+    return {
+        **{name: getattr(workbench, name) for name in _MAKERS},
+        **{method.options.__name__: method.options for method in METHODS.values() if method.options is not None},
+    }
+
+
+def _fitted(*given: Any, **named: Any) -> Fitted:
+    """What `fit` would be asked for by these arguments; it takes all of them but the callback."""
+    if "callback" in named:
+        raise ModelError("wb.fit(…) in a cell that is read takes no callback.")
+    stated = signature(engine.fit).bind(*given, **named).arguments
+    model, data = stated["model"], stated["data"]
     if not isinstance(model, Model) or not isinstance(data, GroupedData):
         raise ModelError("wb.fit(…) takes a model, then data.")
-    stated = {"covariance": (covariance, True), "starts": (starts, 1), "seed": (seed, 1)}
-    settings = tuple((name, value) for name, (value, usual) in stated.items() if value != usual)
-    return Fitted(model, data, method, settings)
+    return Fitted(model, data, stated.get("method", USUAL), engine.unusual(stated))
 
 
 def _needs_frame(node: ast.expr) -> bool:

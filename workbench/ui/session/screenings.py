@@ -12,6 +12,7 @@ from typing import Any, Literal
 from workbench import engine, screening
 from workbench.errors import WorkbenchError
 from workbench.markup.html import rounded
+from workbench.methods import USUAL
 from workbench.model import Model
 from workbench.results.fit import FitResult
 from workbench.results.runs import Run
@@ -194,7 +195,7 @@ def searching(
         raise WorkbenchError(f"Screen run {run.number} first: that says which shapes there are.")
     scope = screened.found.scope if which == "all" and screened is not None else None
     rule = f"forward={forward:g}, backward={backward:g}" if criterion == "lrt" else f"criterion={criterion!r}"
-    method = "" if run.method == "focei" else f", method={run.method!r}"
+    method = "" if run.method == USUAL else f", method={run.method!r}"
     code = f"search = wb.stepwise(fit.model, data{', screen.scope' if scope else ''}{method}, {rule})\nfit = search.fit"
 
     def work(report: Report) -> Stepwise:

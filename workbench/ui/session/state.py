@@ -21,7 +21,7 @@ from workbench import engine
 from workbench.data import GroupedData
 from workbench.engine.problem.problem import responses_of
 from workbench.errors import DataError, ModelError, WorkbenchError
-from workbench.methods import WITHOUT_STARTS
+from workbench.methods import USUAL, Ability, method_of
 from workbench.model import PK, Model, usual_model
 from workbench.results.fit import FitResult, Progress
 from workbench.results.runs import Run, Runs, Settings, cell
@@ -138,7 +138,7 @@ class State:
         self.lock = threading.RLock()
         self.data: GroupedData | None = None
         self.model: Model | None = None
-        self.method: object = "focei"
+        self.method: object = USUAL
         self.settings: Settings = ()
         self.live = False
         self.runs = Runs()
@@ -315,8 +315,8 @@ class State:
             changes = {"draft": None, "file": None, "refused": None, **changes}
         if "problem" in changes:
             changes = {"place": "", **changes}
-        if "method" in changes and engine.method_name(changes["method"]) in WITHOUT_STARTS:
-            kept = tuple(one for one in self.settings if one[0] == "covariance")
+        if "method" in changes and not method_of(changes["method"]).can(Ability.STARTS):
+            kept = tuple(one for one in self.settings if one[0] not in ("starts", "seed"))
             changes = {"settings": kept, **changes}
         with self.lock:
             changed = {name for name, value in changes.items() if not _same(getattr(self, name), value)}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from workbench import engine, inference
 from workbench.errors import FitError, ModelError
+from workbench.methods import Subjects, that_see
 from workbench.results.fit import FitResult, Progress
 from workbench.results.runs import Run
 from workbench.ui.figures.sketch import Sketch
@@ -114,11 +115,16 @@ def resampling(state: State, run: Run, kind: str, count: int, stratify: str | No
     return Request("Importance resampling" if kind == "sir" else "Bootstrap", work, done)
 
 
+def beside_methods() -> tuple[str, str]:
+    """The methods that take all subjects as one, and one by one."""
+    return that_see(Subjects.POOLED)[0], that_see(Subjects.ALONE)[0]
+
+
 def beside(state: State, run: Run) -> Request:
     """Fit the model pooled and each subject alone, and evaluate their curves."""
 
     def work(report: Report) -> Beside:
-        pooled, alone = (_attempt(run, method, report) for method in ("pooled", "individual"))
+        pooled, alone = (_attempt(run, method, report) for method in beside_methods())
         curves = []
         for response in range(len(run.model.structure.responses)):
             typical = own = None
