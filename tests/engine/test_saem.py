@@ -7,9 +7,9 @@ from scipy.optimize import minimize
 
 import workbench as wb
 from workbench.engine.ending.uncertainty import hessian
-from workbench.engine.ending.verdict import above_minimum
 from workbench.engine.methods.complete import psi_of_moments
-from workbench.engine.methods.saem import _Search
+from workbench.engine.methods.saem import StochasticEM
+from workbench.engine.methods.stochastic import above_minimum
 from workbench.engine.objectives.integral import Integral
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.problem.problem import compile, of_subjects
@@ -132,7 +132,7 @@ def test_the_gradient_of_the_draws_is_in_the_mean_that_of_the_likelihood(name, t
     """At values far from the estimates, where it is not zero."""
     model = STATED[name]
     problem = compile(model, theophylline)
-    search = _Search(problem, wb.Saem(chains=20))
+    search = StochasticEM(problem, wb.Saem(chains=20))
     search.x = problem.x.copy()
     search._locate()
     draws = []
@@ -199,7 +199,7 @@ def test_how_far_above_the_minimum_it_is_follows_from_the_draws(theophylline):
     problem = compile(fit.model, theophylline)
 
     def short(x):
-        search = _Search(problem, wb.Saem(chains=20))
+        search = StochasticEM(problem, wb.Saem(chains=20))
         search.x = x.copy()
         search._locate()
         search.look()

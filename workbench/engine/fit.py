@@ -126,7 +126,8 @@ def fit(
     settings = unusual(locals())
 
     # 1. Where to begin
-    fitted = chosen.fitted(initial_values(model, data))
+    begun = initial_values(model, data)
+    fitted = chosen.fitted(begun)
     problem = compile(fitted, data)
     check_start(problem, fitted, data)
     if chosen.random_effects and not problem.n_random:
@@ -138,7 +139,7 @@ def fit(
 
     # 3. The result
     result = fit_result(
-        model, ended.model or fitted, data, chosen.name, options, ended.target, ended.outcome, ended.errors,
+        model, ended.model or begun, data, chosen.name, options, ended.target, ended.outcome, ended.errors,
         ended.message, ended.accuracy, reports.seconds,
     )  # fmt: skip
     return ended.completed(replace(result, settings=settings, tried=ended.tried))

@@ -101,7 +101,7 @@ def saem(problem: Problem, options: Saem, watch: Watch, part: Callable[[int, int
     FitError
         If the likelihood cannot be computed at the start.
     """
-    search = _Approximation(problem, options)
+    search = StochasticEM(problem, options)
     total = options.exploration + options.smoothing
     stopped = watch(0, search.seen)
     trace, path = [(0, search.seen.ofv)], [search.x.copy()]
@@ -121,7 +121,7 @@ def saem(problem: Problem, options: Saem, watch: Watch, part: Callable[[int, int
     return Found(search.x, tuple(trace), tuple(path), stopped, search.short)
 
 
-class _Approximation:
+class StochasticEM:
     """Where the algorithm is: the parameters, the draws, and the moments of the random effects given the data.
 
     Attributes

@@ -41,7 +41,7 @@ class BySaem(Way):
         trace = (*found.trace[:-1], (found.trace[-1][0], at.ofv))
         outcome = Outcome(at, Status.stopped if found.stopped else Status.converged, trace, found.path)
         errors = standard_errors(target, outcome, watch, task.covariance)
-        outcome, short = _above_minimum(outcome, found.short)
+        outcome, short = above_minimum(outcome, found.short)
         accuracy = " ".join(filter(None, (target.accuracy(outcome.evaluation), short)))
         outcome, message = verdict(task.problem, outcome, errors)
         return Ended(target, outcome, errors, message, accuracy)
@@ -51,7 +51,7 @@ class BySaem(Way):
         return Integral(problem, options.importance, problem.x)
 
 
-def _above_minimum(outcome: Outcome, short: float) -> tuple[Outcome, str]:
+def above_minimum(outcome: Outcome, short: float) -> tuple[Outcome, str]:
     """How far above the nearest minimum SAEM ended, in a sentence; what ended too far up did not converge."""
     if not outcome.status.ok:
         return outcome, ""

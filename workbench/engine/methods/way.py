@@ -65,7 +65,7 @@ class Ended:
     message, accuracy : str
         What there is to say of the end of the search, and of the OFV.
     model : Model, optional
-        What was fitted, where it is not that of the task.
+        What was fitted, where it is not what was asked for.
     tried : tuple of Start
         Where each of several starting points ended.
     completed : callable
