@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
+from workbench import engine
 from workbench.results.fit import Status
 
 from .actions import open_tab, press
@@ -209,6 +210,26 @@ def test_a_cell_with_settings_is_read(bench):
     open_tab(bench, "Fit")
     assert (bench.fit_panel.settings.starts.value, bench.fit_panel.settings.seed.value) == (3, 7)
     assert bench.fit_panel.settings.errors.value == "S"
+
+
+def test_a_cell_states_whatever_a_fit_takes(bench):
+    stated = {"max_iterations": 2, "covariance": False, "starts": 2, "seed": 7}
+    assert stated.keys() == engine.keywords().keys()
+    bench.code = bench.code.replace('method="focei"', f'"focei", **{stated}')
+    assert dict(bench.state.settings) == stated
+    bench.run()
+    assert bench.wait(60)
+    assert dict(bench.fit.settings) == stated and len(bench.fit.trace) <= 3
+    assert 'method="focei", max_iterations=2, covariance=False, starts=2, seed=7)' in bench.code
+    namespace = {}
+    exec(bench.code, namespace)
+    assert namespace["fit"].ofv == bench.fit.ofv
+    open_tab(bench, "Fit")
+    bench.fit_panel.settings.starts.value = 1  # what the row does not show stays
+    assert bench.state.settings == (("max_iterations", 2), ("covariance", False), ("seed", 7))
+    for wrong in ("callback=None", "nodes=3"):
+        with pytest.raises(wb.ModelError, match=wrong.split("=")[0]):
+            bench.code = bench.code.replace("max_iterations=2", wrong)
 
 
 def test_options_of_a_method(bench):
