@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.engine.predictions import compiled
-from workbench.engine.predictions.compiled import cache_folder, equation_source, ode_source
+from workbench.engine.predictions.compiled import cache_folder, differential_source, explicit_source
 from workbench.engine.predictions.equation import EquationPredictor
 from workbench.engine.predictions.jets import LOG, LOGIT, PROBIT
 from workbench.engine.predictions.schedule import DOSE, RESET, Schedule
@@ -201,7 +201,7 @@ def test_what_has_no_value_is_not_a_number_and_no_exception(text):
 
 def test_what_has_no_value_for_any_parameters():
     with pytest.raises(ModelError, match="has no value"):
-        equation_source(equation("1/(a - a)"))
+        explicit_source(equation("1/(a - a)").system)
 
 
 NUMBERS = st.floats(0.2, 3.0)
@@ -226,7 +226,7 @@ def test_generated_code_computes_what_the_text_says(text, a, b, c):
     """The code, run as Python, has the value of the tree; derivatives are checked above."""
     try:
         structure = equation(f"{text} + 0*(a + b + c)")
-        source = equation_source(structure)
+        source = explicit_source(structure.system)
     except ModelError:
         return
     space: dict[str, object] = {"math": math, "SIGNATURE": None, "cfunc": lambda *_, **__: lambda function: function}
@@ -247,8 +247,8 @@ def test_generated_code_computes_what_the_text_says(text, a, b, c):
 
 def test_no_text_of_the_user_is_in_the_code():
     names = ["lambda_", "os", "system", "eval", "E", "I", "S", "π"]
-    source = equation_source(equation(" + ".join(f"{name}*t" for name in names)))
-    source += ode_source(ode("d/dt Ωmega = -sys*Ωmega; Ωmega(0) = os", "Ωmega"))
+    source = explicit_source(equation(" + ".join(f"{name}*t" for name in names)).system)
+    source += differential_source(ode("d/dt Ωmega = -sys*Ωmega; Ωmega(0) = os", "Ωmega").system)
     body = source.replace("os", "", 0)
     for word in ("lambda", "system", "eval", "π", "Ω", "sys", "open", "exec"):
         assert word not in body

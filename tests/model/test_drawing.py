@@ -12,10 +12,9 @@ import workbench as wb
 from workbench.errors import ModelError
 from workbench.language.latex import aligned, symbol
 from workbench.language.reading import latex, read_expression
-from workbench.model.library.drawing import diagram, render_html
-from workbench.model.library.kinetics import relations
+from workbench.model.library.pk import pk
 from workbench.model.library.pkpd import PKPD, Link, Response, pkpd
-from workbench.model.structure import ParameterInfo, Shown, pk
+from workbench.model.structure import ParameterInfo, Shown, as_html
 
 ABSORPTIONS = (None, "first-order", "zero-order", "parallel", "transit")
 NAME = re.compile(r"[A-Za-z_]\w*")
@@ -59,7 +58,7 @@ def test_equations_hold_every_parameter(structures):
             assert "+ -" not in equation and "= +" not in equation and r"\, " not in equation
         base = structure.pk if isinstance(structure, PKPD) else structure
         assert sum("\\frac{d\\,A_" in line for line in equations) >= base.compartments
-        for name, value in relations(base).items():
+        for name, value in base.kinetics.relations.items():
             assert f"{symbol(name)} = {latex(read_expression(value, 'It')[1])}" in equations
         assert structure._repr_latex_().count(r"\\[") == len(equations) - 1
 
@@ -126,17 +125,17 @@ def test_diagram_is_readable(structures):
             for shape in texts:
                 assert not overlap(line, shape), f"a line crosses {shape[0]}"
         words = " ".join(text for text, *_ in texts)
-        derived = relations(structure.pk if isinstance(structure, PKPD) else structure)
+        derived = structure.kinetics.relations
         for name in structure.names:
             hidden = name == "mtt" or any(name in NAME.findall(value) for value in derived.values())
             assert hidden or re.search(rf"(?<!\w){name}(?!\w)", words), name
 
 
 def test_diagram_draws_what_differs():
-    assert "stroke-dasharray" in diagram(pk(1, "zero-order"))
-    assert "stroke-dasharray" not in diagram(pk(1, "first-order"))
-    assert diagram(pkpd(pk(), link="inhibit input")).count("<circle") == 1
-    assert ">ktr<" in diagram(pk(1, "transit", transits=9)) and ">…<" in diagram(pk(1, "transit", transits=9))
+    assert "stroke-dasharray" in pk(1, "zero-order").diagram()
+    assert "stroke-dasharray" not in pk(1, "first-order").diagram()
+    assert pkpd(pk(), link="inhibit input").diagram().count("<circle") == 1
+    assert ">ktr<" in pk(1, "transit", transits=9).diagram() and ">…<" in pk(1, "transit", transits=9).diagram()
 
 
 # -- HTML --------------------------------------------------------------------------------------------------------------
@@ -150,7 +149,7 @@ def test_html_shows_title_parameters_diagram_and_equations():
     assert "between the central and the peripheral" in html
     assert r"$$\begin{aligned}" in html and "&amp;= " in html
     assert "dimension" in html and ">rate constant<" in html
-    with_units = render_html(structure, {"time": "h", "amount": "mg", "response": "mg/L"})
+    with_units = as_html(structure, {"time": "h", "amount": "mg", "response": "mg/L"})
     assert ">L/h<" in with_units and "dimension" not in with_units
     ET.fromstring(html)
     own = wb.equation("Asym/(1 + exp(-(t - xmid)/scal))")._repr_html_()
@@ -171,7 +170,7 @@ def test_html_escapes_what_a_stranger_wrote():
             return None
 
     for units in (None, {"time": nasty}):
-        html = render_html(Foreign(), units)
+        html = as_html(Foreign(), units)
         assert "<script" not in html and "&lt;script&gt;" in html
     assert "<svg" not in html and Foreign()._repr_html_()
 

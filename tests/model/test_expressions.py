@@ -277,7 +277,7 @@ def test_differential_equations():
     assert structure.states == ("D", "A")
     assert structure.names == ("ka", "CL", "V")
     assert structure.responses == ("C",)
-    assert structure.dosing == ((0,), (1,))
+    assert structure.system.dosing == ((0,), (1,))
     assert structure.needs_dose
     assert structure.diagram() is None
     assert r"\frac{d\,D}{dt} = -k_a\,D" in structure.equations()
@@ -291,7 +291,7 @@ def test_doses_and_what_becomes_of_them():
         PARENT, dose={1: ["D", "A"], 3: "A"}, lag={"D": "lag"}, bioavailability={"D": "Fr", "A": "1 - Fr"},
         duration={"A": "Tk0"}, stiff=True, rtol=1e-9, parameters=["Fr", "Tk0", "lag", "ka", "CL", "V"],
     )  # fmt: skip
-    assert structure.dosing == ((0, 1), (), (1,))
+    assert structure.system.dosing == ((0, 1), (), (1,))
     assert structure.names == ("Fr", "Tk0", "lag", "ka", "CL", "V")
     assert eval(repr(structure), {"wb": wb}) == structure
     assert hash(eval(repr(structure), {"wb": wb})) == hash(structure)

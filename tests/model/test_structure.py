@@ -12,9 +12,9 @@ from scipy.linalg import expm
 
 import workbench as wb
 from workbench.errors import ModelError
-from workbench.model.library.kinetics import inputs, kinetics, peripherals
+from workbench.model.library.differential import written
+from workbench.model.library.pk import PK, pk
 from workbench.model.library.pkpd import PKPD, pkpd
-from workbench.model.structure import PK, pk
 
 ABSORPTIONS = (None, "first-order", "zero-order", "parallel", "transit")
 ELIMINATIONS = ("linear", "michaelis-menten", "parallel")
@@ -240,7 +240,7 @@ def states_of(ode):
 
 def rates(structure, values, amounts):
     """Derivatives of all states, and the responses, by reading the text of the ODE as Python."""
-    ode = kinetics(structure)
+    ode = written(structure.kinetics)
     space = {**FUNCTIONS, **values, **amounts}
     change = {}
     for line in ode.lines:
@@ -258,7 +258,7 @@ def rates(structure, values, amounts):
 
 def jacobian(structure, values):
     """Of a linear model: d(rates)/d(states)."""
-    states = states_of(kinetics(structure))
+    states = states_of(written(structure.kinetics))
     columns = [rates(structure, values, {s: float(s == state) for s in states})[0] for state in states]
     return states, np.array([[column[state] for column in columns] for state in states])
 
@@ -271,7 +271,7 @@ def some_values(structure, seed=1):
 @each_family
 def test_the_ode_uses_every_parameter_and_nothing_unknown(structures):
     for structure in structures:
-        ode = kinetics(structure)
+        ode = written(structure.kinetics)
         assert ode.text == structure.ode_text()
         states = states_of(ode)
         defined = {line.split(" = ")[0] for line in ode.lines if not line.startswith("d/dt") and "(0)" not in line}
@@ -287,7 +287,7 @@ def test_the_ode_uses_every_parameter_and_nothing_unknown(structures):
         base = structure.pk if isinstance(structure, PKPD) else structure
         assert len(ode.dose or states) == len(structure.dosing)
         assert (ode.dose or {}).get(2 if base.absorption else 1, ["central"]) == ["central"]
-        for name in peripherals(base):
+        for name in base.kinetics.peripherals:
             assert name in states
 
 
@@ -305,7 +305,7 @@ def test_the_ode_has_the_right_dimensions(structures):
             info.name: unit.Quantity(value, unknown.get(info.name) or dimension[info.dimension])
             for info, value in zip(structure.info, some_values(structure).values(), strict=True)
         }
-        states = states_of(kinetics(structure))
+        states = states_of(written(structure.kinetics))
         kind = {"effect": unit.score, "site": unit.mg / unit.L}
         amounts = {state: unit.Quantity(2.0, kind.get(state, unit.mg)) for state in states}
         change, responses = rates(structure, values, amounts)
@@ -313,7 +313,7 @@ def test_the_ode_has_the_right_dimensions(structures):
             assert rate.check(kind.get(state, unit.mg) / unit.h), f"{state}: {rate.units}"
         assert responses["concentration"].check(unit.mg / unit.L)
         assert "effect" not in responses or responses["effect"].check(unit.score)
-        ode = kinetics(structure)
+        ode = written(structure.kinetics)
         stated = ((ode.lag, unit.h), (ode.duration, unit.h), (ode.bioavailability, unit.dimensionless))
         for expressions, expected in stated:
             for expression in expressions.values():
@@ -355,7 +355,7 @@ def test_half_lives_are_macro_constants_and_rates_are_clearances():
 def test_saturable_elimination(structures):
     for structure in (s for s in structures if isinstance(s, PK) and s.elimination != "linear"):
         values = some_values(structure)
-        amounts = dict.fromkeys(states_of(kinetics(structure)), 0.0) | {"central": 30.0}
+        amounts = dict.fromkeys(states_of(written(structure.kinetics)), 0.0) | {"central": 30.0}
         change, responses = rates(structure, values, amounts)
         c = responses["concentration"]
         loss = values["Vm"] * c / (values["Km"] + c)
@@ -389,7 +389,7 @@ def test_the_mean_transit_time_is_the_mean_time_to_the_depot(transits):
 def test_indirect_response_starts_at_its_baseline_and_moves_the_right_way(link):
     structure = pkpd(pk(), link=link)
     values = some_values(structure)
-    ode = kinetics(structure)
+    ode = written(structure.kinetics)
     assert "effect(0) = kin/kout" in ode.lines
     baseline = values["kin"] / values["kout"]
     still, responses = rates(structure, values, {"central": 0.0, "effect": baseline})
@@ -407,15 +407,15 @@ def test_a_sigmoid_effect_is_a_hill_curve_and_nothing_without_drug():
 
 
 def test_inputs_of_parallel_absorption():
-    ode = kinetics(pk(1, "parallel", lag="both", bioavailability=True))
+    ode = written(pk(1, "parallel", lag="both", bioavailability=True).kinetics)
     assert ode.dose == {1: ["depot", "absorbed"], 2: ["central"]}
     assert ode.lag == {"depot": "lag", "absorbed": "lag0"}
     assert ode.bioavailability == {"depot": "F*Fr", "absorbed": "F*(1 - Fr)"}
     assert ode.duration == {"absorbed": "Tk0"}
-    assert kinetics(pk(1, "parallel", lag=True)).lag == {"depot": "lag", "absorbed": "lag"}
-    assert kinetics(pk(1, "parallel", lag="first-order")).lag == {"depot": "lag"}
-    assert kinetics(pk(1, "parallel", lag="zero-order")).lag == {"absorbed": "lag"}
-    assert kinetics(pk(2, lag=True, bioavailability=True)).lag == {"central": "lag"}
+    assert written(pk(1, "parallel", lag=True).kinetics).lag == {"depot": "lag", "absorbed": "lag"}
+    assert written(pk(1, "parallel", lag="first-order").kinetics).lag == {"depot": "lag"}
+    assert written(pk(1, "parallel", lag="zero-order").kinetics).lag == {"absorbed": "lag"}
+    assert written(pk(2, lag=True, bioavailability=True).kinetics).lag == {"central": "lag"}
 
 
 @each_family
@@ -427,5 +427,5 @@ def test_the_ode_is_one_that_can_be_stated(structures):
 
 
 def test_inputs_say_how_doses_enter():
-    assert [entry.target for entry in inputs(pk(1, "parallel"))] == ["depot", "central"]
-    assert inputs(pk(1, "zero-order"))[0].duration == "Tk0"
+    assert [entry.target for entry in pk(1, "parallel").kinetics.inputs] == ["depot", "central"]
+    assert pk(1, "zero-order").kinetics.inputs[0].duration == "Tk0"

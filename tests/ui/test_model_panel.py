@@ -47,13 +47,13 @@ def test_every_choice_of_the_library_is_a_structure(bench):
     panel.choices["compartments"].value = 3
     assert bench.model.structure == wb.pk(3, "first-order")
     panel.choices["absorption"].value = "parallel"
-    panel.structure.lag.value = True
-    panel.structure.lag_of.value = "both"
+    panel.choices["lag"].value = True
+    panel.choices["lag_of"].value = "both"
     assert bench.model.structure == wb.pk(3, "parallel", lag="both")
     panel.choices["absorption"].value = "zero-order"
     assert bench.model.structure == wb.pk(3, "zero-order", lag=True)
-    panel.structure.lag.value = False
-    panel.structure.bioavailability.value = True
+    panel.choices["lag"].value = False
+    panel.choices["bioavailability"].value = True
     panel.choices["parameters"].value = "macro"
     assert bench.model.structure == wb.pk(3, "zero-order", parameters="macro", bioavailability=True)
     assert bench.model["F"].transform == "logit"
@@ -65,11 +65,11 @@ def test_every_choice_of_the_library_is_a_structure(bench):
 def test_transit_compartments_are_counted():
     panel = panel_of(wb.pk(absorption="first-order"))
     choice = panel.structure
-    assert choice.transits.layout.display == "none"
+    assert choice.choices["transits"].layout.display == "none"
     choice.choices["absorption"].value = "transit"
     assert panel.state.model.structure == wb.pk(absorption="transit", transits=3)
-    choice.transits.value = 5
-    assert panel.state.model.structure.transits == 5 and choice.transits.layout.display is None
+    choice.choices["transits"].value = 5
+    assert panel.state.model.structure.transits == 5 and choice.choices["transits"].layout.display is None
     choice.choices["absorption"].value = "first-order"
     assert panel.state.model.structure == wb.pk(absorption="first-order")
 

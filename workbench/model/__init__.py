@@ -2,12 +2,13 @@
 
 from workbench.model.block import Block
 from workbench.model.equation import Equation, equation
+from workbench.model.library.pk import PK, pk
 from workbench.model.library.pkpd import PKPD, pkpd
 from workbench.model.model import Model
 from workbench.model.ode import Ode, ode
 from workbench.model.parameter import Effect, Parameter
 from workbench.model.residual import Combined, Combined2, Constant, Exponential, Power, Proportional, ResidualError
-from workbench.model.structure import PK, ParameterInfo, Structure, pk
+from workbench.model.structure import ParameterInfo, Structure
 from workbench.model.usual import rising_subjects, usual_model
 
 __all__ = [

@@ -15,9 +15,8 @@ from workbench.errors import DataError, ModelError
 from workbench.findings import Finding
 from workbench.language.formula import columns_of
 from workbench.model.design import design_of
-from workbench.model.ode import Ode
 from workbench.model.residual import Exponential, Power, Proportional
-from workbench.model.structure import PK, Structure
+from workbench.model.structure import unsaid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +48,9 @@ def findings(model: Model, data: GroupedData) -> list[Finding]:
     """See `Model.check`."""
     if not isinstance(data, GroupedData):
         raise ModelError(f"Data as wb.read_data(…) gives them are needed, got {type(data).__name__}.")
+    incomplete = unsaid(model.structure)
+    if incomplete:
+        return [Finding("error", incomplete, "structure")]
     try:
         data.require_sound()
     except DataError as error:
@@ -295,8 +297,8 @@ class _Check:
                     "doses",
                 )
             return
-        compartments = _compartments(structure)
-        if compartments is not None:
+        compartments = {number: name for number, name in enumerate(structure.dosing, start=1) if name}
+        if compartments:
             used = np.where(events.compartment == 0, 1, events.compartment)
             there = ", ".join(f"{number} ({name})" for number, name in compartments.items())
             for number in np.unique(used[given & ~np.isin(used, list(compartments))]):
@@ -310,7 +312,7 @@ class _Check:
         for code, what in ((-1, "rate"), (-2, "duration")):
             at = given & (events.rate == code)
             if code == -2:
-                at &= ~self.has_duration()
+                at &= ~np.isin(np.maximum(events.compartment, 1), structure.timed)
             if at.any():
                 yield Finding(
                     "error",
@@ -324,19 +326,6 @@ class _Check:
         """Doses, infusions at steady state included, which have a rate and no amount."""
         events = self.events
         return events.is_dose & ((events.amount > 0) | (events.rate > 0))
-
-    def has_duration(self) -> Mask:
-        """Where the structure has a duration for a dose."""
-        structure, events = self.model.structure, self.events
-        pk, there = _pk(structure), np.zeros(len(events.time), dtype=bool)
-        if pk is not None and pk.absorption in ("zero-order", "parallel"):
-            there = events.compartment <= 1
-        elif isinstance(structure, Ode):
-            timed = {name for name, _ in structure.duration}
-            for number, states in enumerate(structure.dosing, start=1):
-                if timed & {structure.states[state] for state in states}:
-                    there |= np.maximum(events.compartment, 1) == number
-        return there
 
     # -- observations ------------------------------------------------------------------------------------------
 
@@ -424,17 +413,17 @@ class _Check:
 
     def without_drug(self) -> Mask:
         """Records at which a compartment model predicts the concentration 0, whatever its parameters are."""
-        events, pk = self.events, _pk(self.model.structure)
-        if pk is None:
+        events, kinetics = self.events, self.model.structure.kinetics
+        if kinetics is None:
             return np.zeros(len(events.time), dtype=bool)
         start = np.zeros(len(events.time), dtype=bool)
         start[events.start[:-1]] = True
         segment = np.cumsum(start | np.isin(events.kind, (RESET, RESET_AND_DOSE))) - 1
         given = self.given()
-        absorbed = (events.compartment <= 1) & (pk.absorption is not None)
-        at_once = ~absorbed & (events.rate == 0) & (events.duration == 0) & ("lag" not in pk.names)
-        central = events.compartment == (2 if pk.absorption else 1)
-        at_once &= central | ((events.compartment == 0) & (pk.absorption is None))
+        absorbed = (events.compartment <= 1) & kinetics.absorbs
+        lags = any(entry.lag for entry in kinetics.inputs)
+        at_once = ~absorbed & (events.rate == 0) & (events.duration == 0) & (not lags)
+        at_once &= (events.compartment == kinetics.central) | ((events.compartment == 0) & (not kinetics.absorbs))
         at_once |= events.steady_state > 0
 
         # by segment: the record of the first dose that acts at once, the time of the first that acts later
@@ -449,56 +438,30 @@ class _Check:
 
     def identifiability(self) -> Iterator[Finding]:
         """Values that these doses cannot tell apart."""
-        model, events, pk = self.model, self.events, _pk(self.model.structure)
-        if pk is None:
+        model, events, structure = self.model, self.events, self.model.structure
+        kinetics = structure.kinetics
+        if kinetics is None:
             return
         given = self.given()
-        absorbed = given & (events.compartment <= 1) if pk.absorption else given
+        absorbed = given & (events.compartment <= 1) if kinetics.absorbs else given
         free = {p.name for p in model.parameters if p.column is None and "value" not in p.fixed_parts}
-        scales = [info.name for info in pk.info if info.dimension in _SCALES]
+        scales = {info.name: info.dimension for info in structure.info if info.dimension in _SCALES}
         if "F" in free and absorbed.any() and (absorbed == given).all() and set(scales) <= free:
-            ratios = " and ".join(f"F·{n}" if pk.parameters == "macro" else f"{n}/F" for n in scales)
-            several = f"F, {', '.join(scales[:-1])} and {scales[-1]}" if scales[:-1] else f"F and {scales[-1]}"
+            ratios = " and ".join(f"F·{n}" if kind == "per volume" else f"{n}/F" for n, kind in scales.items())
+            *others, last = scales
+            several = f"F, {', '.join(others)} and {last}" if others else f"F and {last}"
             yield Finding(
                 "warning",
                 f"{several} are not identifiable together: where no dose goes around F only {ratios} "
                 "can be told. Fix F, or leave bioavailability out.",
                 "F",
             )
-        ka, k = self.rates(pk)
-        pair = {"ka", "k", "CL", "alpha", "t_half"} & free
-        if ka is not None and k is not None and ka < k and len(pair) > 1 and (absorbed == given).all():
+        stated = {p.name: p.value for p in model.parameters if p.value is not None}
+        twin = structure.twin(stated)
+        if twin is not None and len({"ka", "k", "CL", "alpha", "t_half"} & free) > 1 and (absorbed == given).all():
             yield Finding(
                 "warning",
-                f"Flip-flop: ka = {ka:.4g} is below the rate of elimination, k = {k:.4g}. Exchanged they give the same "
-                "curve, with another volume; if absorption is the faster, start from there.",
+                f"Flip-flop: ka = {stated['ka']:.4g} is below the rate of elimination, k = {twin['ka']:.4g}. Exchanged "
+                "they give the same curve, with another volume; if absorption is the faster, start from there.",
                 "ka",
             )
-
-    def rates(self, pk: PK) -> tuple[float | None, float | None]:
-        """Typical rates of absorption and elimination where both are stated and form such a pair."""
-        if pk.compartments != 1 or pk.absorption != "first-order" or not pk.is_linear:
-            return None, None
-        values = {p.name: p.value for p in self.model.parameters}
-        ka, k, V = values["ka"], values.get("k", values.get("alpha")), values.get("V")
-        CL, half = values.get("CL"), values.get("t_half")
-        if CL is not None and V is not None:
-            k = CL / V
-        elif half is not None:
-            k = float(np.log(2.0)) / half
-        return ka, k
-
-
-def _pk(structure: Structure) -> PK | None:
-    """The compartment model of a structure of the library."""
-    pk = getattr(structure, "pk", structure)
-    return pk if isinstance(pk, PK) else None
-
-
-def _compartments(structure: Structure) -> dict[int, str] | None:
-    """Numbers (CMT) and names of the compartments that doses can go into; None where any number will do."""
-    if isinstance(structure, Ode):
-        named = [" and ".join(structure.states[state] for state in states) for states in structure.dosing]
-    else:
-        named = list(getattr(structure, "dosing", ()))
-    return {number: name for number, name in enumerate(named, start=1) if name} or None

@@ -10,18 +10,12 @@ from functools import cached_property
 from workbench.errors import ModelError
 from workbench.language.latex import symbol
 from workbench.language.reading import MOST_OPERATIONS, Source, Statement, in_order, read, read_expression
-from workbench.language.tree import FUNCTIONS, Expression, latex, operations, reaches
+from workbench.language.tree import FUNCTIONS, Expression, latex, names_in, operations, reaches
+from workbench.model.kinetics import Explicit
 from workbench.model.structure import ParameterInfo, Shown
 
 RESERVED = ("t", "dose", "tad")
-
-
-@dataclass(frozen=True)
-class _Parsed:
-    definitions: dict[str, Expression]
-    outputs: dict[str, Expression]
-    names: tuple[str, ...]
-    uses: frozenset[str]
+Definitions = dict[str, tuple[Source, Statement]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,31 +35,22 @@ class Equation(Shown):
     outputs: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        _ = self._parsed
+        _ = self.system
 
     @cached_property
-    def _parsed(self) -> _Parsed:
-        return _parse(self.text, self.covariates, self.outputs)
-
-    @property
-    def definitions(self) -> dict[str, Expression]:
-        """Intermediates in an order in which they can be computed."""
-        return self._parsed.definitions
-
-    @property
-    def expressions(self) -> tuple[Expression, ...]:
-        """One per response."""
-        return tuple(self._parsed.outputs.values())
+    def system(self) -> Explicit:
+        """The text as trees."""
+        return _parse(self)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in order of first appearance."""
-        return self._parsed.names
+        return self.system.names
 
     @property
     def info(self) -> tuple[ParameterInfo, ...]:
         """The parameters, in the order in which the engine takes them."""
-        return tuple(ParameterInfo(name, "parameter of the equation", "") for name in self.names)
+        return tuple(ParameterInfo(name, "parameter of the equation", "", known=False) for name in self.names)
 
     @property
     def title(self) -> str:
@@ -76,7 +61,7 @@ class Equation(Shown):
     @property
     def responses(self) -> tuple[str, ...]:
         """Names of what is predicted."""
-        return tuple(self._parsed.outputs)
+        return tuple(self.system.outputs)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -86,20 +71,16 @@ class Equation(Shown):
     @property
     def needs_dose(self) -> bool:
         """Whether the dose, or the time since it, occurs."""
-        return bool({"dose", "tad"} & self._parsed.uses)
+        trees = [*self.system.definitions.values(), *self.system.outputs.values()]
+        return any(name.name in ("dose", "tad") for tree in trees for name in names_in(tree))
 
     def equations(self) -> list[str]:
         """The statements as LaTeX."""
-        named = self._parsed.definitions | {
-            name: expression for name, expression in self._parsed.outputs.items() if name != "response"
-        }
-        lines = [f"{symbol(name)} = {latex(expression)}" for name, expression in named.items()]
-        alone = self._parsed.outputs.get("response")
+        system = self.system
+        named = {**system.definitions, **{name: tree for name, tree in system.outputs.items() if name != "response"}}
+        lines = [f"{symbol(name)} = {latex(tree)}" for name, tree in named.items()]
+        alone = system.outputs.get("response")
         return lines if alone is None else [*lines, f"f = {latex(alone)}"]
-
-    def diagram(self) -> None:
-        """Nothing: there are no compartments."""
-        return None
 
     def __repr__(self) -> str:
         parts = [quoted(self.text)]
@@ -160,45 +141,65 @@ def quoted(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _parse(text: str, covariates: tuple[str, ...], outputs: tuple[tuple[str, str], ...]) -> _Parsed:
-    source, statements = read(text, "The equation")
-    for statement in statements:
-        if statement.kind in ("rate", "initial"):
-            raise source.error(statement.at, "differential equations are for wb.ode(…).")
-    found: dict[str, tuple[Source, Statement]] = {}
-    results: dict[str, tuple[Source, Expression]] = {}
-    if not outputs:
-        *statements, last = statements
-        results[last.name or "response"] = (source, last.expression)
-        if last.name:
-            check_new(source, last, found, covariates)
-    for statement in statements:
-        if statement.kind == "expression":
-            message = "only the last statement is an expression alone." if not outputs else "this is used for nothing."
-            raise source.error(statement.at, message, "Write name = expression.")
-        check_new(source, statement, found, covariates)
-        found[statement.name] = (source, statement)
-    for name, value in outputs:
-        results[name] = read_expression(value, f"The response {name}")
-    sizes: dict[str, int] = {}
+def _parse(structure: Equation) -> Explicit:
+    """Read the statements, then the responses; what they need is there, and all that is there is needed."""
+    covariates = structure.covariates
+    found, outputs = _statements(structure)
     definitions = {name: found[name][1].expression for name in in_order(found)}
-    for name, expression in definitions.items():
-        sizes[name] = operations(expression, sizes)
-    for where, expression in results.values():
-        if operations(expression, sizes) > MOST_OPERATIONS:
+    sizes = sizes_of(definitions)
+    for where, tree in outputs.values():
+        if operations(tree, sizes) > MOST_OPERATIONS:
             raise where.error(0, f"this needs more than {MOST_OPERATIONS:,} operations.")
-
-    trees = [statement.expression for _, statement in found.values()] + [tree for _, tree in results.values()]
-    needed = {name.name for name in reaches((tree for _, tree in results.values()), definitions)}
-    for name, (where, statement) in found.items():
-        if name not in needed:
-            raise where.error(statement.at, f"{name} is defined but used for nothing.")
-    used = list(dict.fromkeys(name.name for name in reaches(trees, definitions)))
+    results = {name: tree for name, (_, tree) in outputs.items()}
+    check_needed(found, results.values(), definitions)
+    trees = [statement.expression for _, statement in found.values()]
+    used = list(dict.fromkeys(name.name for name in reaches([*trees, *results.values()], definitions)))
     absent = [name for name in covariates if name not in used]
     if absent:
         raise ModelError(f"The equation: covariates= names {', '.join(absent)}, which the text does not use.")
     names = tuple(name for name in used if name not in (*definitions, *covariates, *RESERVED))
-    return _Parsed(definitions, {name: tree for name, (_, tree) in results.items()}, names, frozenset(used))
+    return Explicit(repr(structure), names, covariates, definitions, results)
+
+
+def _statements(structure: Equation) -> tuple[Definitions, dict[str, tuple[Source, Expression]]]:
+    """Intermediates and responses, each with the text that it stands in."""
+    source, statements = read(structure.text, "The equation")
+    for statement in statements:
+        if statement.kind in ("rate", "initial"):
+            raise source.error(statement.at, "differential equations are for wb.ode(…).")
+    found: Definitions = {}
+    outputs: dict[str, tuple[Source, Expression]] = {}
+    if not structure.outputs:
+        *statements, last = statements
+        outputs[last.name or "response"] = (source, last.expression)
+        if last.name:
+            check_new(source, last, found, structure.covariates)
+    for statement in statements:
+        if statement.kind == "expression":
+            alone = "only the last statement is an expression alone."
+            message = "this is used for nothing." if structure.outputs else alone
+            raise source.error(statement.at, message, "Write name = expression.")
+        check_new(source, statement, found, structure.covariates)
+        found[statement.name] = (source, statement)
+    for name, value in structure.outputs:
+        outputs[name] = read_expression(value, f"The response {name}")
+    return found, outputs
+
+
+def sizes_of(definitions: Mapping[str, Expression]) -> dict[str, int]:
+    """How many operations each intermediate needs, when those before it are put in."""
+    sizes: dict[str, int] = {}
+    for name, tree in definitions.items():
+        sizes[name] = operations(tree, sizes)
+    return sizes
+
+
+def check_needed(found: Definitions, results: Iterable[Expression], definitions: Mapping[str, Expression]) -> None:
+    """Refuse intermediates that no result needs."""
+    needed = {name.name for name in reaches(results, definitions)}
+    for name, (source, statement) in found.items():
+        if name not in needed:
+            raise source.error(statement.at, f"{name} is defined but used for nothing.")
 
 
 def check_new(

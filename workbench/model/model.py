@@ -15,7 +15,7 @@ from workbench.model.block import Block, restricted
 from workbench.model.parameter import Parameter, Transform
 from workbench.model.residual import Combined2, ResidualError
 from workbench.model.shapes import Reference, Shape, allometric_exponents, shaped_effects
-from workbench.model.structure import Structure
+from workbench.model.structure import Structure, unsaid
 
 if TYPE_CHECKING:
     from workbench.data import GroupedData
@@ -78,6 +78,8 @@ class Model:
     ):
         if isinstance(structure, type) or not hasattr(structure, "names"):
             raise ModelError(f"The first argument is a structure such as wb.pk(compartments=1), got {structure!r}.")
+        if incomplete := unsaid(structure, to_compute=False):
+            raise ModelError(incomplete)
         object.__setattr__(self, "structure", structure)
         object.__setattr__(self, "parameters", self._checked_parameters(parameters))
         object.__setattr__(self, "errors", self._checked_errors(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,23 +12,12 @@ from workbench.errors import ModelError
 from workbench.language.latex import rate_of_change, symbol
 from workbench.language.reading import MOST_OPERATIONS, Source, Statement, in_order, read, read_expression
 from workbench.language.tree import Expression, constant, evaluate, latex, operations, reaches
-from workbench.model.equation import RESERVED, check_new, name_tuple, quoted
+from workbench.model.equation import RESERVED, Definitions, check_needed, check_new, name_tuple, quoted, sizes_of
+from workbench.model.kinetics import Differential
 from workbench.model.structure import ParameterInfo, Shown
 
 MOST_STATES = 100
 Pairs = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class _Parsed:
-    rates: dict[str, Expression]  # by state, as all below
-    initial: dict[str, Expression]
-    definitions: dict[str, Expression]
-    outputs: dict[str, Expression]  # by response
-    lag: dict[str, Expression]
-    bioavailability: dict[str, Expression]
-    duration: dict[str, Expression]
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,35 +53,42 @@ class Ode(Shown):
     parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _ = self.parsed
+        _ = self.system
 
     @cached_property
-    def parsed(self) -> _Parsed:
+    def system(self) -> Differential:
         """The text as trees."""
         return _parse(self)
 
     @property
     def states(self) -> tuple[str, ...]:
         """Names of the states, in order of their equations."""
-        return tuple(self.parsed.rates)
+        return self.system.states
 
     @property
-    def dosing(self) -> tuple[tuple[int, ...], ...]:
-        """States, by index, that a dose enters: of the doses with CMT 1, 2, …; CMT 0 is CMT 1."""
-        if not self.targets:
-            return tuple((state,) for state in range(len(self.states)))
-        into = {number: tuple(self.states.index(name) for name in names) for number, names in self.targets}
-        return tuple(into.get(number, ()) for number in range(1, max(into) + 1))
+    def dosing(self) -> tuple[str, ...]:
+        """States that doses enter: of the doses with CMT 1, 2, …; CMT 0 is CMT 1."""
+        return tuple(" and ".join(self.states[state] for state in states) for states in self.system.dosing)
+
+    @property
+    def timed(self) -> tuple[int, ...]:
+        """Numbers (CMT) of the compartments whose doses have a duration that is a parameter."""
+        timed = {self.states.index(name) for name, _ in self.duration}
+        return tuple(number for number, states in enumerate(self.system.dosing, 1) if timed & set(states))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters: in order of first appearance in the text, the responses, lag, F and duration."""
-        return self.parsed.names
+        return self.system.names
+
+    def as_ode(self) -> Ode:
+        """Itself."""
+        return self
 
     @property
     def info(self) -> tuple[ParameterInfo, ...]:
         """The parameters, in the order in which the engine takes them."""
-        return tuple(ParameterInfo(name, "parameter of the equations", "") for name in self.names)
+        return tuple(ParameterInfo(name, "parameter of the equations", "", known=False) for name in self.names)
 
     @property
     def title(self) -> str:
@@ -104,7 +100,7 @@ class Ode(Shown):
     @property
     def responses(self) -> tuple[str, ...]:
         """Names of what is predicted."""
-        return tuple(self.parsed.outputs)
+        return tuple(self.system.outputs)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -114,35 +110,31 @@ class Ode(Shown):
     @property
     def needs_dose(self) -> bool:
         """Whether every state stays at 0 without a dose."""
-        parsed = self.parsed
-        if any(constant(tree) != 0.0 for tree in parsed.initial.values()):
+        system = self.system
+        if any(constant(tree) != 0.0 for tree in system.initial.values()):
             return False
         values = dict.fromkeys((*self.names, *self.covariates), 0.7) | dict.fromkeys(self.states, 0.0) | {"t": 1.0}
-        for name, expression in parsed.definitions.items():
+        for name, expression in system.definitions.items():
             values[name] = evaluate(expression, values)
-        return all(evaluate(rate, values) == 0.0 for rate in parsed.rates.values())
+        return all(evaluate(rate, values) == 0.0 for rate in system.rates.values())
 
     def equations(self) -> list[str]:
         """Intermediates, differential equations, initial values, dosing and responses as LaTeX."""
-        parsed = self.parsed
-        lines = [f"{symbol(name)} = {latex(tree)}" for name, tree in parsed.definitions.items()]
-        lines += [rate_of_change(symbol(state), latex(tree)) for state, tree in parsed.rates.items()]
-        lines += [f"{symbol(state)}(0) = {latex(tree)}" for state, tree in parsed.initial.items()]
+        system = self.system
+        lines = [f"{symbol(name)} = {latex(tree)}" for name, tree in system.definitions.items()]
+        lines += [rate_of_change(symbol(state), latex(tree)) for state, tree in system.rates.items()]
+        lines += [f"{symbol(state)}(0) = {latex(tree)}" for state, tree in system.initial.items()]
         for sign, table in (
-            (r"t_{\mathrm{lag}", parsed.lag),
-            ("F_{", parsed.bioavailability),
-            (r"t_{\mathrm{duration}", parsed.duration),
+            (r"t_{\mathrm{lag}", system.lag),
+            ("F_{", system.bioavailability),
+            (r"t_{\mathrm{duration}", system.duration),
         ):
             lines += [rf"{sign}\,{symbol(state)}}} = {latex(tree)}" for state, tree in table.items()]
         return lines + [
             f"{symbol(name)} = {latex(tree)}"
-            for name, tree in parsed.outputs.items()
+            for name, tree in system.outputs.items()
             if (name, name) not in self.outputs
         ]
-
-    def diagram(self) -> None:
-        """Nothing: what flows where is not known."""
-        return None
 
     def __repr__(self) -> str:
         parts = [quoted(self.text)]
@@ -261,86 +253,131 @@ def _pairs(table: Mapping[str, str] | None, what: str) -> Pairs:
     return tuple((str(state), str(expression)) for state, expression in (table or {}).items())
 
 
-def _parse(structure: Ode) -> _Parsed:
+@dataclass
+class _Statements:
+    """What the text states, by name."""
+
+    source: Source
+    rates: dict[str, Statement] = field(default_factory=dict)
+    initial: dict[str, Statement] = field(default_factory=dict)
+    found: Definitions = field(default_factory=dict)
+    order: list[Expression] = field(default_factory=list)  # all expressions as they were typed
+
+
+def _parse(structure: Ode) -> Differential:
+    """Read the statements, then what is said beside them; what they need is there, and all that is there is needed."""
+    stated = _statements(structure)
+    definitions = {name: stated.found[name][1].expression for name in in_order(stated.found)}
+    changing = _changing(stated, definitions)
+    for name, statement in stated.initial.items():
+        _require_constant(stated.source, statement.expression, changing, f"{name}(0)")
+    outputs = _outputs(structure, stated, definitions)
+    lag, bioavailability, duration = (
+        _by_state(pairs, what, stated, changing)
+        for pairs, what in (
+            (structure.lag, "lag"), (structure.bioavailability, "bioavailability"), (structure.duration, "duration"),
+        )
+    )  # fmt: skip
+    dosing = _dosing(structure, tuple(stated.rates))
+    rates = {name: statement.expression for name, statement in stated.rates.items()}
+    initial = {name: statement.expression for name, statement in stated.initial.items()}
+    beside = [*outputs.values(), *lag.values(), *bioavailability.values(), *duration.values()]
+    results = [*rates.values(), *initial.values(), *beside]
+    check_needed(stated.found, results, definitions)
+    sizes = sizes_of(definitions)
+    if sum(operations(tree, sizes) for tree in results) > MOST_OPERATIONS:
+        raise ModelError(f"The ODE: it needs more than {MOST_OPERATIONS:,} operations.")
+    names = _names(structure, [*stated.order, *beside], rates, definitions)
+    return Differential(
+        repr(structure), names, structure.covariates, definitions, outputs, rates, initial, lag, bioavailability,
+        duration, dosing, structure.stiff, structure.rtol, structure.atol,
+    )  # fmt: skip
+
+
+def _statements(structure: Ode) -> _Statements:
+    """Rates, initial values and intermediates; each name has one meaning."""
     source, statements = read(structure.text, "The ODE")
-    rates: dict[str, Expression] = {}
-    initial: dict[str, Statement] = {}
-    found: dict[str, tuple[Source, Statement]] = {}
     states = {statement.name for statement in statements if statement.kind == "rate"}
     if not states:
         raise source.error(0, "there is no differential equation.", "Write d/dt A = … for each state A.")
     if len(states) > MOST_STATES:
         raise source.error(0, f"{len(states)} states; at most {MOST_STATES} are allowed.")
+    stated = _Statements(source, order=[statement.expression for statement in statements])
     for statement in statements:
         name = statement.name
         if statement.kind == "expression":
             raise source.error(statement.at, "an expression alone has no use here.", "Write name = expression.")
         check_new(source, statement, (), structure.covariates, "state" if name in states else "intermediate")
         if statement.kind == "rate":
-            if name in rates:
+            if name in stated.rates:
                 raise source.error(statement.at, f"d/dt {name} is given twice.")
-            rates[name] = statement.expression
+            stated.rates[name] = statement
         elif statement.kind == "initial":
             if name not in states:
-                message = f"{name}(0) is given, but there is no d/dt {name} = …; states are {', '.join(rates) or '…'}."
+                known = ", ".join(stated.rates) or "…"
+                message = f"{name}(0) is given, but there is no d/dt {name} = …; states are {known}."
                 raise source.error(statement.at, message)
-            if name in initial:
+            if name in stated.initial:
                 raise source.error(statement.at, f"{name}(0) is given twice.")
-            initial[name] = statement
+            stated.initial[name] = statement
         else:
             if name in states:
                 raise source.error(statement.at, f"{name} is a state; an intermediate needs another name.")
-            check_new(source, statement, found, ())
-            found[name] = (source, statement)
+            check_new(source, statement, stated.found, ())
+            stated.found[name] = (source, statement)
+    return stated
 
-    definitions = {name: found[name][1].expression for name in in_order(found)}
-    changing = {*states, "t"}
+
+def _changing(stated: _Statements, definitions: Mapping[str, Expression]) -> set[str]:
+    """What changes with the time: it, the states, and what depends on them."""
+    changing = {*stated.rates, "t"}
     for name, tree in definitions.items():
         if changing & {part.name for part in reaches([tree], definitions)}:
             changing.add(name)
+    return changing
 
-    def constants(pairs: Pairs, what: str) -> dict[str, Expression]:
-        table = {}
-        for state, text in pairs:
-            if state not in states:
-                raise ModelError(f"{what}= names {state}, which is no state; states are {', '.join(rates)}.")
-            where, tree = read_expression(text, f"The {what} of {state}")
-            _constant(where, tree, changing, f"{what} of {state}")
-            table[state] = tree
-        return table
 
-    for statement in initial.values():
-        _constant(source, statement.expression, changing, f"{statement.name}(0)")
+def _outputs(structure: Ode, stated: _Statements, definitions: Mapping[str, Expression]) -> dict[str, Expression]:
+    """The responses; each depends on a state."""
     outputs = {}
     for name, text in structure.outputs:
         where, tree = read_expression(text, "The response" if name == "response" else f"The response {name}")
-        if not states & {part.name for part in reaches([tree], definitions)}:
-            mend = f"Say what is observed by response=; states are {', '.join(rates)}."
+        if not set(stated.rates) & {part.name for part in reaches([tree], definitions)}:
+            mend = f"Say what is observed by response=; states are {', '.join(stated.rates)}."
             raise where.error(0, "the response depends on no state.", mend)
         outputs[name] = tree
-    lag = constants(structure.lag, "lag")
-    bioavailability = constants(structure.bioavailability, "bioavailability")
-    duration = constants(structure.duration, "duration")
+    return outputs
+
+
+def _by_state(pairs: Pairs, what: str, stated: _Statements, changing: set[str]) -> dict[str, Expression]:
+    """Expressions of parameters, by state: lags, fractions, durations."""
+    table = {}
+    for state, text in pairs:
+        if state not in stated.rates:
+            raise ModelError(f"{what}= names {state}, which is no state; states are {', '.join(stated.rates)}.")
+        where, tree = read_expression(text, f"The {what} of {state}")
+        _require_constant(where, tree, changing, f"{what} of {state}")
+        table[state] = tree
+    return table
+
+
+def _dosing(structure: Ode, states: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    """States, by index, that doses enter, by CMT from 1."""
+    if not structure.targets:
+        return tuple((state,) for state in range(len(states)))
     for number, names in structure.targets:
         for name in names:
             if name not in states:
-                raise ModelError(f"dose= sends CMT {number} to {name}, no state; states are {', '.join(rates)}.")
+                raise ModelError(f"dose= sends CMT {number} to {name}, no state; states are {', '.join(states)}.")
+    into = {number: tuple(states.index(name) for name in names) for number, names in structure.targets}
+    return tuple(into.get(number, ()) for number in range(1, max(into) + 1))
 
-    extra = [*outputs.values(), *lag.values(), *bioavailability.values(), *duration.values()]
-    results = [*rates.values(), *(statement.expression for statement in initial.values()), *extra]
-    needed = {part.name for part in reaches(results, definitions)}
-    for name, (_, statement) in found.items():
-        if name not in needed:
-            raise source.error(statement.at, f"{name} is defined but used for nothing.")
-    sizes: dict[str, int] = {}
-    for name, tree in definitions.items():
-        sizes[name] = operations(tree, sizes)
-    if sum(operations(tree, sizes) for tree in results) > MOST_OPERATIONS:
-        raise ModelError(f"The ODE: it needs more than {MOST_OPERATIONS:,} operations.")
 
-    used = list(
-        dict.fromkeys(part.name for part in reaches([*(s.expression for s in statements), *extra], definitions))
-    )
+def _names(
+    structure: Ode, trees: list[Expression], states: Iterable[str], definitions: Mapping[str, Expression]
+) -> tuple[str, ...]:
+    """The parameters: what is left of the names that occur."""
+    used = list(dict.fromkeys(part.name for part in reaches(trees, definitions)))
     for part in ("dose", "tad"):
         if part in used:
             raise ModelError(f"The ODE: {part} is for wb.equation(…) only; here doses enter states, see dose=.")
@@ -348,17 +385,14 @@ def _parse(structure: Ode) -> _Parsed:
     if absent:
         raise ModelError(f"The ODE: covariates= names {', '.join(absent)}, which the text does not use.")
     names = tuple(name for name in used if name not in (*states, *definitions, *structure.covariates, *RESERVED))
-    if structure.parameters:
-        if set(structure.parameters) != set(names):
-            raise ModelError(
-                f"parameters= has {', '.join(structure.parameters)}, but the parameters are {', '.join(names)}."
-            )
-        names = structure.parameters
-    first = {name: statement.expression for name, statement in initial.items()}
-    return _Parsed(rates, first, definitions, outputs, lag, bioavailability, duration, names)
+    if structure.parameters and set(structure.parameters) != set(names):
+        raise ModelError(
+            f"parameters= has {', '.join(structure.parameters)}, but the parameters are {', '.join(names)}."
+        )
+    return structure.parameters or names
 
 
-def _constant(source: Source, tree: Expression, changing: set[str], what: str) -> None:
+def _require_constant(source: Source, tree: Expression, changing: set[str], what: str) -> None:
     for part in reaches([tree], {}):
         if part.name in changing:
             kind = "the time" if part.name == "t" else "a state, or depends on one or on the time"

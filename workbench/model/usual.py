@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from workbench.data import GroupedData
 from workbench.model.equation import equation
+from workbench.model.library.pk import pk
 from workbench.model.library.pkpd import pkpd
 from workbench.model.model import Model
-from workbench.model.structure import pk
 
 _GROWTH = "Asym/(1 + exp(-(t - xmid)/scal))"
 _DECLINE = "A*exp(-k*t)"

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ModelError
-from workbench.model import PK, Structure
+from workbench.model import Structure
+from workbench.model.kinetics import Differential, Explicit
+from workbench.model.structure import unsaid
 
 if TYPE_CHECKING:
     from workbench.engine.predictions.schedule import Schedule
@@ -41,22 +43,33 @@ class Predictor(Protocol):
 
 
 def predictor_of(structure: Structure, schedule: Schedule, layout: Layout) -> Predictor:
-    """The predictions of a structure: closed form where there is one."""
-    if isinstance(structure, PK) and structure.is_linear:
+    """The predictions of a structure: closed form where there is one.
+
+    Raises
+    ------
+    ModelError
+        If it does not say what is needed to compute them.
+    """
+    incomplete = unsaid(structure)
+    if incomplete:
+        raise ModelError(incomplete)
+    kinetics = structure.kinetics
+    if kinetics is not None and kinetics.is_linear:
         from workbench.engine.predictions.compartments import LinearPredictor
 
-        return LinearPredictor(structure, schedule, layout)
-    from workbench.model.equation import Equation
-    from workbench.model.ode import Ode
+        return LinearPredictor(kinetics, schedule, layout)
+    match structure.system:
+        case Explicit() as system:
+            from workbench.engine.predictions.equation import EquationPredictor
 
-    if isinstance(structure, Equation):
-        from workbench.engine.predictions.equation import EquationPredictor
+            return EquationPredictor(system, schedule, layout)
+        case Differential() as system:
+            from workbench.engine.predictions.ode import OdePredictor
 
-        return EquationPredictor(structure, schedule, layout)
-    if not isinstance(structure, Ode):
-        if not hasattr(structure, "as_ode"):
-            raise ModelError(f"The engine has no predictions for {structure!r}.")
-        return predictor_of(structure.as_ode(), schedule, layout)
-    from workbench.engine.predictions.ode import OdePredictor
-
-    return OdePredictor(structure, schedule, layout)
+            return OdePredictor(system, schedule, layout)
+        case other:
+            raise ModelError(
+                f"The engine cannot compute {structure!r}: its `kinetics` have no closed form, and its `system` is "
+                f"{other!r:.100}. It is to be an Explicit or a Differential (see workbench.model.kinetics), as "
+                "wb.equation(…).system and wb.ode(…).system are."
+            )

@@ -60,7 +60,7 @@ from workbench.engine.predictions.timeline import (
 from workbench.engine.predictions.timeline import RATE as RATE_CHANGE
 from workbench.engine.predictions.uniformisation import advance_amounts, balance_amounts, repeat_amounts
 from workbench.engine.problem.layout import Layout
-from workbench.model.structure import PK
+from workbench.model.kinetics import Kinetics
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -420,30 +420,30 @@ class LinearPredictor:
 
     Parameters
     ----------
-    structure : PK
-        Linear: elimination="linear", absorption not "transit".
+    kinetics : Kinetics
+        With `is_linear`.
     schedule : Schedule
     layout : Layout
     """
 
-    def __init__(self, structure: PK, schedule: Schedule, layout: Layout) -> None:
-        names = structure.names
+    def __init__(self, kinetics: Kinetics, schedule: Schedule, layout: Layout) -> None:
+        names = kinetics.parameters
         at = {name: names.index(name) if name in names else -1 for name in ("ka", "Fr", "F", "lag", "lag0", "Tk0")}
         self.layout = layout
         self.slot = schedule.slot
         self.course = course_of(schedule)
-        self.routes = routes_of(_routes(structure))
+        self.routes = routes_of(_routes(kinetics))
         self.entry, self.entries = entries_of(schedule, layout.row)
         self.capacity = room(self.course, self.routes)
         absorption = [name for name in ("Fr", "ka", "Tk0") if name in names]
-        self.macro = True if structure.compartments > 1 and structure.parameters in ("macro", "half-life") else None
+        self.macro = True if kinetics.size > 1 and kinetics.written_in in ("macro", "half-life") else None
         dosed = schedule.compartment[np.isin(schedule.kind, (DOSE, RESET_AND_DOSE))]
         self.shape = Shape(
-            n=structure.compartments - 1,
-            parameters=("clearance", "rate", "macro", "half-life").index(structure.parameters),
+            n=kinetics.size - 1,
+            parameters=("clearance", "rate", "macro", "half-life").index(kinetics.written_in),
             disposition=len(absorption),
             **at,
-            peripheral=bool((dosed > (1 if structure.absorption is None else 2)).any()),
+            peripheral=bool((dosed > kinetics.central).any()),
         )
 
     def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
@@ -493,17 +493,19 @@ class LinearPredictor:
         )  # fmt: skip
 
 
-def _routes(structure: PK) -> list[list[Route]]:
+def _routes(kinetics: Kinetics) -> list[list[Route]]:
     """Where doses go, by compartment of dosing."""
-    F = BIOAVAILABILITY if structure.bioavailability else -1
-    lag = LAG if structure.lag else -1
-    direct = [[Route(state)] for state in range(structure.compartments)]
-    if structure.absorption is None:
-        return [[Route(CENTRAL, -1, F, lag)], *direct[1:]]
-    if structure.absorption == "first-order":
-        return [[Route(DEPOT, -1, F, lag)], *direct]
-    if structure.absorption == "zero-order":
-        return [[Route(CENTRAL, -1, F, lag, DURATION)], *direct]
-    first = LAG if structure.lag in (True, "first-order", "both") else -1
-    zero = {True: LAG, "zero-order": LAG, "both": LAG_ZERO}.get(structure.lag, -1)
-    return [[Route(DEPOT, SHARE_FIRST, F, first), Route(CENTRAL, SHARE_ZERO, F, zero, DURATION)], *direct]
+    states, shares = {"depot": DEPOT, "central": CENTRAL}, {"Fr": SHARE_FIRST, "(1 - Fr)": SHARE_ZERO, None: -1}
+    lags = {"lag": LAG, "lag0": LAG_ZERO, None: -1}
+    stated = [
+        Route(
+            states[entry.target],
+            shares[entry.share],
+            BIOAVAILABILITY if entry.bioavailability else -1,
+            lags[entry.lag],
+            DURATION if entry.duration else -1,
+        )
+        for entry in kinetics.inputs
+    ]
+    direct = [[Route(state)] for state in range(kinetics.size)]
+    return [stated, *(direct if kinetics.absorbs else direct[1:])]

@@ -24,8 +24,7 @@ import numpy as np
 
 from workbench.engine.predictions.chain import Program
 from workbench.errors import ModelError
-from workbench.model.equation import Equation
-from workbench.model.ode import Ode
+from workbench.model.kinetics import Differential, Explicit, System
 
 _HEADER = '''"""Written by workbench: {title}, with derivatives. See workbench/engine/predictions/compiled.py."""
 import math
@@ -48,16 +47,16 @@ _END = "\ncomplete = True\n"
 _lock = threading.Lock()
 
 
-def programs(structure: Equation | Ode) -> ModuleType:
-    """The module of a structure, compiled or from disk.
+def programs(equations: System) -> ModuleType:
+    """The module of some equations, compiled or from disk.
 
     Returns
     -------
     module
-        Has the programs of `equation_source` or `ode_source`; `program` makes them callable from kernels.
+        Has the programs of `explicit_source` or `differential_source`; `program` makes them callable from kernels.
     """
     with _lock:
-        return _load(structure)
+        return _load(equations)
 
 
 def program(module: ModuleType, name: str) -> Program:
@@ -99,8 +98,8 @@ def _generator() -> bytes:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
 
 
-def _load(structure: Equation | Ode) -> ModuleType:
-    key = hashlib.sha256(_generator() + repr(structure).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def _load(equations: System) -> ModuleType:
+    key = hashlib.sha256(_generator() + equations.text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     name = f"workbench_structure_{key}"
     if name in sys.modules:
         return sys.modules[name]
@@ -111,9 +110,9 @@ def _load(structure: Equation | Ode) -> ModuleType:
         except Exception:  # cut short or damaged, in whatever way
             path.unlink(missing_ok=True)
     try:
-        source = equation_source(structure) if isinstance(structure, Equation) else ode_source(structure)
+        source = explicit_source(equations) if isinstance(equations, Explicit) else differential_source(equations)
     except RecursionError:
-        raise ModelError(f"{structure!r:.200}: expressions are put into each other too deeply.") from None
+        raise ModelError(f"{equations.text:.200}: expressions are put into each other too deeply.") from None
     handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(source + _END)
@@ -141,20 +140,20 @@ def _imported(name: str, path: Path) -> ModuleType:
 # -- the source ----------------------------------------------------------------------------------------------------
 
 
-def equation_source(structure: Equation) -> str:
+def explicit_source(equations: Explicit) -> str:
     """Source with one program, `response`: by z = parameters; c = t, dose, tad, covariates."""
     from workbench.engine.predictions import symbolic
 
-    known = _symbols([*structure.names, "t", "dose", "tad", *structure.columns])
-    inputs = [known[name] for name in structure.names]
-    constants = [known[name] for name in ("t", "dose", "tad", *structure.columns)]
-    for name, tree in structure.definitions.items():
+    known = _symbols([*equations.names, "t", "dose", "tad", *equations.columns])
+    inputs = [known[name] for name in equations.names]
+    constants = [known[name] for name in ("t", "dose", "tad", *equations.columns)]
+    for name, tree in equations.definitions.items():
         known[name] = symbolic.build(tree, known)
-    values = [symbolic.build(tree, known) for tree in structure.expressions]
+    values = [symbolic.build(tree, known) for tree in equations.outputs.values()]
     return _HEADER.format(title="an equation") + _program("response", values, inputs, constants)
 
 
-def ode_source(structure: Ode) -> str:
+def differential_source(equations: Differential) -> str:
     """Source of three programs, and where in the derived quantities q the initial values and the dosing stand.
 
     `derived`: q by z = parameters; c = covariates. All that the others need and that is constant on a design row.
@@ -163,29 +162,28 @@ def ode_source(structure: Ode) -> str:
     """
     from workbench.engine.predictions import symbolic
 
-    parsed = structure.parsed
-    known = _symbols([*structure.states, "t", *structure.names, *structure.columns])
-    states = [known[name] for name in structure.states]
+    known = _symbols([*equations.states, "t", *equations.names, *equations.columns])
+    states = [known[name] for name in equations.states]
     changing = [*states, known["t"]]
-    parameters = [known[name] for name in structure.names]
-    covariates = [known[name] for name in structure.columns]
-    for name, tree in parsed.definitions.items():
+    parameters = [known[name] for name in equations.names]
+    covariates = [known[name] for name in equations.columns]
+    for name, tree in equations.definitions.items():
         known[name] = symbolic.build(tree, known)
     hoist = symbolic.Hoist(changing)
-    rates = [hoist(symbolic.build(parsed.rates[name], known)) for name in structure.states]
-    responses = [hoist(symbolic.build(tree, known)) for tree in parsed.outputs.values()]
+    rates = [hoist(symbolic.build(equations.rates[name], known)) for name in equations.states]
+    responses = [hoist(symbolic.build(tree, known)) for tree in equations.outputs.values()]
     tables = {
         what: {state: hoist.symbol(symbolic.build(tree, known)) for state, tree in table.items()}
         for what, table in (
-            ("initial", parsed.initial), ("lag", parsed.lag), ("bioavailability", parsed.bioavailability),
-            ("duration", parsed.duration),
+            ("initial", equations.initial), ("lag", equations.lag), ("bioavailability", equations.bioavailability),
+            ("duration", equations.duration),
         )
     }  # fmt: skip
     derived, symbols = list(hoist.parts), list(hoist.parts.values())
     place = {symbol: number for number, symbol in enumerate(symbols)}
     inputs = [*changing, *symbols]
     lines = [
-        f"{what} = {[place[table[state]] if state in table else -1 for state in structure.states]}"
+        f"{what} = {[place[table[state]] if state in table else -1 for state in equations.states]}"
         for what, table in tables.items()
     ]
     lines += [f"quantities = {len(symbols)}", f"timed = {any(known['t'] in rate.free_symbols for rate in rates)}"]

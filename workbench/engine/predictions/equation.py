@@ -13,7 +13,7 @@ from workbench.engine.predictions.jets import kernel
 from workbench.engine.predictions.parallel import over_subjects
 from workbench.engine.predictions.schedule import Schedule
 from workbench.engine.problem.layout import Layout
-from workbench.model.equation import Equation
+from workbench.model.kinetics import Explicit
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -57,21 +57,21 @@ def _predict(
 
 
 class EquationPredictor:
-    """Fills predictions of an `Equation`; see `Predictor`.
+    """Fills predictions of explicit equations; see `Predictor`.
 
     Parameters
     ----------
-    structure : Equation
+    equations : Explicit
     schedule : Schedule
     layout : Layout
     """
 
-    def __init__(self, structure: Equation, schedule: Schedule, layout: Layout):
-        self._module = programs(structure)
+    def __init__(self, equations: Explicit, schedule: Schedule, layout: Layout):
+        self._module = programs(equations)
         self._program = program(self._module, "response")
         self._schedule, self._layout = schedule, layout
         n = len(schedule.time)
-        known = np.empty((n, 3 + len(structure.columns)))
+        known = np.empty((n, 3 + len(equations.columns)))
         last, since = np.empty((2, n))
         _doses(schedule.start, schedule.time, schedule.kind, schedule.amount, last, since)
         known[:, 0], known[:, 1], known[:, 2] = schedule.time, last, since

@@ -52,7 +52,7 @@ from workbench.engine.predictions.timeline import (
 )
 from workbench.engine.predictions.travel import begin, give, go
 from workbench.engine.problem.layout import Layout
-from workbench.model.ode import Ode
+from workbench.model.kinetics import Differential
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -210,11 +210,11 @@ def _predict(
 
 
 class OdePredictor:
-    """Fills predictions of an `Ode`; see `Predictor`.
+    """Fills predictions of differential equations; see `Predictor`.
 
     Parameters
     ----------
-    structure : Ode
+    equations : Differential
     schedule : Schedule
     layout : Layout
 
@@ -224,8 +224,8 @@ class OdePredictor:
         How the latest solve of each subject ended; 0 is well.
     """
 
-    def __init__(self, structure: Ode, schedule: Schedule, layout: Layout):
-        self._module = module = programs(structure)
+    def __init__(self, equations: Differential, schedule: Schedule, layout: Layout):
+        self._module = module = programs(equations)
         derived, rates, response = (program(module, name) for name in ("derived", "rates", "response"))
         columns: list[int] = []
 
@@ -242,10 +242,10 @@ class OdePredictor:
                 lag=column(module.lag[state]),
                 duration=column(module.duration[state]),
             )
-            for state in range(len(structure.states))
+            for state in range(len(equations.states))
         ]
         self._course = course_of(schedule)
-        self._routes = routes_of([[into[state] for state in states] for states in structure.dosing])
+        self._routes = routes_of([[into[state] for state in states] for states in equations.dosing])
         self._system = System(
             derived,
             rates,
@@ -258,7 +258,7 @@ class OdePredictor:
             layout.row, entry, schedule.slot, schedule.response, np.ascontiguousarray(layout.covariates), layout.C,
             layout.offset, layout.transform, layout.lower, layout.upper,
         )  # fmt: skip
-        self._structure = structure
+        self._equations = equations
         self._capacity = int(room(self._course, self._routes))
         given = np.isin(schedule.kind, (DOSE, RESET_AND_DOSE))
         self._steady = bool((schedule.steady_state[given] > 0).any())
@@ -270,10 +270,10 @@ class OdePredictor:
         return {int(i): REASONS[int(self.status[i])] for i in np.flatnonzero(self.status)}
 
     def _room(self, tableau: Array, D: int, order: int) -> Room:
-        system, structure, whole = self._system, self._structure, int(jets.size(D))
-        length, n = (1, 1 + D, whole)[order], len(structure.states)
+        system, equations, whole = self._system, self._equations, int(jets.size(D))
+        length, n = (1, 1 + D, whole)[order], len(equations.states)
         space = max(space_of(part, max(D, n)) for part in (system.derived, system.rates, system.response))
-        tolerance, v = np.array([structure.rtol, structure.atol]), np.empty(space)
+        tolerance, v = np.array([equations.rtol, equations.atol]), np.empty(space)
 
         def flow(length: int) -> Flow:
             return new_flow(
@@ -286,12 +286,12 @@ class OdePredictor:
             blank(self._capacity, D),
             np.zeros((self._entries, len(system.dosing), whole)),
             np.zeros((len(self._rows.transform), length)),
-            np.zeros(len(structure.responses) * length),
+            np.zeros(len(equations.outputs) * length),
         )
 
     def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
         """Fill f and its derivatives up to `order` for some subjects at their coordinates u; NaN if a solve fails."""
-        stiff = self._structure.stiff
+        stiff = self._equations.stiff
 
         def solve_by(method: int | None, part: Index) -> None:
             room = self._room(EXPLICIT if method is None else IMPLICIT, u.shape[1], order)

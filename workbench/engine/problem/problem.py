@@ -26,7 +26,7 @@ from workbench.engine.problem.residual import (
 )
 from workbench.engine.problem.scale import Point, Quantity, Scale, error_entries, stated_sigma
 from workbench.errors import ModelError
-from workbench.model import PK, Combined, Exponential, Model, Power, Structure
+from workbench.model import Combined, Exponential, Model, Power, Structure
 from workbench.model.check import OF_THE_LIKELIHOOD
 
 Array = NDArray[np.float64]
@@ -167,38 +167,26 @@ class Problem:
         return np.array(columns, dtype=float).reshape(z.shape[::-1]).T
 
     def exchanged(self, x: Array) -> Array | None:
-        """x with the rates of absorption and elimination exchanged; None where absorption is not the slower.
+        """x with the values that the structure says give the same typical curve (see `Structure.twin`).
 
-        One compartment only. Both give the same typical curve (flip-flop): ka' = k, k' = ka, V' = V·k/ka, CL' = CL.
+        None where there are none, one of them is kept, or is out of its bounds.
         """
-        scale, structure = self.scale, self.structure
-        if not isinstance(structure, PK) or not (
-            structure.compartments == 1 and structure.absorption == "first-order" and structure.elimination == "linear"
-            and structure.parameters in ("clearance", "rate")
-        ):  # fmt: skip
-            return None
+        scale = self.scale
         at = {name.label: m for m, name in enumerate(scale.thetas)}
-        changed = ("ka", "V") if structure.parameters == "clearance" else ("ka", "V", "k")
-        if not all(n in at and scale.theta_free[at[n]] for n in changed):
-            return None
-        values = dict(zip((name.label for name in scale.quantities), scale.estimates(x).tolist(), strict=True))
-        if structure.parameters == "clearance" and "CL" not in values:
-            return None
-        ka, V = values["ka"], values["V"]
-        k = values["CL"] / V if structure.parameters == "clearance" else values["k"]
-        if not 0 < ka < k:
+        labels = (quantity.label for quantity in scale.quantities)
+        twin = self.structure.twin(dict(zip(labels, scale.estimates(x).tolist(), strict=True)))
+        if twin is None or not all(name in at and scale.theta_free[at[name]] for name in twin):
             return None
         point = scale.point(x)
         theta = point.theta.copy()
-        for name, value in (("ka", k), ("V", V * k / ka), ("k", ka)):
-            if name in at:
-                m = at[name]
-                try:
-                    theta[m] = scale.thetas[m].transformed(value)
-                except ValueError:
-                    return None
-                if not scale.theta_lower[m] < theta[m] < scale.theta_upper[m]:
-                    return None
+        for name, value in twin.items():
+            m = at[name]
+            try:
+                theta[m] = scale.thetas[m].transformed(value)
+            except ValueError:
+                return None
+            if not scale.theta_lower[m] < theta[m] < scale.theta_upper[m]:
+                return None
         return scale.vector(replace(point, theta=theta))
 
 

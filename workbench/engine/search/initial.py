@@ -24,8 +24,8 @@ from workbench.engine.problem.residual import CENSORED
 from workbench.engine.problem.scale import Scale, with_estimates
 from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError, ModelError
-from workbench.model import PK, Constant, Exponential, Model, Parameter, ResidualError
-from workbench.model.library.pkpd import PKPD
+from workbench.model import Constant, Exponential, Model, Parameter, ResidualError, pk
+from workbench.model.kinetics import Explicit, Kinetics
 
 Array = NDArray[np.float64]
 Values = dict[str, float]
@@ -101,7 +101,7 @@ def _by_response(model: Model, errors: list[ResidualError]) -> ResidualError | d
 
 
 def _most(model: Model) -> int:
-    return _SUBJECTS if getattr(model.structure, "is_linear", False) else _FEW_SUBJECTS
+    return _SUBJECTS if model.structure.is_linear else _FEW_SUBJECTS
 
 
 # -- typical values --------------------------------------------------------------------------------------------
@@ -113,8 +113,11 @@ def _found(model: Model, missing: list[str], data: GroupedData) -> Model:
     for name in missing:
         trial = trial.with_parameter(name, value=_placeholder(model[name]))
     problem = thinned(compile(trial, data), _most(model))
-    library = isinstance(model.structure, PK | PKPD)
-    starts = _by_kinetics(model, missing, data, problem) if library else _by_trial(missing, problem, data)
+    kinetics = model.structure.kinetics
+    if kinetics is None:
+        starts = _by_trial(missing, problem, data)
+    else:
+        starts = _by_kinetics(kinetics, model, missing, data, problem)
     if not starts:
         raise ModelError(
             f"No values of {', '.join(missing)} were found at which {model.structure!r} can be computed. State them."
@@ -179,25 +182,25 @@ def _refined(model: Model, known: list[str], data: GroupedData) -> Model:
 # -- compartment models: a grid of rate constants --------------------------------------------------------------
 
 
-def _by_kinetics(model: Model, missing: list[str], data: GroupedData, problem: Problem) -> list[Values]:
+def _by_kinetics(
+    kinetics: Kinetics, model: Model, missing: list[str], data: GroupedData, problem: Problem
+) -> list[Values]:
     """The best values on a grid, judged by the linear relative of the structure.
 
     The distance is that of square roots, between an additive and a proportional error.
     """
-    structure = model.structure.pk if isinstance(model.structure, PKPD) else model.structure
-    assert isinstance(structure, PK)
     stated = {p.name: p.value for p in model.parameters if p.name not in missing and p.value is not None}
     seen = problem.observations
     measured = (seen.response == 0) & (seen.what % 2 != CENSORED)
     y = np.exp(problem.y) if seen.logarithmic[0] else problem.y
     root = np.sqrt(np.maximum(y, 0.0))[measured]
     best: tuple[float, Values] = (math.inf, {})
-    for rates in _grid(structure, data, stated):
+    for rates in _grid(kinetics, data, stated):
         volume = stated.get("V", stated.get("V1", 1.0))
         given = "V" in stated or "V1" in stated
         if not given and "CL" in stated:
             volume, given = stated["CL"] / rates["k"], True
-        f = np.maximum(_relative(structure, {**rates, "V": volume}, problem), 0.0)[measured]
+        f = np.maximum(_relative(kinetics, {**rates, "V": volume}, problem), 0.0)[measured]
         total = float(f.sum())
         if not math.isfinite(total) or total <= 0:
             continue
@@ -212,22 +215,20 @@ def _by_kinetics(model: Model, missing: list[str], data: GroupedData, problem: P
             best = distance, {**rates, "V": volume}
     if not best[1]:
         return []
-    named = _named(best[1], structure, problem)
+    named = _named(best[1], kinetics, problem)
     return [{name: named[name] if name in named else _placeholder(model[name]) for name in missing}]
 
 
-def _grid(structure: PK, data: GroupedData, stated: Values) -> Iterator[Values]:
-    multiples = _ABSORPTION if structure.absorption is not None and "ka" not in stated else (1.0,)
-    for k, multiple, (k12, k21, k13, k31) in itertools.product(
-        _rates(data), multiples, _DISTRIBUTION[structure.compartments]
-    ):
+def _grid(kinetics: Kinetics, data: GroupedData, stated: Values) -> Iterator[Values]:
+    multiples = _ABSORPTION if kinetics.absorbs and "ka" not in stated else (1.0,)
+    for k, multiple, (k12, k21, k13, k31) in itertools.product(_rates(data), multiples, _DISTRIBUTION[kinetics.size]):
         ka = stated.get("ka", k * multiple)
         yield {"k": k, "ka": ka, "k12": k12 * k, "k21": k21 * k, "k13": k13 * k, "k31": k31 * k}
 
 
-def _relative(structure: PK, values: Values, problem: Problem) -> Array:
+def _relative(kinetics: Kinetics, values: Values, problem: Problem) -> Array:
     """Typical predictions of the linear model with at most a first-order absorption, at all slots."""
-    relative = PK(structure.compartments, None if structure.absorption is None else "first-order")
+    relative = pk(kinetics.size, "first-order" if kinetics.absorbs else None)
     named = _clearances(values)
     one = len(relative.names)
     schedule = replace(problem.schedule, rate=np.maximum(problem.schedule.rate, 0.0))
@@ -262,12 +263,12 @@ def _clearances(values: Values) -> Values:
     }  # fmt: skip
 
 
-def _named(values: Values, structure: PK, problem: Problem) -> Values:
+def _named(values: Values, kinetics: Kinetics, problem: Problem) -> Values:
     """Values under every name that the library has for them."""
     V, k, ka = values["V"], values["k"], values["ka"]
     named = {**values, **_clearances(values), "V1": V, "t_half": math.log(2) / k}
     named["Q2"] = named["Q"]
-    n = structure.compartments
+    n = kinetics.size
     matrix = np.array(
         [
             [k + values["k12"] + values["k13"], -values["k21"], -values["k31"]],
@@ -284,7 +285,7 @@ def _named(values: Values, structure: PK, problem: Problem) -> Values:
     y = np.exp(problem.y) if seen.logarithmic[0] else problem.y
     top = float(np.nanmax(y[seen.response == 0], initial=1e-12))
     named |= {"Km": 0.5 * top, "Vm": named["CL"] * top, "mtt": 1.0 / ka, "Tk0": 2.0 / ka, "Fr": 0.5, "F": 0.7}
-    if structure.elimination == "parallel":
+    if kinetics.saturable and any(flow.source == "central" and flow.target is None for flow in kinetics.flows):
         named |= {"CL": 0.5 * named["CL"], "k": 0.5 * k, "Vm": 0.5 * named["Vm"]}
     named["lag"] = named["lag0"] = 0.3 * _first_delay(problem)
     return named | _effects(problem, top)
@@ -337,8 +338,6 @@ def _rates(data: GroupedData) -> Array:
 
 def _by_trial(missing: list[str], problem: Problem, data: GroupedData) -> list[Values]:
     """The best of many draws of values that times, responses and doses suggest; without a pattern of chance."""
-    from workbench.model.equation import Equation
-
     scale, seen = problem.scale, problem.observations
     owners = {name.label: m for m, name in enumerate(scale.thetas)}
     y = np.where(seen.logarithmic[seen.response], np.exp(np.clip(problem.y, -700, 700)), problem.y)
@@ -353,7 +352,7 @@ def _by_trial(missing: list[str], problem: Problem, data: GroupedData) -> list[V
         volume = float(np.median(dose)) / max(sizes)
         suggested |= {volume, volume / t, 3 * volume, float(np.median(dose))}
     values = np.array(sorted(suggested))
-    trials = _TRIALS if isinstance(problem.structure, Equation) else _FEW_TRIALS
+    trials = _TRIALS if isinstance(problem.structure.system, Explicit) else _FEW_TRIALS
     rng = np.random.default_rng(0)
     ranked: list[tuple[float, int, Values]] = []
     point = scale.point(problem.x)

@@ -1,20 +1,12 @@
-"""How a structure looks in a notebook: its compartments as SVG, its equations as LaTeX, all of it as HTML."""
+"""How kinetics look in a notebook: the compartments as SVG, the equations as LaTeX."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from workbench.data import derived_unit
-from workbench.language.latex import aligned, rate_of_change, symbol
+from workbench.language.latex import rate_of_change, symbol
 from workbench.language.reading import latex, read_expression
-from workbench.model.library.kinetics import Flow, Input, effect, flows, inputs, peripherals, relations, volume
-from workbench.model.library.pkpd import PKPD
-from workbench.model.structure import PK
-
-if TYPE_CHECKING:
-    from workbench.model.structure import Structure
+from workbench.model.kinetics import Flow, Input, Kinetics, Pharmacodynamics
 
 _WIDTH, _HEIGHT = 108, 44  # of a box
 _GAP = 76  # between boxes that an arrow joins
@@ -94,28 +86,27 @@ class _Canvas:
         )
 
 
-def diagram(structure: PK | PKPD) -> str:
-    """Draw the compartments of a library structure.
+def diagram(kinetics: Kinetics, title: str) -> str:
+    """Draw compartments.
 
     Returns
     -------
     str
         SVG in the colour of the text around it. The numbers in the boxes are those of CMT.
     """
-    pk = structure if isinstance(structure, PK) else structure.pk
     canvas = _Canvas()
-    central = _draw_route(canvas, pk)
-    _draw_disposition(canvas, pk, central)
-    if isinstance(structure, PKPD):
-        _draw_effect(canvas, structure, central)
-    return canvas.svg(f"Compartments: {structure.title}")
+    central = _draw_route(canvas, kinetics)
+    _draw_disposition(canvas, kinetics, central)
+    if kinetics.effect is not None:
+        _draw_effect(canvas, kinetics.effect, central)
+    return canvas.svg(f"Compartments: {title}")
 
 
-def _draw_route(canvas: _Canvas, pk: PK) -> float:
+def _draw_route(canvas: _Canvas, kinetics: Kinetics) -> float:
     """Doses, what they pass before the central compartment, and that; the place of the middle of its box."""
-    entries = inputs(pk)
+    entries = kinetics.inputs
     zero_order = entries[0].duration is not None
-    above, below = entries[0].share or "", _how(entries[0])
+    above, below = entries[0].fraction or "", _how(entries[0])
     start = 22.0
     end = start + max(_GAP, _LETTER * max(len(above), len(below)) + 30)
     canvas.text(0, 4.5, "Dose", size=13)
@@ -125,7 +116,7 @@ def _draw_route(canvas: _Canvas, pk: PK) -> float:
     canvas.text((start + end) / 2 - 4, 18, below)
 
     x = end + _WIDTH / 2
-    before = [flow for flow in flows(pk) if flow.source.startswith(("transit", "depot"))]
+    before = kinetics.before
     for at, flow in enumerate(before):
         right = x + _WIDTH / 2
         if len(before) > 5 and 1 < at < len(before) - 2:  # of many transit compartments the first and the last
@@ -138,11 +129,12 @@ def _draw_route(canvas: _Canvas, pk: PK) -> float:
         canvas.line((right, 0), (right + _GAP, 0))
         canvas.text(right + _GAP / 2 - 4, -8, flow.label)
         x = right + _GAP + _WIDTH / 2
-    canvas.box(x, 0, "central", volume(pk) if volume(pk) in pk.names else "", 2 if pk.absorption else 1)
+    size = kinetics.volume if kinetics.volume in kinetics.parameters else ""
+    canvas.box(x, 0, "central", size, kinetics.central)
     for entry in entries[1:]:
         y, turn = _HEIGHT / 2 + 16, x - _WIDTH / 2 - 20
         canvas.line((0, 12), (0, y), (turn, y), (turn, 12), (x - _WIDTH / 2, 12), dashed=True)
-        share = (entry.share or "").replace("*", "·").replace("-", "−")
+        share = (entry.fraction or "").replace("*", "·").replace("-", "−")
         canvas.text(turn / 2, y + 16, f"{share} {_how(entry)}")
     return x
 
@@ -153,19 +145,19 @@ def _how(entry: Input) -> str:
     return " ".join(filter(None, words))
 
 
-def _draw_disposition(canvas: _Canvas, pk: PK, x: float) -> None:
+def _draw_disposition(canvas: _Canvas, kinetics: Kinetics, x: float) -> None:
     """Peripheral compartments above the central one, elimination below it."""
-    names = peripherals(pk)
+    names = kinetics.peripherals
     to_from: dict[str, list[Flow]] = {name: [] for name in names}
-    for flow in flows(pk):
+    for flow in kinetics.flows:
         for name in names:
             if name in (flow.source, flow.target):
                 to_from[name].append(flow)
-    first = 3 if pk.absorption else 2
+    first = kinetics.central + 1
     top, bottom = -_ABOVE + _HEIGHT / 2, -_HEIGHT / 2
     for at, name in enumerate(names):
         side = 0 if len(names) == 1 else 2 * at - 1
-        size = f"V{at + 2}" if f"V{at + 2}" in pk.names else ""
+        size = f"V{at + 2}" if f"V{at + 2}" in kinetics.parameters else ""
         canvas.box(x + side * (_WIDTH / 2 + 10), -_ABOVE, name.rstrip("12"), size, first + at)
         out, back = to_from[name]
         middle = x + side * 36
@@ -179,8 +171,8 @@ def _draw_disposition(canvas: _Canvas, pk: PK, x: float) -> None:
             anchor = "end" if side < 0 else "start"
             canvas.text(middle + side * 13, y - 5, f"↑ {out.label}", anchor)
             canvas.text(middle + side * 13, y + 13, f"↓ {back.label}", anchor)
-    leaving = [flow.label for flow in flows(pk) if flow.target is None]
-    leaving += ["Vm, Km"] if pk.elimination != "linear" else []
+    leaving = [flow.label for flow in kinetics.flows if flow.target is None]
+    leaving += ["Vm, Km"] if kinetics.saturable else []
     for at, label in enumerate(leaving):
         side = 0 if len(leaving) == 1 else 2 * at - 1
         canvas.line((x + side * 22, _HEIGHT / 2), (x + side * 22, _HEIGHT / 2 + 52))
@@ -188,13 +180,13 @@ def _draw_disposition(canvas: _Canvas, pk: PK, x: float) -> None:
         canvas.text(x + side * 22 + (-8 if left else 8), _HEIGHT / 2 + 36, label, "end" if left else "start")
 
 
-def _draw_effect(canvas: _Canvas, structure: PKPD, central: float) -> None:
+def _draw_effect(canvas: _Canvas, effect: Pharmacodynamics, central: float) -> None:
     """The effect to the right of the central compartment; dashed is what acts without flowing."""
-    drug = ", ".join(name for name in structure.names if name in ("slope", "Emax", "EC50", "Imax", "IC50", "gamma"))
+    drug = ", ".join(effect.drug)
     right = central + _WIDTH / 2
     gap = _LETTER * len(drug) + 40
-    if structure.is_turnover:
-        into, plus = structure.link.endswith("input"), structure.link.startswith("stimulate")
+    if effect.is_turnover:
+        into, plus = effect.link.endswith("input"), effect.link.startswith("stimulate")
         x = right + gap + 30 + _WIDTH / 2
         low, far = _HEIGHT / 2, _HEIGHT / 2 + 62
         canvas.box(x, 0, "effect", rounded=22)
@@ -207,7 +199,7 @@ def _draw_effect(canvas: _Canvas, structure: PKPD, central: float) -> None:
         canvas.sign(x - 12, y, plus)
     else:
         x = right
-        if structure.link == "effect compartment":
+        if effect.link == "effect compartment":
             canvas.line((x, 0), (x + _GAP, 0), dashed=True)
             canvas.text(x + _GAP / 2 - 4, -8, "ke0")
             x += _GAP + _WIDTH / 2
@@ -222,72 +214,84 @@ def _draw_effect(canvas: _Canvas, structure: PKPD, central: float) -> None:
     canvas.text(right + gap / 2 - 4, -8, drug)
 
 
-def equations(structure: PK | PKPD) -> list[str]:
-    """Input, secondary relations, differential equations of the amounts and responses of a library structure.
+def equations(kinetics: Kinetics) -> list[str]:
+    """Input, secondary relations, differential equations of the amounts, and responses.
 
     Returns
     -------
     list of str
         LaTeX without delimiters. Amounts are A, the concentration in the central compartment is c.
     """
-    return _of_compartments(structure) if isinstance(structure, PK) else _with_effect(structure)
+    lines = [
+        *_input(kinetics),
+        *_relations(kinetics),
+        *_amounts(kinetics),
+        rf"c = \frac{{{_amount('central')}}}{{{symbol(kinetics.volume)}}}",
+    ]
+    return lines if kinetics.effect is None else [*lines, *_effect(kinetics.effect)]
 
 
 def _formula(text: str) -> str:
     return latex(read_expression(text, "The library")[1])
 
 
-def _of_compartments(pk: PK) -> list[str]:
-    bolus: dict[str, str] = {}
+def _input(kinetics: Kinetics) -> list[str]:
+    """Rates at which doses enter."""
     lines = []
-    for entry in inputs(pk):
-        r = "r_0(t)" if entry.duration else "r(t)"
+    for entry in kinetics.inputs:
         since = "t - t_j" + (f" - {symbol(entry.lag)}" if entry.lag else "")
-        share = _formula(f"{entry.share}*D").removesuffix("D") if entry.share else ""
+        share = _formula(f"{entry.fraction}*D").removesuffix("D") if entry.fraction else ""
         if entry.duration:
             T = symbol(entry.duration)
-            lines.append(rf"{r} = {share}\sum_j \frac{{D_j}}{{{T}}}\,\left[\,0 < {since} \le {T}\,\right]")
+            lines.append(rf"r_0(t) = {share}\sum_j \frac{{D_j}}{{{T}}}\,\left[\,0 < {since} \le {T}\,\right]")
         else:
-            spread = "" if pk.absorption else r"\quad\text{(or spread over the infusion)}"
-            lines.append(rf"{r} = {share}\sum_j D_j\,\delta\left({since}\right){spread}")
-        bolus[entry.target] = r
-    if pk.absorption == "transit":
-        lines.append(rf"{symbol('ktr')} = \frac{{{(pk.transits or 0) + 1}}}{{{symbol('mtt')}}}")
-    if "A" in pk.names:
-        exponentials = ["A*exp(-alpha*t)", "B*exp(-beta*t)", "C*exp(-gamma*t)"]
-        unit = _formula(" + ".join(exponentials[: pk.compartments]))
-        lines.append(rf"u(t) = {unit}\quad\text{{(}}c\text{{ after a unit bolus into the central compartment)}}")
-    lines += [f"{symbol(name)} = {_formula(value)}" for name, value in relations(pk).items()]
+            spread = "" if kinetics.absorbs else r"\quad\text{(or spread over the infusion)}"
+            lines.append(rf"r(t) = {share}\sum_j D_j\,\delta\left({since}\right){spread}")
+    return lines
 
-    gains: dict[str, list[str]] = {target: [r] for target, r in bolus.items()}
+
+def _relations(kinetics: Kinetics) -> list[str]:
+    """Rate constants and volumes from the parameters."""
+    lines = []
+    if kinetics.transits:
+        lines.append(rf"{symbol('ktr')} = \frac{{{kinetics.transits + 1}}}{{{symbol('mtt')}}}")
+    if "A" in kinetics.parameters:
+        exponentials = ["A*exp(-alpha*t)", "B*exp(-beta*t)", "C*exp(-gamma*t)"]
+        unit = _formula(" + ".join(exponentials[: kinetics.size]))
+        lines.append(rf"u(t) = {unit}\quad\text{{(}}c\text{{ after a unit bolus into the central compartment)}}")
+    return lines + [f"{symbol(name)} = {_formula(value)}" for name, value in kinetics.relations.items()]
+
+
+def _amounts(kinetics: Kinetics) -> list[str]:
+    """How the amounts change."""
+    gains: dict[str, list[str]] = {entry.target: ["r_0(t)" if entry.duration else "r(t)"] for entry in kinetics.inputs}
     losses: dict[str, list[str]] = {}
-    for flow in flows(pk):
+    for flow in kinetics.flows:
         term = rf"{symbol(flow.rate)}\,{_amount(flow.source)}"
         losses.setdefault(flow.source, []).append(term)
         if flow.target is not None:
             gains.setdefault(flow.target, []).append(term)
-    if pk.elimination != "linear":
+    if kinetics.saturable:
         losses.setdefault("central", []).append(_formula("Vm*c/(Km + c)"))
-    before = [state for state in losses if state.startswith(("transit", "depot"))]
-    for state in [*before, "central", *peripherals(pk)]:
-        if state == "transit1" and pk.transits != 1:  # all others of the chain in one line
+    lines = []
+    for state in [*(flow.source for flow in kinetics.before), "central", *kinetics.peripherals]:
+        if state == "transit1" and kinetics.transits != 1:  # all others of the chain in one line
             here, last = _amount("transiti"), _amount("transiti-1")
             change = rate_of_change(here, rf"{symbol('ktr')}\,\left({last} - {here}\right)")
-            lines.append(rf"{change},\quad i = 1, \ldots, {pk.transits}")
+            lines.append(rf"{change},\quad i = 1, \ldots, {kinetics.transits}")
         elif not state.startswith("transit") or state in ("transit0", "transit1"):
             terms = " + ".join(gains.get(state, [])) + "".join(f" - {term}" for term in losses[state])
             lines.append(rate_of_change(_amount(state), terms.removeprefix(" ")))
-    lines.append(rf"c = \frac{{{_amount('central')}}}{{{symbol(volume(pk))}}}")
     return lines
 
 
-def _with_effect(structure: PKPD) -> list[str]:
-    lines = _of_compartments(structure.pk)
-    c = "c_e" if structure.link == "effect compartment" else "c"
-    shown = _formula(effect(structure, c, "E", "({c}**gamma/({half}**gamma + {c}**gamma))"))
-    if structure.link == "effect compartment":
-        lines.append(rate_of_change(symbol("c_e"), _formula("ke0*(c - c_e)")) + rf",\quad {symbol('c_e')}(0) = 0")
-    if structure.is_turnover:
+def _effect(effect: Pharmacodynamics) -> list[str]:
+    c, lines = "c", []
+    if effect.link == "effect compartment":
+        c = "c_e"
+        lines.append(rate_of_change(symbol(c), _formula("ke0*(c - c_e)")) + rf",\quad {symbol(c)}(0) = 0")
+    shown = _formula(effect.text(c, "E", "({c}**gamma/({half}**gamma + {c}**gamma))"))
+    if effect.is_turnover:
         return [*lines, rate_of_change("E", shown) + rf",\quad E(0) = {_formula('kin/kout')}"]
     return [*lines, f"E = {shown}"]
 
@@ -297,40 +301,3 @@ def _amount(compartment: str) -> str:
         return rf"A_{{\mathrm{{t}},{compartment.removeprefix('transit')}}}"
     number = {"peripheral1": 2, "peripheral2": 3}.get(compartment, "")  # as in V2, k12
     return rf"A_\mathrm{{{compartment[0]}{number}}}"
-
-
-def render_html(structure: Structure, units: Mapping[str, str] | None = None) -> str:
-    """A structure as HTML: title, diagram, table of parameters, equations. All text of the user is escaped.
-
-    Parameters
-    ----------
-    structure : Structure
-    units : mapping, optional
-        `GroupedData.units`: the table then has units in place of dimensions.
-    """
-    heads = ["parameter", "meaning", "unit" if units else "dimension", "usual range (mg, L, h)"]
-    rows = [
-        [
-            info.name,
-            info.meaning,
-            derived_unit(units, info.dimension) if units else info.dimension,
-            f"{info.range[0]:g} … {info.range[1]:g}" if info.range else "",
-        ]
-        for info in structure.info
-    ]
-    shown = [at for at in range(len(heads)) if at < 2 or any(row[at] for row in rows)]
-    left = "style='text-align: left'"
-    head = "".join(f"<th {left}>{heads[at]}</th>" for at in shown)
-    body = "".join(
-        "<tr>" + "".join(f"<td {left}>{_cell(row[at], code=at == 0)}</td>" for at in shown) + "</tr>" for row in rows
-    )
-    drawing = structure.diagram() or ""
-    return (
-        f"<div class='wb-structure'><p><b>{html.escape(structure.title)}</b></p>{drawing}"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"<div>{html.escape(aligned(structure.equations()))}</div></div>"
-    )
-
-
-def _cell(text: str, code: bool) -> str:
-    return f"<code>{html.escape(text)}</code>" if code else html.escape(text)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
 
 from workbench.errors import ModelError
-from workbench.model.structure import PK, ParameterInfo, Shown, one_of
-
-if TYPE_CHECKING:
-    from workbench.model.ode import Ode
+from workbench.model.kinetics import TURNOVER, Kinetics, Pharmacodynamics
+from workbench.model.library import differential, drawing
+from workbench.model.library.pk import CHOICES as PK_CHOICES
+from workbench.model.library.pk import PK
+from workbench.model.ode import Ode
+from workbench.model.structure import Choice, ParameterInfo, Shown, one_of
 
 Response = Literal["linear", "emax", "sigmoid emax", "imax", "sigmoid imax"]
 Link = Literal["direct", "effect compartment", "inhibit input", "inhibit output", "stimulate input", "stimulate output"]
-TURNOVER = ("inhibit input", "inhibit output", "stimulate input", "stimulate output")  # types I to IV
 
 _INFO = {
     info.name: info
@@ -30,13 +33,19 @@ _INFO = {
         ParameterInfo("kout", "loss of the response", "rate constant", (0.005, 5.0)),
     )
 }
-_OF_RESPONSE: dict[str, tuple[str, ...]] = {
-    "linear": ("slope",),
-    "emax": ("Emax", "EC50"),
-    "sigmoid emax": ("Emax", "EC50", "gamma"),
-    "imax": ("Imax", "IC50"),
-    "sigmoid imax": ("Imax", "IC50", "gamma"),
-}
+CHOICES = (
+    *PK_CHOICES,
+    Choice("response", "Effect", options=(
+        ("linear", "linear"), ("Emax", "emax"), ("sigmoid Emax", "sigmoid emax"), ("Imax", "imax"),
+        ("sigmoid Imax", "sigmoid imax"),
+    )),
+    Choice("link", "Link", options=(
+        ("direct", "direct"), ("effect compartment", "effect compartment"),
+        ("indirect I: inhibits input", "inhibit input"), ("indirect II: inhibits output", "inhibit output"),
+        ("indirect III: stimulates input", "stimulate input"), ("indirect IV: stimulates output", "stimulate output"),
+    )),
+)  # fmt: skip
+"""What panels offer for a compartment model with an effect."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,7 +76,7 @@ class PKPD(Shown):
                 f'pkpd(response="{self.response}", link="{self.link}"): allowed with this link is '
                 f'response="{wanted}" or "sigmoid {wanted}".'
             )
-        shared = [name for name in self._effect_names if name in self.pk.names]
+        shared = [name for name in self._effect.names if name in self.pk.names]
         if shared:
             raise ModelError(
                 f"pkpd({self.pk!r}, response={self.response!r}): both parts have a parameter {', '.join(shared)}. "
@@ -77,22 +86,21 @@ class PKPD(Shown):
     @property
     def is_turnover(self) -> bool:
         """Whether the drug acts on the production or loss of the response (indirect response)."""
-        return self.link in TURNOVER
+        return self._effect.is_turnover
 
     @property
-    def _effect_names(self) -> tuple[str, ...]:
-        base = ("kin", "kout") if self.is_turnover else ("ke0", "E0") if self.link == "effect compartment" else ("E0",)
-        return (*base, *_OF_RESPONSE[self.response])
+    def _effect(self) -> Pharmacodynamics:
+        return Pharmacodynamics(self.response, self.link)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in the order in which the engine takes them."""
-        return (*self.pk.names, *self._effect_names)
+        return (*self.pk.names, *self._effect.names)
 
     @property
     def info(self) -> tuple[ParameterInfo, ...]:
         """The parameters, in the same order."""
-        return (*self.pk.info, *(self._about(name) for name in self._effect_names))
+        return (*self.pk.info, *(self._about(name) for name in self._effect.names))
 
     def _about(self, name: str) -> ParameterInfo:
         if name == "Emax" and self.is_turnover:
@@ -115,50 +123,53 @@ class PKPD(Shown):
         return ("concentration", "effect")
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the data that the equations use: none."""
-        return ()
-
-    @property
-    def needs_dose(self) -> bool:
-        """Whether it predicts nothing of interest without a dose."""
-        return True
-
-    @property
     def dosing(self) -> tuple[str, ...]:
         """The compartments that doses can go into: those of the compartment model."""
         return self.pk.dosing
 
     @property
-    def is_linear(self) -> bool:
-        """Whether the predictions have a closed form."""
-        return False
+    def timed(self) -> tuple[int, ...]:
+        """Numbers (CMT) of the compartments whose doses have a duration that is a parameter."""
+        return self.pk.timed
 
-    # -- equations ---------------------------------------------------------------------------------------------
+    # -- what computes with it ---------------------------------------------------------------------------------
+
+    @cached_property
+    def kinetics(self) -> Kinetics:
+        """What flows where, and what acts on top."""
+        return replace(self.pk.kinetics, parameters=self.names, effect=self._effect)
 
     def ode_text(self) -> str:
         """The same model as text for `wb.ode`; doses, lags and fractions are in `as_ode`."""
-        from workbench.model.library.kinetics import kinetics
-
-        return kinetics(self).text
+        return differential.written(self.kinetics).text
 
     def as_ode(self) -> Ode:
         """The same model as `wb.ode(…)`: same parameters in the same order, same compartments for doses."""
-        from workbench.model.library.kinetics import kinetics
+        return differential.written(self.kinetics).as_ode()
 
-        return kinetics(self).as_ode()
+    def twin(self, values: Mapping[str, float]) -> dict[str, float] | None:
+        """Values that give the same typical curves: those of the compartment model, see `PK.twin`."""
+        return self.pk.twin(values)
+
+    # -- how it looks ------------------------------------------------------------------------------------------
 
     def equations(self) -> list[str]:
         """Equations of the compartment model and of the effect, as LaTeX."""
-        from workbench.model.library.drawing import equations
-
-        return equations(self)
+        return drawing.equations(self.kinetics)
 
     def diagram(self) -> str:
         """The compartments and the effect as SVG."""
-        from workbench.model.library.drawing import diagram
+        return drawing.diagram(self.kinetics, self.title)
 
-        return diagram(self)
+    def chosen(self) -> dict[str, Any]:
+        """What is chosen, by the field of each of `CHOICES` that has a meaning now."""
+        return self.pk.chosen() | {"response": self.response, "link": self.link}
+
+    def with_choice(self, field: str, value: Any, before: Mapping[str, Any] | None = None) -> PKPD:
+        """Another choice, see `PK.with_choice`."""
+        if field in ("response", "link"):
+            return pkpd(self.pk, **({"response": self.response, "link": self.link} | {field: value}))
+        return replace(self, pk=self.pk.with_choice(field, value, before))
 
     def __repr__(self) -> str:
         parts = [repr(self.pk)]

@@ -13,6 +13,7 @@ from workbench.data import GroupedData
 from workbench.engine.problem.problem import Problem, compile
 from workbench.engine.problem.residual import variances
 from workbench.model import Exponential, Model, ResidualError
+from workbench.model.structure import unsaid
 
 Array = NDArray[np.float64]
 
@@ -21,7 +22,7 @@ Z95 = 1.959963984540054
 
 def is_quick(model: Model) -> bool:
     """Whether start values and curves take milliseconds: the prediction has a closed form that is compiled already."""
-    return bool(getattr(model.structure, "is_linear", False))
+    return not unsaid(model.structure) and model.structure.is_linear
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,10 @@ from ipywidgets import HTML, Button, Dropdown, HTMLMath, Text, Textarea, ToggleB
 from workbench.errors import ModelError
 from workbench.language.latex import aligned
 from workbench.markup.html import escaped, said
-from workbench.model import PK, Structure, equation, ode
+from workbench.model import Structure, equation, ode
 from workbench.model.equation import Equation
-from workbench.model.library.pkpd import PKPD
 from workbench.model.ode import Ode
+from workbench.model.structure import unsaid
 from workbench.ui.panels.panel import Refusal, row
 from workbench.ui.session.state import State
 
@@ -256,9 +256,10 @@ class OdeEditor(Editor[Ode]):
 
     def _beginning(self, structure: Structure) -> Fields:
         """The same model as equations, if there are such."""
-        if isinstance(structure, PK | PKPD):
-            self._base = structure.as_ode()
-            return self.content(self._base)
+        written = None if unsaid(structure) else structure.as_ode()
+        if isinstance(written, self.kind):
+            self._base = written
+            return self.content(written)
         return super()._beginning(structure)
 
 

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from ipywidgets import HTML, Button, Widget
 
 from workbench import markup
-from workbench.model import PK, Model
-from workbench.model.equation import Equation
-from workbench.model.library.pkpd import PKPD
-from workbench.model.ode import Ode
+from workbench.model import Model
+from workbench.model.families import family_of
 from workbench.model.residual import ERROR_MODELS
 from workbench.ui.panels.panel import Panel, heading, row
 from workbench.ui.panels.parameters import ParameterRow, ParameterTable
@@ -83,7 +81,7 @@ class ModelPanel(Panel):
 def unshown(model: Model) -> list[str]:
     """What a model states that the panels have no controls for, in words."""
     structure = model.structure
-    parts = [] if isinstance(structure, PK | PKPD | Equation | Ode) else [f"the structure {structure.title}"]
+    parts = [] if family_of(structure) is not None else [f"the structure {structure.title}"]
     parts += [f"{p.name} from column {p.column}" for p in model.parameters if p.column is not None]
     parts += [f"the η that {p.name} shares with {p.share[0]}" for p in model.parameters if p.share is not None]
     parts += [f"the fixed correlations of {'–'.join(b.names)}" for b in model.correlate if b.fixed]

@@ -12,8 +12,6 @@ from workbench import markup
 from workbench.data import derived_unit
 from workbench.errors import ModelError
 from workbench.model import Model, Parameter, ParameterInfo
-from workbench.model.equation import Equation
-from workbench.model.ode import Ode
 from workbench.model.parameter import TRANSFORMS
 from workbench.ui.panels.panel import Refusal, note
 from workbench.ui.session.state import State
@@ -244,8 +242,7 @@ class ParameterTable:
         rows_for = (model.structure.info, names, tuple(sorted(units.items())), occasions, self.more.value)
         if rows_for != self._rows_for:
             self._rows_for = rows_for
-            own = isinstance(model.structure, Equation | Ode)  # nothing is known of what its parameters mean
-            meanings = {info.name: "" if own else _meaning(info, units) for info in model.structure.info}
+            meanings = {info.name: _meaning(info, units) if info.known else "" for info in model.structure.info}
             width = min(max([34, *(10 + 9 * len(name) for name in names)]), 94)
             self.rows = {name: self._row(name, meanings[name], width, occasions) for name in names}
             effects = ("η,κ", "SD") if occasions else ("η", "SD of η")

@@ -22,7 +22,8 @@ from workbench.data import GroupedData
 from workbench.engine.problem.problem import responses_of
 from workbench.errors import DataError, ModelError, WorkbenchError
 from workbench.methods import USUAL, Ability, method_of
-from workbench.model import PK, Model, usual_model
+from workbench.model import Model, usual_model
+from workbench.model.families import family_of
 from workbench.results.fit import FitResult, Progress
 from workbench.results.runs import Run, Runs, Settings, cell
 from workbench.ui.figures.sketch import Drawn, Predicted, Sketch, is_quick
@@ -49,8 +50,10 @@ def suited_model(model: Model | None, data: GroupedData) -> Model:
     if model is None or not set(model.columns) <= set(data.covariate_names):
         return usual
     mine, theirs = model.structure, usual.structure
-    if isinstance(mine, PK) and isinstance(theirs, PK) and (mine.absorption is None) != (theirs.absorption is None):
-        return usual
+    if (family := family_of(mine)) is not None and family is family_of(theirs):
+        here, there = mine.kinetics, theirs.kinetics
+        if here is not None and there is not None and here.absorbs != there.absorbs:
+            return usual
     return model.without_values()
 
 
