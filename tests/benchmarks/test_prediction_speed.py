@@ -15,7 +15,7 @@ from workbench.engine.predictions import parallel
 from workbench.engine.predictions.compartments import LinearPredictor
 from workbench.engine.predictions.schedule import Schedule
 from workbench.engine.problem.layout import Layout
-from workbench.model.structure import pk
+from workbench.model.library.pk import pk
 
 TYPICAL = {"Fr": 0.0, "ka": np.log(1.2), "Tk0": 1.0, "CL": 1.0, "V": 3.0, "V1": 3.0, "Q": 0.7, "V2": 3.4, "Q2": 0.7,
            "Q3": -1.0, "V3": 5.0, "lag": -1.0, "F": 0.5, "k": -2.0, "k12": -2.3, "k21": -2.7}  # fmt: skip

@@ -79,7 +79,7 @@ T = np.array(TIMES)
 
 def agrees(structure, u, closed):
     schedule = course(*TIMES)
-    predictor = EquationPredictor(structure, schedule, plain(schedule, len(structure.names)))
+    predictor = EquationPredictor(structure.system, schedule, plain(schedule, len(structure.names)))
     f, fu, fuu = predict(predictor, u, len(TIMES))
     first, second = differences(closed, np.asarray(u))
     np.testing.assert_allclose(f, closed(np.asarray(u)), rtol=1e-13)
@@ -146,7 +146,7 @@ def test_functions(text, function):
 def test_the_last_dose_and_the_time_since():
     structure = equation("dose/V*exp(-k*tad)")
     schedule = course(-1.0, (0.0, DOSE, 10.0), 0.0, 2.0, (3.0, DOSE, 4.0), 3.0, 5.0, (6.0, RESET, 0.0), 7.0)
-    f, _, _ = predict(EquationPredictor(structure, schedule, plain(schedule, 2)), np.log([5.0, 0.3]), 6)
+    f, _, _ = predict(EquationPredictor(structure.system, schedule, plain(schedule, 2)), np.log([5.0, 0.3]), 6)
     np.testing.assert_allclose(f, [0, 2, 2 * np.exp(-0.6), 0.8, 0.8 * np.exp(-0.6), 0], rtol=1e-14)
 
 
@@ -166,7 +166,7 @@ def test_covariates_transforms_and_several_responses():
         return np.array([a * 70 + b, b - a * 80 * 2, c * 90 + d * 3])
 
     u = np.array([0.3, -0.4])
-    f, fu, fuu = predict(EquationPredictor(structure, schedule, layout), u, 3)
+    f, fu, fuu = predict(EquationPredictor(structure.system, schedule, layout), u, 3)
     first, second = differences(closed, u)
     np.testing.assert_allclose(f, closed(u), rtol=1e-13)
     np.testing.assert_allclose(fu, first, rtol=1e-8)
@@ -176,7 +176,7 @@ def test_covariates_transforms_and_several_responses():
 def test_orders_and_no_coordinates():
     structure = equation("a*exp(-b*t)")
     schedule = course(*TIMES)
-    predictor = EquationPredictor(structure, schedule, plain(schedule, 2))
+    predictor = EquationPredictor(structure.system, schedule, plain(schedule, 2))
     full = predict(predictor, [0.1, 0.2], 7)
     for order in range(2):
         f, fu, fuu = predict(predictor, [0.1, 0.2], 7, order)
@@ -184,7 +184,7 @@ def test_orders_and_no_coordinates():
         assert (fuu == -1).all()
         assert (fu == (full[1] if order else -1)).all()
     known = plain(schedule, 2, C=np.zeros((1, 2, 0)), offset=np.array([[0.1, 0.2]]))
-    f, _, _ = predict(EquationPredictor(structure, schedule, known), [], 7)
+    f, _, _ = predict(EquationPredictor(structure.system, schedule, known), [], 7)
     np.testing.assert_array_equal(f, full[0])
 
 
@@ -195,7 +195,7 @@ def test_what_has_no_value_is_not_a_number_and_no_exception(text):
     structure = equation(text)
     schedule = course(1.0)
     layout = plain(schedule, len(structure.names))
-    f, _, _ = predict(EquationPredictor(structure, schedule, layout), np.full(len(structure.names), 0.3), 1)
+    f, _, _ = predict(EquationPredictor(structure.system, schedule, layout), np.full(len(structure.names), 0.3), 1)
     assert not np.isfinite(f).any()
 
 
@@ -237,7 +237,7 @@ def test_generated_code_computes_what_the_text_says(text, a, b, c):
         space["response"](list(values.values()), 1, [1.5, 0.0, 0.0], v, v, 0, 2)
     except (ZeroDivisionError, ValueError, OverflowError, TypeError):
         return  # Python raises where machine code gives NaN
-    expected = evaluate(structure.expressions[0], values | {"t": 1.5})
+    expected = evaluate(structure.system.outputs["response"], values | {"t": 1.5})
     if math.isfinite(expected) and not isinstance(v[0], complex):
         assert v[0] == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
@@ -261,8 +261,8 @@ from workbench.engine.predictions.ode import OdePredictor
 from workbench.engine.predictions import compiled
 import workbench as wb
 begin = time.perf_counter()
-compiled.programs(wb.equation("a*exp(-b*t) + {mark}"))
-compiled.programs(wb.ode("d/dt A = -k*A + {mark}", "A"))
+compiled.programs(wb.equation("a*exp(-b*t) + {mark}").system)
+compiled.programs(wb.ode("d/dt A = -k*A + {mark}", "A").system)
 print("sympy" in sys.modules, time.perf_counter() - begin)
 """
 
@@ -291,15 +291,15 @@ def test_a_second_process_uses_what_the_first_compiled(tmp_path):
 def test_a_damaged_file_is_written_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
     structure = equation("a*t + 0.125*b")
-    module = compiled.programs(structure)
+    module = compiled.programs(structure.system)
     path = Path(module.__file__)
     assert path.parent == tmp_path
-    assert compiled.programs(structure) is module
+    assert compiled.programs(structure.system) is module
     whole = path.read_text()
     for wrong in ("", "syntax error (", whole[: len(whole) // 2]):
         path.write_text(wrong)
         sys.modules.pop(module.__name__)
-        again = compiled.programs(structure)
+        again = compiled.programs(structure.system)
         assert path.read_text() == whole
         assert again.response_shape == module.response_shape
 

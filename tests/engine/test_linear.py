@@ -17,7 +17,7 @@ from workbench.engine.predictions.compartments import BIOAVAILABILITY, CENTRAL, 
 from workbench.engine.predictions.schedule import Schedule, schedule_of
 from workbench.engine.predictions.timeline import Route, room, routes_of
 from workbench.engine.problem.layout import Layout
-from workbench.model.structure import pk
+from workbench.model.library.pk import pk
 
 TRANSFORMS = {"Fr": jets.LOGIT, "F": jets.LOGIT}
 
@@ -64,7 +64,7 @@ def problem(structure, subjects, offsets):
         upper=np.ones(P),
         covariates=np.zeros((len(offsets), 0)),
     )
-    return LinearPredictor(structure, schedule, layout)
+    return LinearPredictor(structure.kinetics, schedule, layout)
 
 
 def predicted(predictor, u, order=2):
@@ -548,7 +548,7 @@ def test_dosing_as_in_nonmem(reference):
     modelled = frame["MODE"].to_numpy()[events.start[:-1]] == 2
     assert modelled.any() and N == 26
     for subjects, duration in ((modelled, DURATION), (~modelled, -1)):
-        predictor = LinearPredictor(structure, schedule, layout)
+        predictor = LinearPredictor(structure.kinetics, schedule, layout)
         predictor.routes = routes_of([[Route(DEPOT)], [Route(CENTRAL, -1, BIOAVAILABILITY, LAG, duration)]])
         predictor.capacity = room(predictor.course, predictor.routes)
         predictor.predict(np.flatnonzero(subjects), np.zeros((N, 1)), 0, f, np.empty((0, 1)), np.empty((0, 1, 1)))

@@ -93,7 +93,7 @@ def differences(function, u, h=0.01):
 def agrees(structure, events, u, closed, rtol=1e-7):
     """Value and derivatives are those of a closed form of the parameters, a function of u."""
     schedule = course(events)
-    predictor = OdePredictor(structure, schedule, plain(schedule, len(structure.names)))
+    predictor = OdePredictor(structure.system, schedule, plain(schedule, len(structure.names)))
     f, fu, fuu = predict(predictor, u, schedule.n_slots)
     assert not predictor.failed
     expected = closed(np.asarray(u))
@@ -140,7 +140,7 @@ def test_bolus():
 
 def test_records_before_the_first_dose_are_zero():
     schedule = course([0.0, 1.0, dose(2.0, 5.0), 3.0])
-    f, fu, fuu = predict(OdePredictor(BOLUS, schedule, plain(schedule, 2)), BOLUS_U, 3)
+    f, fu, fuu = predict(OdePredictor(BOLUS.system, schedule, plain(schedule, 2)), BOLUS_U, 3)
     assert (f[:2] == 0).all()
     assert (fu[:2] == 0).all()
     assert (fuu[:2] == 0).all()
@@ -272,7 +272,7 @@ def test_steady_state_of_a_constant_infusion():
 def test_constant_infusion_into_saturable_elimination():
     structure = ode("d/dt A = -Vm*A/(Km + A); C = A")
     schedule = course([dose(0.0, 0.0, rate=2.0, steady_state=1), 0.0])
-    f, fu, fuu = predict(OdePredictor(structure, schedule, plain(schedule, 2)), np.log([5.0, 3.0]), 1)
+    f, fu, fuu = predict(OdePredictor(structure.system, schedule, plain(schedule, 2)), np.log([5.0, 3.0]), 1)
 
     def closed(u):
         Vm, Km = np.exp(u)
@@ -333,12 +333,12 @@ def agrees_with_itself(structure, events, u, atol=2e-6, h=0.02):
     n = schedule.n_slots
     points = [u + k * h * step for step in np.eye(P) for k in STENCIL]
     many = course(*(events for _ in points))
-    tight = OdePredictor(replace(structure, rtol=1e-12, atol=1e-14), many, plain(many, P))
+    tight = OdePredictor(replace(structure, rtol=1e-12, atol=1e-14).system, many, plain(many, P))
     values, slopes, _ = predict(tight, points, many.n_slots, 1)
     weights = np.array(list(STENCIL.values())) / h
     first = np.einsum("k,dkj->jd", weights, values.reshape(P, len(STENCIL), n))
     second = np.einsum("k,dkje->jde", weights, slopes.reshape(P, len(STENCIL), n, P))
-    predictor = OdePredictor(structure, schedule, plain(schedule, P))
+    predictor = OdePredictor(structure.system, schedule, plain(schedule, P))
     _, fu, fuu = predict(predictor, u, n)
     for got, wanted in ((fu, first), (fuu, second)):
         size = np.abs(wanted).reshape(n, -1).max(axis=1).reshape(-1, *[1] * (wanted.ndim - 1))
@@ -358,7 +358,7 @@ def test_michaelis_menten():
     u = np.log([1.0, 4.0, 0.8, 12.0])
     events = with_records(dose(0.0, 50.0))
     schedule = course(events)
-    f, _, _ = predict(OdePredictor(MICHAELIS_MENTEN, schedule, plain(schedule, 4)), u, len(TIMES))
+    f, _, _ = predict(OdePredictor(MICHAELIS_MENTEN.system, schedule, plain(schedule, 4)), u, len(TIMES))
     np.testing.assert_allclose(f, michaelis_menten(u), rtol=1e-7)
     agrees_with_itself(MICHAELIS_MENTEN, events, u)
 
@@ -368,8 +368,8 @@ def test_michaelis_menten_in_steady_state_is_what_repeated_doses_lead_to():
     u = np.log([1.0, 9.0, 0.8, 12.0])
     steady = course([dose(0.0, 50.0, steady_state=1, interval=8.0), 0.5, 3.0, 7.9])
     many = course([*(dose(8.0 * n, 50.0) for n in range(80)), 632.5, 635.0, 639.9])
-    got = predict(OdePredictor(structure, steady, plain(steady, 4)), u, 3)
-    expected = predict(OdePredictor(structure, many, plain(many, 4)), u, 3)
+    got = predict(OdePredictor(structure.system, steady, plain(steady, 4)), u, 3)
+    expected = predict(OdePredictor(structure.system, many, plain(many, 4)), u, 3)
     for a, b, rtol in zip(got, expected, (1e-8, 1e-6, 1e-5), strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol)
 
@@ -406,7 +406,7 @@ def test_myelosuppression_with_initial_values():
     u = np.log([90.0, 5.0, 0.03, 0.15, 6.0, 0.17])
     events = [float(t) for t in DAYS]
     schedule = course(events)
-    f, _, _ = predict(OdePredictor(structure, schedule, plain(schedule, 6)), u, len(DAYS))
+    f, _, _ = predict(OdePredictor(structure.system, schedule, plain(schedule, 6)), u, len(DAYS))
     np.testing.assert_allclose(f, friberg(u), rtol=1e-7)
     agrees_with_itself(structure, events, u)
 
@@ -429,7 +429,7 @@ def test_robertson(stiff):
         return solved(rates, [A0, 0.0, 0.0], DECADES, "Radau")
 
     schedule = course([{"time": float(t), "response": r} for t in DECADES for r in range(3)])
-    predictor = OdePredictor(structure, schedule, plain(schedule, 4))
+    predictor = OdePredictor(structure.system, schedule, plain(schedule, 4))
     f, _, fuu = predict(predictor, u, 18)
     assert not predictor.failed
     np.testing.assert_allclose(f.reshape(6, 3).T, reference(u), rtol=1e-6, atol=1e-12)
@@ -468,7 +468,7 @@ def test_both_methods_agree():
     results = []
     for stiff in (True, False):
         structure = ode(MICHAELIS_MENTEN.text, stiff=stiff, rtol=1e-10)
-        results.append(predict(OdePredictor(structure, schedule, plain(schedule, 4)), u, len(TIMES)))
+        results.append(predict(OdePredictor(structure.system, schedule, plain(schedule, 4)), u, len(TIMES)))
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-8 * np.abs(a).max())
 
@@ -493,7 +493,7 @@ def test_parameters_that_change_within_a_subject():
         b = a * np.exp(-0.5 * CL * 2)
         return np.array([a, b, (b + 4 * other) * np.exp(-2 * CL * 3)]) / V
 
-    f, fu, fuu = predict(OdePredictor(structure, schedule, layout), u, 3)
+    f, fu, fuu = predict(OdePredictor(structure.system, schedule, layout), u, 3)
     first, second = differences(closed, u)
     np.testing.assert_allclose(f, closed(u), rtol=1e-8)
     np.testing.assert_allclose(fu, first, rtol=1e-6, atol=1e-9)
@@ -506,7 +506,7 @@ def test_parameters_that_are_known_and_other_transforms():
         schedule, 2, C=np.array([[[0.0], [1.0]]]), offset=np.array([[math.log(3.0), 0.0]]),
         transform=np.array([LOG, IDENTITY]),
     )  # fmt: skip
-    f, fu, fuu = predict(OdePredictor(BOLUS, schedule, layout), [11.0], len(TIMES))
+    f, fu, fuu = predict(OdePredictor(BOLUS.system, schedule, layout), [11.0], len(TIMES))
 
     def closed(u):
         return 10 / u[0] * np.exp(-3.0 / u[0] * SEEN)
@@ -521,7 +521,7 @@ def test_nothing_to_estimate():
     schedule = course(with_records(dose(0.0, 10.0)))
     layout = plain(schedule, 2, C=np.zeros((1, 2, 0)), offset=np.log([[3.0, 11.0]]))
     f = np.empty(len(TIMES))
-    predictor = OdePredictor(BOLUS, schedule, layout)
+    predictor = OdePredictor(BOLUS.system, schedule, layout)
     for order in range(3):
         predictor.predict(np.arange(1), np.empty((1, 0)), order, f, np.empty((9, 0)), np.empty((9, 0, 0)))
         np.testing.assert_allclose(f, 10 / 11 * np.exp(-3 / 11 * SEEN), rtol=1e-8)
@@ -529,7 +529,7 @@ def test_nothing_to_estimate():
 
 def test_unused_derivatives_are_left_alone():
     schedule = course(with_records(dose(0.0, 10.0)))
-    predictor = OdePredictor(BOLUS, schedule, plain(schedule, 2))
+    predictor = OdePredictor(BOLUS.system, schedule, plain(schedule, 2))
     full = predict(predictor, BOLUS_U, len(TIMES))
     for order in range(2):
         f, fu, fuu = predict(predictor, BOLUS_U, len(TIMES), order)
@@ -543,7 +543,7 @@ def test_threads_change_nothing(monkeypatch):
     rng = np.random.default_rng(5)
     schedule = course(*(with_records(dose(0.0, 50.0)) for _ in range(40)))
     u = np.log([1.0, 4.0, 0.8, 12.0]) + rng.normal(0, 0.3, (40, 4))
-    predictor = OdePredictor(MICHAELIS_MENTEN, schedule, plain(schedule, 4))
+    predictor = OdePredictor(MICHAELIS_MENTEN.system, schedule, plain(schedule, 4))
     results = []
     for count in (1, 2, 3):
         monkeypatch.setattr(parallel, "threads", lambda count=count: count)
@@ -555,7 +555,7 @@ def test_threads_change_nothing(monkeypatch):
 
 def test_some_subjects_only():
     schedule = course(*(with_records(dose(0.0, 10.0)) for _ in range(3)))
-    predictor = OdePredictor(BOLUS, schedule, plain(schedule, 2))
+    predictor = OdePredictor(BOLUS.system, schedule, plain(schedule, 2))
     u = np.tile(BOLUS_U, (3, 1))
     f = np.full(schedule.n_slots, -1.0)
     predictor.predict(np.array([1]), u, 0, f, np.empty((0, 2)), np.empty((0, 2, 2)))
@@ -570,7 +570,7 @@ def test_some_subjects_only():
 def test_a_solve_that_fails_is_nan_and_named_and_the_others_are_not_touched():
     structure = ode("d/dt x = a*x^2; x(0) = x0", response="x")
     schedule = course([0.0, 1.0, 3.0], [0.0, 1.0, 3.0])
-    predictor = OdePredictor(structure, schedule, plain(schedule, 2))
+    predictor = OdePredictor(structure.system, schedule, plain(schedule, 2))
     f, fu, fuu = predict(predictor, np.log([[0.5, 1.0], [0.1, 1.0]]), 6)  # 1/(1 - a t): runs away at t = 2
     assert np.isnan(f[:3]).all()
     assert np.isnan(fu[:3]).all()
@@ -584,7 +584,7 @@ def test_a_solve_that_fails_is_nan_and_named_and_the_others_are_not_touched():
 def test_no_steady_state():
     structure = ode("d/dt A = -Vm*A/(Km + A); C = A")
     schedule = course([dose(0.0, 50.0, steady_state=1, interval=1.0), 1.0])
-    predictor = OdePredictor(structure, schedule, plain(schedule, 2))
+    predictor = OdePredictor(structure.system, schedule, plain(schedule, 2))
     f, _, _ = predict(predictor, np.log([5.0, 3.0]), 1)
     assert np.isnan(f).all()
     assert "steady state" in predictor.failed[0]
@@ -593,11 +593,11 @@ def test_no_steady_state():
 @pytest.mark.parametrize("amount", [np.nan, np.inf])
 def test_what_is_not_a_number(amount):
     schedule = course([dose(0.0, amount), 1.0])
-    predictor = OdePredictor(BOLUS, schedule, plain(schedule, 2))
+    predictor = OdePredictor(BOLUS.system, schedule, plain(schedule, 2))
     assert np.isnan(predict(predictor, BOLUS_U, 1)[0]).all()
     assert "not a finite number" in predictor.failed[0]
     schedule = course([dose(0.0, 1.0), 1.0])
-    predictor = OdePredictor(BOLUS, schedule, plain(schedule, 2))
+    predictor = OdePredictor(BOLUS.system, schedule, plain(schedule, 2))
     assert np.isnan(predict(predictor, [amount, 1.0], 1)[0]).all()
     assert predictor.failed
 
@@ -606,7 +606,8 @@ def test_a_response_that_is_steep_where_nothing_is():
     """C^γ with γ < 1 has an infinite slope at C = 0, which is not reached by anything that changes."""
     structure = ode("d/dt A = -k*A", response="E0 + Emax*A^g/(E50^g + A^g)")
     schedule = course([0.0, dose(1.0, 5.0), 2.0])
-    f, fu, fuu = predict(OdePredictor(structure, schedule, plain(schedule, 5)), np.log([0.2, 3.0, 2.0, 0.7, 1.5]), 2)
+    predictor = OdePredictor(structure.system, schedule, plain(schedule, 5))
+    f, fu, fuu = predict(predictor, np.log([0.2, 3.0, 2.0, 0.7, 1.5]), 2)
     assert f[0] == pytest.approx(3.0)
     np.testing.assert_allclose(fu[0], [0, 3.0, 0, 0, 0])
     np.testing.assert_allclose(fuu[0], np.diag([0, 3.0, 0, 0, 0]))
@@ -616,7 +617,7 @@ def test_a_response_that_is_steep_where_nothing_is():
 def test_an_input_that_is_switched_off():
     structure = ode("d/dt A = where(t < 2.2, 5, 0) - k*A; C = A")
     schedule = course([*map(float, (0.0, *TIMES))])
-    f, fu, _ = predict(OdePredictor(structure, schedule, plain(schedule, 1)), np.log([0.4]), 10)
+    f, fu, _ = predict(OdePredictor(structure.system, schedule, plain(schedule, 1)), np.log([0.4]), 10)
     np.testing.assert_allclose(f[1:], 5 * infused(0.4, 2.2, SEEN), rtol=1e-7)
     first, _ = differences(lambda u: 5 * infused(np.exp(u[0]), 2.2, SEEN), np.log([0.4]))
     np.testing.assert_allclose(fu[1:], first, rtol=1e-5)
@@ -626,7 +627,7 @@ def test_many_steps_end():
     """A rate that no step can follow: it ends, and says so."""
     structure = ode("d/dt A = -k*A + sin(1e7*t*t)*1e6; C = A", stiff=False)
     schedule = course([0.0, 100.0])
-    predictor = OdePredictor(structure, schedule, plain(schedule, 1))
+    predictor = OdePredictor(structure.system, schedule, plain(schedule, 1))
     f, _, _ = predict(predictor, np.log([0.1]), 2, order=0)
     assert np.isnan(f).all()
     assert predictor.failed

@@ -130,7 +130,10 @@ class Structure(Protocol):
         """Whether the predictions have a closed form, which is quick."""
 
     def twin(self, values: Mapping[str, float]) -> dict[str, float] | None:
-        """Other values that give the same typical curve, of the parameters that change; None: there are none."""
+        """Other values that give the same typical curve, of the parameters that change; None: there are none.
+
+        NaN for what follows from a value that is not given.
+        """
 
     def as_ode(self) -> Structure | None:
         """The same model as differential equations that a person can edit; None where there are none."""

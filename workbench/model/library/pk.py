@@ -235,27 +235,21 @@ class PK(Shown):
         """Values that give the same typical curve: the rates of absorption and elimination exchanged (flip-flop).
 
         ka' = k, k' = ka, V' = V·k/ka, CL' = CL. Of one compartment with first-order absorption, where that is the
-        slower.
+        slower; NaN for what follows from a value that is not given.
         """
         if self.compartments != 1 or self.absorption != "first-order" or self.elimination != "linear":
             return None
-        if not {"ka", *self.names[1:3]} <= values.keys():
+        ka, k = values.get("ka", math.nan), _elimination(values)
+        if not 0.0 < ka < k:
             return None
-        ka, V = values["ka"], values.get("V", 0.0)
-        match self.parameters:
-            case "clearance":
-                k = values["CL"] / V
-                changed = {"V": V * k / ka}
-            case "rate":
-                k = values["k"]
-                changed = {"V": V * k / ka, "k": ka}
-            case "macro":
-                k = values["alpha"]
-                changed = {"A": values["A"] * ka / k, "alpha": ka}
-            case "half-life":
-                k = math.log(2.0) / values["t_half"]
-                changed = {"V": V * k / ka, "t_half": math.log(2.0) / ka}
-        return {"ka": k, **changed} if 0.0 < ka < k else None
+        larger = values.get("V", math.nan) * k / ka
+        changed = {
+            "clearance": {"V": larger},
+            "rate": {"V": larger, "k": ka},
+            "macro": {"A": values.get("A", math.nan) * ka / k, "alpha": ka},
+            "half-life": {"V": larger, "t_half": math.log(2.0) / ka},
+        }
+        return {"ka": k, **changed[self.parameters]}
 
     # -- how it looks ------------------------------------------------------------------------------------------
 
@@ -491,6 +485,15 @@ def _inputs(pk: PK) -> tuple[Input, ...]:
             lag0 = {"first-order": None, "both": "lag0"}.get(str(pk.lag), lag)
             return (first, Input("central", "(1 - Fr)", F, lag0, "Tk0"))
     return (Input("central", None, F, lag),)
+
+
+def _elimination(values: Mapping[str, float]) -> float:
+    """Rate constant of elimination from one compartment, by whatever states it; NaN if nothing does."""
+    if "CL" in values and values.get("V"):
+        return values["CL"] / values["V"]
+    if values.get("t_half"):
+        return math.log(2.0) / values["t_half"]
+    return values.get("k", values.get("alpha", math.nan))
 
 
 def _peripherals(pk: PK) -> tuple[str, ...]:
