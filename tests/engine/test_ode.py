@@ -456,7 +456,7 @@ def test_the_implicit_method_is_of_its_order():
 
 def test_the_explicit_method_alone_fails_where_it_is_stiff():
     schedule = course([*map(float, DECADES)])
-    predictor = OdePredictor(ode(ROBERTSON, response="A", stiff=False), schedule, plain(schedule, 4))
+    predictor = OdePredictor(ode(ROBERTSON, response="A", stiff=False).system, schedule, plain(schedule, 4))
     f, _, _ = predict(predictor, np.log([0.04, 1e4, 3e7, 1.0]), 6)
     assert np.isnan(f).all()
     assert predictor.failed == {0: "too many steps are needed"}

@@ -99,15 +99,15 @@ def test_an_effect_on_top_and_back():
     choice, state = panel.structure, panel.state
     choice.kind.value = "PK/PD"
     assert state.model.structure == wb.pkpd(wb.pk(absorption="first-order"))
-    choice.effects["link"].value = "inhibit input"
+    choice.choices["link"].value = "inhibit input"
     assert state.model.structure == wb.pkpd(wb.pk(absorption="first-order"), "imax", "inhibit input")
     choice.kind.value = "ODE"  # looked at only
     choice.kind.value = "PK/PD"
     assert state.model.structure.link == "inhibit input"
     choice.choices["compartments"].value = 2
     assert state.model.structure.pk.compartments == 2 and state.model.structure.link == "inhibit input"
-    choice.effects["response"].value = "linear"
-    assert "allowed with this link" in choice.refusal.view.value and choice.effects["response"].value == "imax"
+    choice.choices["response"].value = "linear"
+    assert "allowed with this link" in choice.refusal.view.value and choice.choices["response"].value == "imax"
     choice.kind.value = "Library"
     assert state.model.structure == wb.pk(2, "first-order")
 
