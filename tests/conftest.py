@@ -24,9 +24,9 @@ from hypothesis import settings
 
 import workbench as wb
 
-ROOT = Path(__file__).resolve().parents[1]
+from .reference.material import REFERENCE
+
 STRICT = os.environ.get("WORKBENCH_STRICT", "") not in ("", "0")
-REFERENCE = Path(os.environ.get("WORKBENCH_REFERENCE") or ROOT.parent / "shared" / "reference")
 HAS_REFERENCE = (REFERENCE / "data").is_dir()
 MOST_WORKERS = 8
 
@@ -58,17 +58,17 @@ def reference() -> Path:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs data that do not come along, and say so once, at the end."""
+    """Leave out what needs data that do not come along, and say so once, at the end; benchmarks unless asked for."""
     for item in items:
         if "reference" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.reference)
-    if HAS_REFERENCE or STRICT:
-        return
-    without = [item for item in items if item.get_closest_marker("reference")]
+    without = {item for item in items if item.get_closest_marker("reference") and not (HAS_REFERENCE or STRICT)}
+    config.stash[LEFT_OUT] = len(without)
+    if not config.option.benchmark_only:
+        without |= {item for item in items if "benchmark" in getattr(item, "fixturenames", ())}
     if without:
-        config.hook.pytest_deselected(items=without)
-        items[:] = [item for item in items if not item.get_closest_marker("reference")]
-        config.stash[LEFT_OUT] = len(without)
+        config.hook.pytest_deselected(items=list(without))
+        items[:] = [item for item in items if item not in without]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -21,7 +21,7 @@ from workbench.data import GroupedData, examples_folder, read_data
 from workbench.errors import DataError
 from workbench.language.conditions import matching_rows
 
-MUTATIONS = int(os.environ.get("WORKBENCH_MUTATIONS", "400"))
+MUTATIONS = int(os.environ.get("WORKBENCH_MUTATIONS", "200"))
 BATCHES = 20
 
 SOURCES = {
@@ -174,7 +174,7 @@ def test_mutated_files(batch: int) -> None:
     assert accepted or MUTATIONS < 100
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300))
 def test_any_bytes(content: bytes) -> None:
     try:
@@ -191,7 +191,7 @@ values = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(NAMES), min_size=3), st.data())
 def test_any_frame(columns: list[object], draw: st.DataObject) -> None:
     rows = draw.draw(st.integers(0, 4))
@@ -204,7 +204,6 @@ def test_any_frame(columns: list[object], draw: st.DataObject) -> None:
         assert error.faults
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(WORDS)).map(" ".join)))
 def test_any_condition(condition: str) -> None:
     frame = pd.DataFrame({"ID": [1, 2], "TIME": [0.0, np.nan], "SEX": ["F", None]})

@@ -13,6 +13,8 @@ import pytest
 from workbench.data import read_data
 from workbench.errors import DataError
 
+from ..reference.material import PUBLISHED
+
 # file: subjects, observations (the numbers of SOURCES.md, for the Bolus, Infusion and Oral sets those of the file)
 COUNTS = {
     "bauer402": (30, 360), "bauer501": (60, 240), "bauer_ad3tr4_blq": (100, 500), "bauer_pmixture": (300, 2400),
@@ -81,7 +83,7 @@ def test_counts_of_the_cases(reference: Path) -> None:
     filters = {
         "bolus_2cpt": "SD == 1", "expo1_pk": "BLQ == 0", "monolix_warfarin": "AMT > 0 or DVID == 1",
     }  # fmt: skip
-    for path in sorted((reference / "cases").glob("*.json")):
+    for path in sorted(PUBLISHED.glob("*.json")):
         case = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(case, dict) or not case.get("n_subjects") or not isinstance(case.get("data"), str):
             continue

@@ -220,7 +220,7 @@ TREES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(TREES, NUMBERS, NUMBERS, NUMBERS)
 def test_generated_code_computes_what_the_text_says(text, a, b, c):
     """The code, run as Python, has the value of the tree; derivatives are checked above."""

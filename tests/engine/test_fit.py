@@ -1,6 +1,5 @@
 """Fits: the published minima, from any start; what follows from a fit; laws that hold whatever the numbers."""
 
-import json
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +8,8 @@ import pytest
 
 import workbench as wb
 from workbench.results.fit import Status
+
+from ..reference.material import published, records
 
 ORAL = wb.pk(absorption="first-order")
 
@@ -49,8 +50,8 @@ def test_theophylline_from_random_starts(theophylline, name):
     assert reached >= 18
 
 
-def test_theophylline_estimates_of_nlmixr2(theophylline, reference):
-    runs = json.loads((reference / "cases" / "nlmixr2_focei.json").read_text())["runs"]
+def test_theophylline_estimates_of_nlmixr2(theophylline):
+    runs = published("nlmixr2_focei")["runs"]
     run = next(r for r in runs if r["run"] == "Theoph_add_focei")
     fit = wb.fit(wb.Model(ORAL, error=wb.Constant()), theophylline)
     expected = run["estimates_log_scale_and_residual_sd"]
@@ -66,9 +67,9 @@ def test_theophylline_estimates_of_nlmixr2(theophylline, reference):
 
 
 @pytest.mark.parametrize("name", ["pheno_simple_focei", "pheno_fo_prop", "pheno_block_focei"])
-def test_phenobarbital_reaches_the_published_minimum(reference, name):
-    known = json.loads((reference / "cases" / f"{name}.json").read_text())
-    data = wb.read_data(reference / "data" / known["data"])
+def test_phenobarbital_reaches_the_published_minimum(name):
+    known = published(name)
+    data = wb.read_data(records(known["data"]))
     correlate = "full" if known["random_effects"]["omega"] == "full" else None
     fit = wb.fit(wb.Model(wb.pk(), error=wb.Proportional(), correlate=correlate), data, method=known["method"].lower())
     expected = known["expected"]

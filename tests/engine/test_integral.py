@@ -1,7 +1,5 @@
 """Quadrature and importance sampling: the marginal likelihood itself, and its exact gradient."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +8,8 @@ import workbench as wb
 from workbench.engine.objectives import integral as module
 from workbench.engine.objectives.integral import Integral
 from workbench.engine.problem.problem import compile
+
+from ..reference.cases import named
 
 ORAL = wb.pk(absorption="first-order")
 
@@ -90,13 +90,9 @@ def test_a_linear_mixed_model_is_exact(method):
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("saemix_theoph_const", 0.01), ("saemix_theoph_prop_combined", 0.03)])
-def test_published_quadrature(name, tolerance, reference):
+def test_published_quadrature(name, tolerance):
     """Theirs has 12 nodes along each effect around conditional means, by simulation: some hundredths."""
-    from tests.reference.cases import CASES
-
-    case = next(case for case in CASES if case.name == name)
-    assert json.loads((reference / "cases" / f"{name}.json").read_text())["evaluate"]
-    entry = next(entry for entry in case.entries(reference) if entry.label == "quadrature")
+    entry = next(entry for entry in named(name).entries() if entry.label == "quadrature")
     ours = wb.objective(entry.model, entry.data, wb.Quadrature(11)) + entry.observations * np.log(2 * np.pi)
     assert ours == pytest.approx(entry.published, abs=tolerance)
 

@@ -341,7 +341,7 @@ def histories(draw, structure, rows=1, steady_state=True, peripheral=True):
     return events
 
 
-CHECKED = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+CHECKED = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 @CHECKED

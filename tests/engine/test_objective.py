@@ -1,20 +1,15 @@
 """The objective at given values against published numbers, and its gradient against differences."""
 
-import json
-
 import numpy as np
-import pandas as pd
 import pytest
 
 import workbench as wb
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.problem.problem import compile
 
+from ..reference.material import individuals, published, records
+
 ORAL = wb.pk(absorption="first-order")
-
-
-def case(reference, name):
-    return json.loads((reference / "cases" / f"{name}.json").read_text())
 
 
 def wang(error):
@@ -25,9 +20,9 @@ def wang(error):
 @pytest.mark.parametrize(("residual", "error"), [("additive", wb.Constant), ("proportional", wb.Proportional)])
 @pytest.mark.parametrize("method", ["FO", "FOCE", "FOCEI"])
 def test_wang_2007(reference, residual, error, method):
-    entries = [e for e in case(reference, "wang2007_ofv_table")["evaluate"] if e["residual_model"] == residual]
-    published = {entry["method"]: entry["ofv"] for entry in entries}
-    expected = published.get(method, published["FOCE"])  # with a constant variance interaction changes nothing
+    entries = [e for e in published("wang2007_ofv_table")["evaluate"] if e["residual_model"] == residual]
+    by_method = {entry["method"]: entry["ofv"] for entry in entries}
+    expected = by_method.get(method, by_method["FOCE"])  # with a constant variance interaction changes nothing
     data = wb.read_data(reference / "data" / "wang2007.csv")
     # published to three decimals
     assert wb.objective(wang(error(0.1**0.5)), data, method=method.lower()) == pytest.approx(expected, abs=5.1e-4)
@@ -35,7 +30,7 @@ def test_wang_2007(reference, residual, error, method):
 
 def test_wang_2007_at_estimates_and_initial_values(reference):
     data = wb.read_data(reference / "data" / "wang2007.csv")
-    for entry in case(reference, "wang2007_focei_prop_fit")["evaluate"]:
+    for entry in published("wang2007_focei_prop_fit")["evaluate"]:
         at = entry["at"]
         parameters = [
             wb.Parameter("k", at["TVKE"], iiv=at["omega"][0][0] ** 0.5),
@@ -63,9 +58,9 @@ def pheno(at):
 
 
 @pytest.mark.parametrize("name", ["pheno_simple_focei", "pheno_fo_prop", "pheno_block_focei"])
-def test_phenobarbital(reference, name):
-    known = case(reference, name)
-    data = wb.read_data(reference / "data" / known["data"])
+def test_phenobarbital(name):
+    known = published(name)
+    data = wb.read_data(records(known["data"]))
     for entry in known["evaluate"]:
         got = wb.objective(pheno(entry["at"]), data, method=known["method"].lower())
         # the parameters are printed to six digits only: NONMEM's own number at the unrounded ones differs by 1e-6
@@ -73,9 +68,9 @@ def test_phenobarbital(reference, name):
 
 
 @pytest.mark.parametrize("name", ["theo320_fo", "theo320_focei"])
-def test_theophylline_with_a_full_matrix(reference, name):
-    known = case(reference, name)
-    data = wb.read_data(reference / "data" / known["data"])
+def test_theophylline_with_a_full_matrix(name):
+    known = published(name)
+    data = wb.read_data(records(known["data"]))
     for entry in known["evaluate"]:
         at = entry["at"]
         omega = np.array(at["omega"])
@@ -89,15 +84,15 @@ def test_theophylline_with_a_full_matrix(reference, name):
         assert wb.objective(model, data, method=known["method"].lower()) == pytest.approx(entry["ofv"], abs=1e-4)
 
 
-def test_subject_contributions_of_phenobarbital(reference):
-    known = case(reference, "pheno_block_focei")
-    data = wb.read_data(reference / "data" / known["data"])
+def test_subject_contributions_of_phenobarbital():
+    known = published("pheno_block_focei")
+    data = wb.read_data(records(known["data"]))
     problem = compile(pheno(known["evaluate"][0]["at"]), data)
     evaluation = Objective(problem, "focei").evaluate(problem.x)
-    published = pd.read_csv(reference / known["expected"]["etas_file_or_list"].split(" ")[0])
-    np.testing.assert_allclose(evaluation.by_subject, published["OBJ"], atol=1e-3)
-    names = [column for column in published if column.upper().startswith("ETA")]
-    np.testing.assert_allclose(evaluation.eta, published[names[:2]], atol=1e-3 * 0.4)
+    theirs = individuals("pheno_block_focei")
+    np.testing.assert_allclose(evaluation.by_subject, theirs["OBJ"], atol=1e-3)
+    names = [column for column in theirs if column.upper().startswith("ETA")]
+    np.testing.assert_allclose(evaluation.eta, theirs[names[:2]], atol=1e-3 * 0.4)
 
 
 # -- the gradient ----------------------------------------------------------------------------------------------------

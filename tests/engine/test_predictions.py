@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench as wb
@@ -50,7 +50,6 @@ rates = st.floats(-3, 2).map(lambda e: 10.0**e)
 doses = st.lists(st.tuples(st.sampled_from([0.0, 0.3, 2.0, 12.0, 13.0]), st.floats(0.1, 100)), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=60)
 @given(ka=rates, k=rates, V=st.floats(0.1, 100), doses=doses, equal=st.sampled_from([None, 0.0, 1e-12, 1e-6]))
 def test_prediction_is_that_of_the_formula(ka, k, V, doses, equal):
     if equal is not None:

@@ -5,15 +5,14 @@ import pytest
 
 import workbench as wb
 
+from ..reference.cases import each, named
+
 ORAL = wb.pk(absorption="first-order")
 
 
-@pytest.mark.parametrize("name", ["theo320_focei", "wang2007_focei_prop_fit"])
-def test_the_published_minimum_is_found_from_where_one_search_misses_it(reference, name):
-    from tests.reference.cases import CASES
-
-    case = next(case for case in CASES if case.name == name)
-    entries = list(case.entries(reference))
+@each([named("theo320_focei"), named("wang2007_focei_prop_fit")])
+def test_the_published_minimum_is_found_from_where_one_search_misses_it(case):
+    entries = list(case.entries())
     initial = next(entry for entry in entries if "initial" in entry.label)
     published = next(entry for entry in entries if "final" in entry.label).published
     alone = wb.fit(initial.model, initial.data, covariance=False)

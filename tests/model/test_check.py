@@ -285,7 +285,7 @@ def test_errors_that_need_a_prediction_that_is_not_0(structure, columns, zero):
     assert not [f for f in wb.Model(structure).check(of) if f.where == "error"]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(["dose", "observation", "reset"]), min_size=2, max_size=7), st.booleans())
 def test_predictions_of_0_are_those_of_the_closed_form(kinds, oral):
     """Against a bolus or a first-order input computed by hand."""

@@ -6,7 +6,7 @@ import math
 import pickle
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import workbench as wb
@@ -181,7 +181,6 @@ ANY = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=300)
 @given(ANY)
 @example("d/dt A = (")
 @example("a = \n= b")

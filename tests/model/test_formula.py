@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench as wb
@@ -105,13 +105,11 @@ def check(text):
     assert all(split_terms(term) == (term,) for term in found)
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.text(alphabet="WTAGElogexpC()+-*/.0123456789 _[]'\"\\\n,:=<>!medianbelow{}", max_size=40))
 def test_any_text_is_a_formula_or_a_model_error(text):
     check(text)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_at_all_is_a_formula_or_a_model_error(text):
     check(text)
@@ -128,7 +126,6 @@ factors = st.one_of(
 products = st.lists(factors, min_size=1, max_size=3).map(" * ".join)
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(products, min_size=1, max_size=3))
 def test_a_formula_means_what_python_means(summands):
     by_hand = {

@@ -1,7 +1,7 @@
 """Models as values: printing, editing, refusing."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench as wb
@@ -104,14 +104,12 @@ def models(draw):
     return wb.Model(structure, draw(st.permutations(found)), error, blocks, blq)
 
 
-@settings(deadline=None)
 @given(models())
 def test_a_model_prints_itself(model):
     assert eval(repr(model), {"wb": wb}) == model
     assert hash(model) == hash(eval(repr(model), {"wb": wb}))
 
 
-@settings(deadline=None)
 @given(models(), structures)
 def test_every_edit_of_every_model_is_a_model(model, other):
     assert not model.without_random_effects().random_effects

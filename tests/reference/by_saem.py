@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
@@ -92,9 +91,9 @@ class SaemFit:
 
 
 @cache
-def fitted(case: Case, reference: Path) -> SaemFit:
+def fitted(case: Case) -> SaemFit:
     """Our run of a case."""
-    entry = next(case.entries(reference))
+    entry = next(case.entries())
     begun = time.perf_counter()
     result = wb.fit(entry.model.without_values(), entry.data, OPTIONS)
     seconds = time.perf_counter() - begun
@@ -103,7 +102,7 @@ def fitted(case: Case, reference: Path) -> SaemFit:
     integral.evaluate(problem.x)
     return SaemFit(
         entry, result, seconds, integral.standard_error, _exact(result.model, entry), _exact(entry.model, entry),
-        list(_compared(case, reference, entry, result)), ELSEWHERE.get(case.name, ""),
+        list(_compared(case, entry, result)), ELSEWHERE.get(case.name, ""),
     )  # fmt: skip
 
 
@@ -112,17 +111,17 @@ def _exact(model: wb.Model, entry: Entry) -> tuple[float, float]:
     return float(values.sum()), math.sqrt(float((errors**2).sum()))
 
 
-def _compared(case: Case, reference: Path, entry: Entry, result: wb.FitResult) -> Iterator[Compared]:
+def _compared(case: Case, entry: Entry, result: wb.FitResult) -> Iterator[Compared]:
     problem = compile(entry.model, entry.data)
     theirs = problem.scale.estimates(problem.x)
-    errors = published_errors(case, reference, entry.model)
+    errors = published_errors(case, entry.model)
     for estimate, value in zip(result.lines, theirs.tolist(), strict=True):
         yield Compared(estimate.name, estimate.value, value, errors.get(estimate.name, math.nan))
 
 
-def published_errors(case: Case, reference: Path, model: wb.Model) -> dict[str, float]:
+def published_errors(case: Case, model: wb.Model) -> dict[str, float]:
     """Published standard errors by our names; saemix states those of variances, here they are of their roots."""
-    expected = case.known(reference)["expected"]
+    expected = case.known["expected"]
     se, found = expected["se"], {}
     names = [parameter.name for parameter in model.parameters]
     if case.name.startswith("saemix"):

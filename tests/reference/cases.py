@@ -1,22 +1,22 @@
-"""What was published: the runs in `reference/cases`, one entry for each number.
+"""What was published: the runs in `published`, one entry for each number.
 
 A case is a data set and a model of `models.py`; the values are in the JSON of the same name.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 import workbench as wb
 
+from .material import OWN, published, records
 from .models import (
     Read,
     Stated,
@@ -111,7 +111,7 @@ def _same(eta: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A JSON of `reference/cases`, or the part of it that `only` names.
+    """A JSON of `published`, or the part of it that `only` names.
 
     Attributes
     ----------
@@ -143,20 +143,27 @@ class Case:
         """Name for tables."""
         return " ".join([self.name, *map(str, self.only.values())])
 
-    def known(self, reference: Path) -> dict[str, Any]:
+    @property
+    def known(self) -> dict[str, Any]:
         """The JSON."""
-        found: dict[str, Any] = json.loads((reference / "cases" / f"{self.name}.json").read_text(encoding="utf-8"))
-        return found
+        return published(self.name)
 
-    def entries(self, reference: Path) -> Iterator[Entry]:
+    @property
+    def files(self) -> set[str]:
+        """Names of its data in the source."""
+        known = self.known
+        runs = [known | run for run in known.get("runs", [known])]
+        return {run["data"] for run in runs if all(run.get(k, v) == v for k, v in self.only.items())}
+
+    def entries(self) -> Iterator[Entry]:
         """What was published, one after the other."""
-        known = self.known(reference)
+        known = self.known
         for run in map(_completed, known.get("runs", [known])):
             for entry in run["evaluate"]:
                 facts = known | run | entry
                 if any(facts[key] != value for key, value in self.only.items()):
                     continue
-                data = _data(self.read, reference / "data" / facts["data"])
+                data = _data(self.read, facts["data"])
                 if "drop_ids" in run:
                     data = data.exclude(subject=run["drop_ids"])
                 label = _label(run, entry, self.only)
@@ -180,8 +187,8 @@ class Case:
 
 
 @cache
-def _data(read: Read, file: Path) -> wb.GroupedData:
-    return read(file)
+def _data(read: Read, file: str) -> wb.GroupedData:
+    return read(records(file))
 
 
 def _completed(run: dict[str, Any]) -> dict[str, Any]:
@@ -270,3 +277,15 @@ CASES = (
     }),
     Case("wbc2_friberg_focei", friberg),
 )  # fmt: skip
+
+
+def named(name: str) -> Case:
+    """The first case of a name."""
+    return next(case for case in CASES if case.name == name)
+
+
+def each(cases: Iterable[Case] = CASES) -> pytest.MarkDecorator:
+    """Run a test on each case; where its data do not come along, only if they are found."""
+    marks = {True: (), False: (pytest.mark.reference,)}
+    params = [pytest.param(case, id=case.id, marks=marks[case.files <= OWN.keys()]) for case in cases]
+    return pytest.mark.parametrize("case", params)

@@ -1,4 +1,4 @@
-"""NONMEM's predictions of 26 ways to dose (`reference/cases/nmtests_dosing.json`), stated as models.
+"""NONMEM's predictions of 26 ways to dose (`published/nmtests_dosing.json`), stated as models.
 
 The source gives lag and bioavailability to doses into the central compartment (CMT 2) only, a library model to its
 route (CMT 1). So the closed forms take the scenarios with one kind of dose, by their route, and an ODE takes all.
@@ -6,14 +6,14 @@ route (CMT 1). So the closed forms take the scenarios with one kind of dose, by 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 import workbench as wb
 from workbench.model.ode import Ode
+
+from .material import REFERENCE, published
 
 PREDICTED = "NONMEM_CP"
 
@@ -77,12 +77,12 @@ class Scenario:
         return pd.DataFrame({"time": data.events.time[observed], "ours": ours, "theirs": data.events.dv[observed]})
 
 
-def scenarios(reference: Path) -> list[Scenario]:
+def scenarios() -> list[Scenario]:
     """All 26."""
-    known = json.loads((reference / "cases" / "nmtests_dosing.json").read_text(encoding="utf-8"))
-    records = pd.read_csv(reference / "data" / known["data"])
+    known = published("nmtests_dosing")
+    frame = pd.read_csv(REFERENCE / "data" / known["data"])
     found = []
-    for number, mine in records.groupby("ID"):
+    for number, mine in frame.groupby("ID"):
         doses = mine[mine["EVID"].isin((1, 4))]
         over_a_time = (doses["RATE"] == -2).any()  # a duration that the model states
         routes = set(doses["CMT"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
@@ -50,12 +49,12 @@ class Fit:
     why: str
 
 
-def fits(case: Case, reference: Path) -> Iterator[Fit]:
+def fits(case: Case) -> Iterator[Fit]:
     """Fits of a case; none where there is no published minimum."""
     if case.kind != "objective" or case.name in NO_MINIMUM | SLOW:
         return
     final: Entry | None = None
-    for entry in case.entries(reference):
+    for entry in case.entries():
         final = entry if "initial" not in entry.label else final
         assert final is not None
         result = fitted(entry)
@@ -73,6 +72,6 @@ def fitted(entry: Entry) -> wb.FitResult:
     return wb.fit(entry.model, entry.data, entry.method, covariance=False)  # type: ignore[arg-type]
 
 
-def with_fit(reference: Path) -> list[Fit]:
+def with_fit() -> list[Fit]:
     """Fits of all cases."""
-    return [fit for case in CASES for fit in fits(case, reference)]
+    return [fit for case in CASES for fit in fits(case)]

@@ -18,45 +18,46 @@ import workbench as wb
 At = dict[str, Any]
 Matrix = Sequence[Sequence[float]]
 Stated = Callable[[At], wb.Model]
-Read = Callable[[Path], wb.GroupedData]
+Records = pd.DataFrame | Path
+Read = Callable[[Records], wb.GroupedData]
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def plain(file: Path) -> wb.GroupedData:
+def plain(records: Records) -> wb.GroupedData:
     """As it is."""
-    return wb.read_data(file)
+    return wb.read_data(records)
 
 
-def micrograms(file: Path) -> wb.GroupedData:
+def micrograms(records: Records) -> wb.GroupedData:
     """expo1: doses in mg, concentrations in ug/L, for which the source writes 1000·A/V."""
-    return wb.read_data(file, units={"amount": "mg"}).filter("BLQ == 0").convert(amount="ug")
+    return wb.read_data(records, units={"amount": "mg"}).filter("BLQ == 0").convert(amount="ug")
 
 
-def single_dose(file: Path) -> wb.GroupedData:
+def single_dose(records: Records) -> wb.GroupedData:
     """bolus_2cpt: SS and II hold codes of missing values."""
-    return wb.read_data(file, roles={"steady_state": None, "interval": None}).filter("SD == 1")
+    return wb.read_data(records, roles={"steady_state": None, "interval": None}).filter("SD == 1")
 
 
-def concentrations(file: Path) -> wb.GroupedData:
+def concentrations(records: Records) -> wb.GroupedData:
     """Warfarin: the first of two responses."""
-    return wb.read_data(file, roles={"response_id": None}).filter("AMT > 0 or DVID == 1")
+    return wb.read_data(records, roles={"response_id": None}).filter("AMT > 0 or DVID == 1")
 
 
-def flagged_occasions(file: Path) -> wb.GroupedData:
+def flagged_occasions(records: Records) -> wb.GroupedData:
     """Phenobarbital: doses are one occasion and observations the other."""
-    return wb.read_data(file, roles={"occasion": "FA1"})
+    return wb.read_data(records, roles={"occasion": "FA1"})
 
 
-def after_the_dose(file: Path) -> wb.GroupedData:
+def after_the_dose(records: Records) -> wb.GroupedData:
     """Theophylline without the observations at time 0, where the prediction is 0."""
-    return wb.read_data(file).filter("AMT > 0 or TIME > 0")
+    return wb.read_data(records).filter("AMT > 0 or TIME > 0")
 
 
-def logarithms(file: Path) -> wb.GroupedData:
+def logarithms(records: Records) -> wb.GroupedData:
     """The responses as their logarithms."""
-    frame = pd.read_csv(file)
+    frame = records if isinstance(records, pd.DataFrame) else pd.read_csv(records)
     return wb.read_data(frame.assign(DV=np.log(frame["DV"].where(frame["EVID"] == 0, 1.0))))
 
 

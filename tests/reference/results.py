@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 import workbench as wb
@@ -21,8 +18,8 @@ from .cases import CASES, DIGITS, Case, Entry
 from .dosing import scenarios
 from .fits import with_fit
 from .marginal import LOG_2PI, exact, linearised
-
-HERE = Path(__file__).resolve().parent
+from .material import HERE
+from .material import individuals as printed
 
 
 def evaluated(entry: Entry) -> float:
@@ -54,15 +51,14 @@ class Individuals:
     published: NDArray[np.float64]
 
 
-def individuals(case: Case, reference: Path) -> Individuals | None:
+def individuals(case: Case) -> Individuals | None:
     """What was published of the subjects, at the final values; None if nothing was."""
-    file = reference / "etas" / f"{case.name}.csv"
-    if not file.exists():
+    published = printed(case.name)
+    if published is None:
         return None
-    entry = next(entry for entry in case.entries(reference) if entry.label == "final")
+    entry = next(entry for entry in case.entries() if entry.label == "final")
     problem = compile(entry.model, entry.data)
     at = Objective(problem, entry.method).evaluate(problem.x)
-    published = pd.read_csv(file)
     theirs = case.etas(published.filter(regex="^eta").to_numpy())
     if entry.method == "fo":  # it has no individual effects
         theirs = theirs[:, :0]
@@ -77,13 +73,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def objectives(reference: Path) -> tuple[str, list[str], list[str]]:
+def objectives() -> tuple[str, list[str], list[str]]:
     """The table of all objectives, notes on its tolerances, and the reasons where they disagree."""
     rows: list[list[str]] = []
     notes: list[str] = []
     reasons: list[str] = []
     for case in CASES:
-        for entry in case.entries(reference):
+        for entry in case.entries():
             ours = evaluated(entry)
             difference = ours - entry.published
             agrees = abs(difference) <= entry.tolerance
@@ -105,10 +101,10 @@ def objectives(reference: Path) -> tuple[str, list[str], list[str]]:
     return table(header, rows), notes, reasons
 
 
-def minima(reference: Path) -> tuple[str, list[str]]:
+def minima() -> tuple[str, list[str]]:
     """The table of fits, and the reasons where they end elsewhere."""
     rows, reasons = [], []
-    for fit in with_fit(reference):
+    for fit in with_fit():
         result = fit.result
         if fit.why:
             reasons.append(f"**{fit.entry.case}**, {fit.entry.label}: {fit.why}")
@@ -123,13 +119,13 @@ def minima(reference: Path) -> tuple[str, list[str]]:
     return table(header, rows), reasons
 
 
-def approximations(reference: Path) -> str:
+def approximations() -> str:
     """What FOCEI and Laplace say of the runs whose likelihood is another one."""
     rows = []
     for case in CASES:
         if case.kind == "objective":
             continue
-        for entry in case.entries(reference):
+        for entry in case.entries():
             values, errors = exact(entry.model, entry.data)
             ours = f"{values.sum():.2f} ± {math.sqrt((errors**2).sum()):.2f}"
             others = [f"{objective(entry, method):.2f}" for method in ("focei", "laplace")]
@@ -137,11 +133,11 @@ def approximations(reference: Path) -> str:
     return table(["case", "theirs by", "theirs", "ours, exact", "FOCEI", "Laplace"], rows)
 
 
-def by_saem(reference: Path) -> tuple[str, str, list[str]]:
+def by_saem() -> tuple[str, str, list[str]]:
     """The tables of -2 log L and of the estimates of our runs by SAEM, and the reasons where they end elsewhere."""
     likelihoods, estimates, reasons = [], [], []
     for case in BY_SAEM:
-        fit = fitted(case, reference)
+        fit = fitted(case)
         if fit.why:
             reasons.append(f"**{case.id}**: {fit.why}")
         (ours, error), (theirs, their_error) = fit.ours, fit.theirs
@@ -168,11 +164,11 @@ def by_saem(reference: Path) -> tuple[str, str, list[str]]:
     )
 
 
-def subjects(reference: Path) -> str:
+def subjects() -> str:
     """Largest differences of random effects and of contributions to the objective."""
     rows = []
     for case in CASES:
-        found = individuals(case, reference)
+        found = individuals(case)
         if found is None:
             continue
         off = np.abs(found.ours - found.theirs) / found.sd
@@ -182,10 +178,10 @@ def subjects(reference: Path) -> str:
     return table(["case", "subjects", "random effects, in SD", "contributions"], rows)
 
 
-def dosing(reference: Path) -> str:
+def dosing() -> str:
     """Largest relative differences from NONMEM's predictions."""
     rows = []
-    for scenario in scenarios(reference):
+    for scenario in scenarios():
         cells = []
         for model in (scenario.closed, scenario.ode):
             if model is None:
@@ -198,25 +194,25 @@ def dosing(reference: Path) -> str:
     return table(["", "scenario", "closed form", "ODE"], rows)
 
 
-def report(reference: Path) -> str:
+def report() -> str:
     """Everything, in Markdown."""
-    values, notes, reasons = objectives(reference)
-    fits, elsewhere = minima(reference)
-    likelihoods, estimates, other = by_saem(reference)
+    values, notes, reasons = objectives()
+    fits, elsewhere = minima()
+    likelihoods, estimates, other = by_saem()
     numbered = "".join(f"{i}. {note[0].upper() + note[1:]}.\n" for i, note in enumerate(notes, start=1))
     disagreeing = "".join(f"- {reason}\n" for reason in reasons) or "None.\n"
     return TEXT.format(
         digits=DIGITS, fits=fits,
         elsewhere="".join(f"- {why}\n" for why in elsewhere),
-        values=values, notes=numbered, reasons=disagreeing, approximations=approximations(reference),
+        values=values, notes=numbered, reasons=disagreeing, approximations=approximations(),
         likelihoods=likelihoods, estimates=estimates, other="".join(f"- {why}\n" for why in other),
-        subjects=subjects(reference), dosing=dosing(reference),
+        subjects=subjects(), dosing=dosing(),
     )  # fmt: skip
 
 
 TEXT = """# Published runs and ours
 
-Written by `python -m tests.reference.results`; the runs are those of `reference/cases`, stated as models in `cases.py`.
+Written by `python -m tests.reference.results`; the runs are those of `published`, stated as models in `cases.py`.
 
 ## The objective at given values
 
@@ -276,8 +272,7 @@ The largest relative difference from NONMEM's predictions, which are printed to 
 
 def main() -> None:
     """Write RESULTS.md."""
-    reference = Path(os.environ.get("WORKBENCH_REFERENCE") or HERE.parents[2] / "shared" / "reference")
-    (HERE / "RESULTS.md").write_text(report(reference), encoding="utf-8")
+    (HERE / "RESULTS.md").write_text(report(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 
 from .by_saem import BY_SAEM, fitted
-from .cases import Case
+from .cases import Case, each
 from .results import evaluated
 
 UNCERTAIN = 0.3  # of -2 log L: the scatter that the sources state for theirs
 
 
-@pytest.mark.parametrize("case", BY_SAEM, ids=lambda case: case.id)
-def test_likelihood(reference: Path, case: Case) -> None:
+@each(BY_SAEM)
+def test_likelihood(case: Case) -> None:
     """-2 log L not above theirs: exact at both estimates, by our own run, and as their program states it."""
-    fit = fitted(case, reference)
+    fit = fitted(case)
     (ours, error), (theirs, their_error) = fit.ours, fit.theirs
     assert ours - theirs < max(3 * math.hypot(error, their_error), UNCERTAIN)
     assert abs(fit.result.minus2ll - ours) < max(3 * math.hypot(fit.error, error), UNCERTAIN)
     assert evaluated(fit.here) - fit.entry.published < max(3 * error, UNCERTAIN)
 
 
-@pytest.mark.parametrize("case", BY_SAEM, ids=lambda case: case.id)
-def test_estimates(reference: Path, case: Case) -> None:
+@each(BY_SAEM)
+def test_estimates(case: Case) -> None:
     """Within 5 % or a quarter of the published standard error; where they are not, ours are the more likely ones."""
-    fit = fitted(case, reference)
+    fit = fitted(case)
     away = [estimate.name for estimate in fit.estimates if not estimate.agrees]
     assert bool(away) is bool(fit.why), away
     assert fit.result.converged or fit.why
@@ -36,10 +35,10 @@ def test_estimates(reference: Path, case: Case) -> None:
         assert theirs - ours > 2 * math.hypot(error, their_error)
 
 
-@pytest.mark.parametrize("case", BY_SAEM, ids=lambda case: case.id)
-def test_standard_errors(reference: Path, case: Case) -> None:
+@each(BY_SAEM)
+def test_standard_errors(case: Case) -> None:
     """Of typical values, within 10 % of the published ones."""
-    fit = fitted(case, reference)
+    fit = fitted(case)
     if fit.why:
         return
     theirs = {one.name: one.se for one in fit.estimates if one.name in ("ka", "CL", "V")}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import workbench as wb
 
 from .dosing import Scenario, scenarios
+
+pytestmark = pytest.mark.reference
 
 DIGITS = 5.001e-5  # relative: half a unit of the last of five digits
 
@@ -20,8 +20,8 @@ def assert_agrees(scenario: Scenario, model: wb.Model) -> None:
 
 
 @pytest.mark.parametrize("number", range(1, 27))
-def test_closed_form(reference: Path, number: int) -> None:
-    scenario = scenarios(reference)[number - 1]
+def test_closed_form(number: int) -> None:
+    scenario = scenarios()[number - 1]
     if number == 17:
         assert scenario.closed is None  # into both routes, with a lag on one that the library does not have
         return
@@ -30,6 +30,6 @@ def test_closed_form(reference: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(1, 27))
-def test_ode(reference: Path, number: int) -> None:
-    scenario = scenarios(reference)[number - 1]
+def test_ode(number: int) -> None:
+    scenario = scenarios()[number - 1]
     assert_agrees(scenario, scenario.ode)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,25 +9,22 @@ import workbench as wb
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.problem.problem import compile
 
-from .cases import CASES, Case
+from .cases import CASES, Case, each, named
 from .fits import fits
 from .marginal import exact, linearised
+from .material import PUBLISHED
 from .results import evaluated, individuals
 
 PREDICTIONS = {"nmtests_dosing"}  # see test_dosing.py
 
 
-def named(name: str) -> Case:
-    return next(case for case in CASES if case.name == name)
+def test_every_case_is_stated() -> None:
+    assert {path.stem for path in PUBLISHED.glob("*.json")} == {case.name for case in CASES} | PREDICTIONS
 
 
-def test_every_case_is_stated(reference: Path) -> None:
-    assert {path.stem for path in (reference / "cases").glob("*.json")} == {case.name for case in CASES} | PREDICTIONS
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_published_value(reference: Path, case: Case) -> None:
-    entries = list(case.entries(reference))
+@each()
+def test_published_value(case: Case) -> None:
+    entries = list(case.entries())
     assert entries
     for entry in entries:
         difference = abs(evaluated(entry) - entry.published)
@@ -37,22 +32,22 @@ def test_published_value(reference: Path, case: Case) -> None:
         assert agrees is not bool(entry.disagrees), f"{entry.label}: they differ by {difference:.3g}"
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_counts(reference: Path, case: Case) -> None:
-    for entry in case.entries(reference):
+@each()
+def test_counts(case: Case) -> None:
+    for entry in case.entries():
         assert int(entry.data.events.observed.sum()) == entry.observations
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_models_print_themselves(reference: Path, case: Case) -> None:
-    for entry in case.entries(reference):
+@each()
+def test_models_print_themselves(case: Case) -> None:
+    for entry in case.entries():
         assert eval(repr(entry.model), {"wb": wb}) == entry.model
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_subjects(reference: Path, case: Case) -> None:
+@each()
+def test_subjects(case: Case) -> None:
     """Random effects to 1e-3 of their standard deviation; contributions to 1e-3, for digits that are not printed."""
-    found = individuals(case, reference)
+    found = individuals(case)
     if found is None:
         return
     agree = np.abs(found.contributions - found.published).max() <= 1e-3
@@ -61,11 +56,11 @@ def test_subjects(reference: Path, case: Case) -> None:
     assert agree is not ("final" in case.disagrees)
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("monolix_theophylline", 1e-3), ("monolix_warfarin_w1", 0.5)])
-def test_subjects_of_monolix(reference: Path, name: str, tolerance: float) -> None:
-    case = named(name)
-    (entry,) = case.entries(reference)
-    published = {str(one["ID"]): one["minus2LL"] for one in case.known(reference)["evaluate"][0]["individual"]}
+@each([case for case in CASES if case.name.startswith("monolix")])
+def test_subjects_of_monolix(case: Case) -> None:
+    tolerance = {"linearised": 1e-3, "exact": 0.5}[case.kind]
+    (entry,) = case.entries()
+    published = {str(one["ID"]): one["minus2LL"] for one in case.known["evaluate"][0]["individual"]}
     theirs = np.array([published[str(label)] for label in entry.data.events.subjects])
     ours, errors = linearised(entry.model, entry.data), np.zeros(len(theirs))
     if case.kind == "exact":
@@ -73,9 +68,10 @@ def test_subjects_of_monolix(reference: Path, name: str, tolerance: float) -> No
     np.testing.assert_array_less(np.abs(ours - theirs), tolerance + 4 * errors)
 
 
-def test_two_modes_of_a_subject(reference: Path) -> None:
+@pytest.mark.reference
+def test_two_modes_of_a_subject() -> None:
     """mox3: from the mode in which NONMEM left subject 127, the objective is NONMEM's."""
-    entry = next(entry for entry in named("mox3_focei").entries(reference) if entry.disagrees)
+    entry = next(entry for entry in named("mox3_focei").entries() if entry.disagrees)
     problem = compile(entry.model, entry.data)
     objective = Objective(problem, "focei")
     ours = objective.evaluate(problem.x)
@@ -87,10 +83,10 @@ def test_two_modes_of_a_subject(reference: Path) -> None:
     assert ours.depth[i] < theirs.depth[i] - 30
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_fits(reference: Path, case: Case) -> None:
+@each()
+def test_fits(case: Case) -> None:
     """The published minimum or a lower one, and at the same minimum the published estimates."""
-    for fit in fits(case, reference):
+    for fit in fits(case):
         above = fit.result.ofv - fit.published
         assert (above < 0.01) is not bool(fit.why), fit.entry.label
         assert fit.result.converged

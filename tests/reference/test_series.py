@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 import workbench as wb
 
-from .cases import CASES, Entry
+from .cases import Entry, named
 from .fits import fitted
 
 
-def final(name: str, reference: Path) -> Entry:
-    case = next(case for case in CASES if case.name == name)
-    return next(entry for entry in case.entries(reference) if "initial" not in entry.label)
+def final(name: str) -> Entry:
+    return next(entry for entry in named(name).entries() if "initial" not in entry.label)
 
 
-def test_steps_of_a_model_that_was_built(reference: Path) -> None:
+@pytest.mark.reference
+def test_steps_of_a_model_that_was_built() -> None:
     """expo1: a second compartment, allometric scaling, and another residual error."""
-    entries = [final(f"expo1_{number}_focei", reference) for number in (100, 101, 102, 103)]
+    entries = [final(f"expo1_{number}_focei") for number in (100, 101, 102, 103)]
     fits = [fitted(entry) for entry in entries]
     for k in range(1, len(fits)):
         found = wb.compare(*fits[k - 1 : k + 1])
@@ -31,9 +29,9 @@ def test_steps_of_a_model_that_was_built(reference: Path) -> None:
     assert words[2] == ("constant residual error instead of proportional",)
 
 
-def test_a_search_ends_in_the_published_model(reference: Path) -> None:
+def test_a_search_ends_in_the_published_model() -> None:
     """Phenobarbital, scaled by weight: of all effects of Apgar scores, that of asphyxia on V is the one published."""
-    entry = final("pheno_real", reference)
+    entry = final("pheno_real")
     frame = entry.data.to_frame()
     frame["ASPHYXIA"] = (frame["APGR"] < 5).astype(int)
     data = wb.read_data(frame, roles={**entry.data.roles, "covariates": ["WGT", "APGR", "ASPHYXIA"]})
@@ -45,7 +43,7 @@ def test_a_search_ends_in_the_published_model(reference: Path) -> None:
     assert forward["predicted"].to_numpy() == pytest.approx(forward["delta_ofv"].to_numpy(), abs=0.3)
 
 
-def test_weight_comes_first(reference: Path) -> None:
-    data = final("pheno_real", reference).data
+def test_weight_comes_first() -> None:
+    data = final("pheno_real").data
     found = wb.stepwise(wb.Model(wb.pk(), error=wb.Proportional()), data, {n: ["WGT", "APGR"] for n in ("CL", "V")})
     assert [str(effect) for effect in found.effects] == ["WGT on V (power)", "WGT on CL (power)"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 import workbench as wb
 
-from .cases import CASES, Case
+from .cases import CASES, Case, each
 
 # what the sources call the typical values; those that begin with l are logarithms
 TYPICAL = {
@@ -30,12 +28,12 @@ TYPICAL = {
 }
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.name in TYPICAL], ids=lambda case: case.id)
-def test_published_standard_errors(reference: Path, case: Case) -> None:
+@each([case for case in CASES if case.name in TYPICAL])
+def test_published_standard_errors(case: Case) -> None:
     """Typical values, variances of the random effects, and a proportional error, within 5 %."""
-    expected = case.known(reference)["expected"]
+    expected = case.known["expected"]
     kind = "sandwich" if expected["se_type"].startswith("sandwich") else "R"
-    entry = next(entry for entry in case.entries(reference) if "initial" not in entry.label)
+    entry = next(entry for entry in case.entries() if "initial" not in entry.label)
     fit = wb.fit(entry.model, entry.data, entry.method, covariance=kind)
     assert fit.converged and not fit.se_reason
     ours, theirs = {}, {}
