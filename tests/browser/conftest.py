@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, WebSocket, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, WebSocket, expect, sync_playwright
 
 from workbench.engine import warm_up
 
@@ -31,13 +32,14 @@ FLAGS = [
     "--disable-sync",
 ]
 HARMLESS = ("A negative value is not valid",)  # bqplot, about a figure laid out in a hidden tab
-START_TIMEOUT = 120  # seconds
+TIMEOUT = 120  # seconds for anything to happen: a machine may have much else to do
+expect.set_options(timeout=1000 * TIMEOUT)
 KERNELSPEC = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
-READY = """async (path) => {
+READY = """async ([path, seconds]) => {
     const app = window.jupyterapp;
     await app.restored;
-    for (;;) {
+    for (const end = performance.now() + 1000 * seconds; performance.now() < end;) {
         const panel = app.shell.currentWidget;
         if (panel?.context?.path === path) {
             await panel.context.ready;
@@ -48,6 +50,7 @@ READY = """async (path) => {
         }
         await new Promise(resolve => setTimeout(resolve, 50));
     }
+    throw new Error(`${path} was not opened`);
 }"""
 RUN_ALL = "async () => { await window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
 OUTPUTS = """() => [...window.panel.content.model.cells].filter(cell => cell.type === 'code')
@@ -58,6 +61,20 @@ EXECUTE = """async (code) => {
     future.onIOPub = message => outputs.push({...message.content, output_type: message.header.msg_type});
     await future.done;
     return outputs;
+}"""
+SETTLED = """async (quiet) => {
+    const still = () => new Promise(resolve => {
+        let moved = false;
+        const observer = new MutationObserver(() => { moved = true; });
+        observer.observe(document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)') ?? document.body,
+                         {subtree: true, childList: true, attributes: true, characterData: true});
+        setTimeout(() => requestAnimationFrame(() => { observer.disconnect(); resolve(!moved); }), quiet);
+    });
+    const kernel = window.panel.sessionContext.session.kernel;
+    for (const end = performance.now() + 30000; performance.now() < end;) {
+        await kernel.requestExecute({code: 'None', store_history: false}).done;
+        if (await still()) return;
+    }
 }"""
 SHUT_DOWN = "async () => { await window.panel?.sessionContext.shutdown(); }"
 
@@ -118,6 +135,17 @@ class Notebook:
                 pytest.fail(f"{code}\n{output['ename']}: {output['evalue']}", pytrace=False)
         return "".join(_plain(output) for output in outputs)
 
+    def becomes(self, code: str, text: str) -> None:
+        """Wait until code in the kernel prints or returns a text: what was clicked is on its way to the kernel."""
+        end = time.monotonic() + TIMEOUT
+        while (found := self.python(code)) != text and time.monotonic() < end:
+            self.page.wait_for_timeout(100)
+        assert found == text
+
+    def settle(self, quiet: int = 150) -> None:
+        """Wait until the kernel has worked through what it was sent and nothing moved for `quiet` ms."""
+        self.page.evaluate(SETTLED, quiet)
+
     def button(self, text: str) -> Locator:
         """The first visible button with this text; an icon beside it does not matter."""
         return self._visible(self._cells.locator("button", has_text=re.compile(rf"^\s*{re.escape(text)}\s*$")))
@@ -128,32 +156,32 @@ class Notebook:
 
     def click(self, text: str) -> None:
         """Click a button."""
-        self.button(text).click(timeout=15_000)
+        self.button(text).click()
 
     def tab(self, title: str) -> None:
         """Open a tab of a Tab or a section of an Accordion widget."""
         titles = self._cells.locator(".lm-TabBar-tab, .jupyter-widget-Collapse-header", has_text=title)
-        self._visible(titles).click(timeout=15_000)
+        self._visible(titles).click()
 
     def choose(self, label: str, option: str) -> None:
         """Choose from a dropdown."""
-        self.field(label).select_option(label=option, timeout=15_000)
+        self.field(label).select_option(label=option)
 
     def type(self, label: str, value: object) -> None:
         """Type into a text or number box and press Enter."""
         box = self.field(label)
-        box.fill(str(value), timeout=15_000)
+        box.fill(str(value))
         box.press("Enter")
 
     def upload(self, file: Path, label: str = "Upload") -> None:
         """Press an upload button and hand it a file."""
         with self.page.expect_file_chooser() as chooser:
-            self._visible(self._cells.locator("button", has_text=label)).click(timeout=15_000)
+            self._visible(self._cells.locator("button", has_text=label)).click()
         chooser.value.set_files(file)
 
-    def wait_text(self, text: str, timeout: float = 30) -> None:
-        """Wait until a text is to be seen in the notebook; `timeout` is in seconds."""
-        self._visible(self._cells.get_by_text(text)).wait_for(state="visible", timeout=1000 * timeout)
+    def wait_text(self, text: str) -> None:
+        """Wait until a text is to be seen in the notebook."""
+        self._visible(self._cells.get_by_text(text)).wait_for(state="visible")
 
     @property
     def _cells(self) -> Locator:
@@ -204,7 +232,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             env={**os.environ, **{name: str(state / name.lower()) for name in names}},
         )  # fmt: skip
     assert process.stdout is not None
-    alarm = threading.Timer(START_TIMEOUT, process.kill)
+    alarm = threading.Timer(TIMEOUT, process.kill)
     alarm.start()
     printed = []
     try:
@@ -238,6 +266,7 @@ def notebook(
     """
     opened: list[Notebook] = []
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(1000 * TIMEOUT)
 
     def open_notebook(*cells: str, path: str | None = None) -> Notebook:
         if path is None:
@@ -248,8 +277,8 @@ def notebook(
         page = opened[-1].page
         _listen(context, page, opened[-1].problems)
         page.goto(f"{lab.address}lab/tree/{path}?reset&token={lab.token}")
-        page.wait_for_function("() => window.jupyterapp", timeout=90_000)
-        page.evaluate(READY, path)
+        page.wait_for_function("() => window.jupyterapp")
+        page.evaluate(READY, [path, TIMEOUT])
         return opened[-1]
 
     yield open_notebook

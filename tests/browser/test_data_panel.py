@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -46,7 +47,7 @@ def test_what_is_hostile_is_text_in_every_panel(notebook, tmp_path):
     page.wait_text("4 subjects")
     for view in VIEWS:
         page.click(view)
-        page.page.wait_for_timeout(150)
+        page.settle()
     page.page.locator(".wb-columns-grid code", has_text=IMAGE).wait_for()
     page.click("plot")
     for name in (SCRIPT, IMAGE):
@@ -57,7 +58,7 @@ def test_what_is_hostile_is_text_in_every_panel(notebook, tmp_path):
     page.page.wait_for_function("() => !/Fitting|Compiling/.test(document.querySelector('.wb-status').textContent)")
     for tab in TABS:
         page.tab(tab)
-        page.page.wait_for_timeout(150)
+        page.settle()
     file.write_text(hostile_table().replace(",1,4,", ",one,four,"))
     page.upload(file)
     page.wait_text("was not taken")
@@ -75,13 +76,13 @@ def test_a_file_is_dropped_and_its_errors_lock_until_they_are_mended(notebook):
     assert page.page.evaluate(DROP, ["dropped.csv", FAULTY]) == [True, True, True]
     page.wait_text("dropped.csv has 1 error")
     assert page.page.locator(".wb-dropping").count() == 0
-    assert page.button("Fit").is_disabled()
+    expect(page.button("Fit")).to_be_disabled()
     page.page.locator(".wb-parameters input").first.wait_for(state="hidden")
     assert page.python("bench.data.name") == "'theophylline'"
     page.click("leave these subjects out")
     page.wait_text("4 subjects")
     page.page.locator(".wb-parameters input").first.wait_for(state="visible")
-    assert page.button("Fit").is_enabled()
+    expect(page.button("Fit")).to_be_enabled()
     page.tab("Code")
     page.wait_text(".mend('drop_subjects_without_dose')")
     page.tab("Data")
@@ -101,14 +102,13 @@ def test_units_and_roles_are_typed_and_chosen(notebook, tmp_path):
     row = page.page.locator(".wb-columns-grid input:visible")
     row.nth(0).fill("h")
     row.nth(0).press("Enter")
-    page.page.wait_for_timeout(300)
-    assert page.python("bench.data.units") == "{'time': 'h'}"
+    page.becomes("bench.data.units", "{'time': 'h'}")
     row.nth(1).fill("no such unit")
     row.nth(1).press("Enter")
     page.wait_text("is not known")
-    assert row.nth(1).input_value() == ""
+    expect(row.nth(1)).to_have_value("")
     page.page.locator(".wb-columns-grid select:visible").nth(3).select_option(label="ignore")
-    page.page.wait_for_timeout(500)
-    assert page.python("bench.data.code()") == (
-        "\"wb.read_data('sound.csv', roles={'amount': None, 'ignore': ('AMT',)}).with_units(time='h')\""
+    page.becomes(
+        "bench.data.code()",
+        "\"wb.read_data('sound.csv', roles={'amount': None, 'ignore': ('AMT',)}).with_units(time='h')\"",
     )

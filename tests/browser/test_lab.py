@@ -21,13 +21,14 @@ def test_jupyter_asks_nothing_about_news(notebook):
     plugin = "@jupyterlab/apputils-extension:announcements"
     assert page.page.evaluate("plugin => window.jupyterapp.hasPlugin(plugin)", "@jupyterlab/apputils-extension:themes")
     assert not page.page.evaluate("plugin => window.jupyterapp.hasPlugin(plugin)", plugin)
-    page.page.wait_for_timeout(1000)
+    page.settle()
     assert page.page.get_by_text("Jupyter news").count() == 0
 
 
 def test_a_console_error_is_noticed(notebook):
     page = notebook("from IPython.display import Javascript", "Javascript('console.error(\"seen\")')")
     page.run()
+    page.settle()
     assert any("seen" in problem for problem in page.problems)
     page.problems.clear()
 
@@ -53,7 +54,7 @@ def test_widgets_answer(notebook):
     page.choose("error", "b")
     page.click("Go")
     page.wait_text("2.5 b")
-    assert page.python("choice.value") == "'b'"
+    page.becomes("choice.value", "'b'")
 
 
 def test_the_quickstart_runs_and_its_panels_find_what_its_code_found(notebook):

@@ -36,7 +36,7 @@ def test_an_effect_is_put_in_and_taken_back(notebook):
     page.wait_text("Run 1")
     page.tab("Screening")
     page.click("Screen")
-    page.wait_text("Press a cell", timeout=60)
+    page.wait_text("Press a cell")
     cell = page.page.locator(".wb-heat button", has_text="CL ~ WT")
     cell.focus()
     page.page.keyboard.press("Enter")
@@ -46,12 +46,12 @@ def test_an_effect_is_put_in_and_taken_back(notebook):
     page.page.locator(".wb-main .bqplot path.line").first.wait_for(state="attached")
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         page.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-        page.page.wait_for_timeout(500)
+        page.settle()
         ratios = page.page.evaluate(CONTRAST)
         assert len(ratios) == 10 and min(ratios) > 4.5
     page.click("Add")
     page.wait_text("realised −55.66")
-    page.wait_text("Screen of run 2", timeout=60)
+    page.wait_text("Screen of run 2")
     assert page.python("round(bench.fit.ofv, 2), bench.state.study('step').before.number") == "(675.23, 1)"
     page.page.locator(".wb-forest circle").first.wait_for()
     assert page.page.locator(".wb-forest circle").count() == 2
@@ -59,6 +59,6 @@ def test_an_effect_is_put_in_and_taken_back(notebook):
     page.click("Undo")
     page.wait_text("Screen of run 1")
     page.click("Stepwise")
-    page.wait_text("came in", timeout=60)
-    page.wait_text("Screen of run 3", timeout=60)
+    page.wait_text("came in")
+    page.wait_text("Screen of run 3")
     page.wait_text("2 df")

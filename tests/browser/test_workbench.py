@@ -61,13 +61,13 @@ def test_fit_moves_the_curves(notebook):
     page = notebook(SHOW)
     page.run()
     page.wait_text("press Fit")
-    page.page.wait_for_timeout(500)  # the typical curves at the initial values are drawn by then
+    page.settle()  # the typical curves at the initial values are drawn by then
     before = page.page.evaluate(CURVES)
     times = []
     for run in range(1, 4):
         times.append(page.page.evaluate(FIRST_REDRAW))
         page.wait_text(f"Run {run}")
-        page.page.wait_for_timeout(300)
+        page.settle()
     print(f"first redraw {', '.join(f'{ms:.0f}' for ms in times)} ms after the click")
     page.wait_text("The fit converged")
     assert page.page.evaluate(CURVES) != before
@@ -94,7 +94,7 @@ def test_widgets_and_notebook_are_two_sides_of_one_model(notebook):
     page.wait_text("press Fit")
     page.type("CL", 0.05)
     page.choose("Error model", "constant")
-    assert page.python("bench.model['CL'].value, bench.model.error.title") == "(0.05, 'constant')"
+    page.becomes("bench.model['CL'].value, bench.model.error.title", "(0.05, 'constant')")
     page.python("bench.model = bench.model.with_values({'CL': 0.07})")
     page.page.wait_for_function("() => [...document.querySelectorAll('.wb input')].some(i => i.value === '0.07')")
 
@@ -131,7 +131,7 @@ def test_what_is_hostile_is_shown_as_text(notebook, tmp_path):
     page.wait_text("Run 1")
     for tab in ("Model", "Covariates", "Typical curves", "Error", "Individual fits", "Fit", "Runs", "Code", "Data"):
         page.tab(tab)
-        page.page.wait_for_timeout(200)
+        page.settle()
     assert page.page.evaluate("() => window.hacked ?? null") is None
     assert page.page.locator(".wb img").count() == 0
     assert page.page.get_by_text(f"{evil}1").count() > 0
