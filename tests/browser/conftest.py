@@ -66,8 +66,7 @@ SETTLED = """async (quiet) => {
     const still = () => new Promise(resolve => {
         let moved = false;
         const observer = new MutationObserver(() => { moved = true; });
-        observer.observe(document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)') ?? document.body,
-                         {subtree: true, childList: true, attributes: true, characterData: true});
+        observer.observe(window.panel.content.node, {subtree: true, childList: true, attributes: true, characterData: true});
         setTimeout(() => requestAnimationFrame(() => { observer.disconnect(); resolve(!moved); }), quiet);
     });
     const kernel = window.panel.sessionContext.session.kernel;
