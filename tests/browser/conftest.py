@@ -66,7 +66,8 @@ SETTLED = """async (quiet) => {
     const still = () => new Promise(resolve => {
         let moved = false;
         const observer = new MutationObserver(() => { moved = true; });
-        observer.observe(window.panel.content.node, {subtree: true, childList: true, attributes: true, characterData: true});
+        const all = {subtree: true, childList: true, attributes: true, characterData: true};
+        observer.observe(window.panel.content.node, all);
         setTimeout(() => requestAnimationFrame(() => { observer.disconnect(); resolve(!moved); }), quiet);
     });
     const kernel = window.panel.sessionContext.session.kernel;
