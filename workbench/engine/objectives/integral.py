@@ -13,8 +13,9 @@ so that the sum is a smooth function of x whose exact gradient is the mean of âˆ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
+from typing import Any, Protocol
 
 import numpy as np
 from numba import njit
@@ -55,7 +56,8 @@ class Integral:
     def __init__(self, problem: Problem, options: Quadrature | Importance, x: Array):
         self.problem, self.options = problem, options
         self._modes = Objective(problem)
-        self._units, self._log_weights = _nodes(problem, options)
+        self._nodes = _KINDS[type(options)](problem, options)
+        self._units, self._log_weights = self._nodes.units, self._nodes.log_weights
         copies = min(_TOGETHER // max(len(problem.y), 1), len(self._units))
         everyone = np.arange(problem.n_subjects)
         self._copies = of_subjects(problem, np.tile(everyone, copies)) if copies > 1 else problem
@@ -98,9 +100,7 @@ class Integral:
         """The evaluation with nodes put around the modes at `at`; the same one where that changes nothing."""
         self.centre(at.x)
         again = self.evaluate(at.x)
-        drawn = isinstance(self.options, Importance) and math.isfinite(self.standard_error)
-        same = max(_SAME, _SAME_DRAWS * self.standard_error) if drawn else _SAME
-        return at if abs(again.ofv - at.ofv) < same else again
+        return at if abs(again.ofv - at.ofv) < self._nodes.same(self.standard_error) else again
 
     def evaluate(self, x: Array) -> Evaluation:
         """Compute objective and gradient at x; `zeta` of the result is the conditional mean of Î¶."""
@@ -197,51 +197,90 @@ class Integral:
         """A sentence on how exact the integral is; "" without random effects, where there is none."""
         if not self.problem.n_random:
             return ""
-        if isinstance(self.options, Importance):
-            self.evaluate(at.x)
-            return f"The Monte Carlo error of the OFV is {self.standard_error:.2g}."
-        nodes = nodes_along(self.problem, self.options)
-        finer = Quadrature(nodes + 2)
-        if (nodes + 2) ** self.problem.n_random > _MOST_NODES:
-            return f"{nodes} nodes along each random effect."
-        change = Integral(self.problem, finer, at.x).evaluate(at.x).ofv - at.ofv
-        return f"{nodes} nodes along each random effect; with {nodes + 2} the OFV differs by {change:.1g}."
+        return self._nodes.accuracy(self, at)
 
 
-def nodes_along(problem: Problem, options: Quadrature) -> int:
-    """How many nodes there are along each random effect."""
-    Q = problem.n_random
-    nodes = options.nodes or _NODES[min(Q, len(_NODES) - 1)]
-    if nodes**Q > _MOST_NODES:
-        raise ModelError(
-            f"Quadrature over {Q} random effects (those of occasions included) with {nodes} nodes along each takes "
-            f"{nodes**Q:.3g} of them; at most {_MOST_NODES:,} are possible. "
-            f"Use method={method_of(Importance()).name!r}."
-        )
-    return nodes
+class _Nodes(Protocol):
+    """Where the integrand is evaluated, relative to a mode, and the weights.
+
+    Attributes
+    ----------
+    units : float64[K, N or 1, Q]
+        t of the module.
+    log_weights : float64[K, N or 1]
+        log w - log q.
+    """
+
+    units: Array
+    log_weights: Array
+
+    def same(self, standard_error: float) -> float:
+        """By how much nodes put elsewhere may change the objective at a minimum; its Monte Carlo error is given."""
+
+    def accuracy(self, integral: Integral, at: Evaluation) -> str:
+        """A sentence on how exact the sum is."""
 
 
-def _nodes(problem: Problem, options: Quadrature | Importance) -> tuple[Array, Array]:
-    """Units t, float64[K, N or 1, Q], and log w - log q, float64[K, N or 1]."""
-    Q = problem.n_random
-    if not Q:
-        return np.zeros((1, 1, 0)), np.zeros((1, 1))
-    if isinstance(options, Quadrature):
-        t, w = np.polynomial.hermite_e.hermegauss(nodes_along(problem, options))
+class _Grid:
+    """Gauss-Hermite nodes along each random effect."""
+
+    def __init__(self, problem: Problem, options: Quadrature):
+        Q = problem.n_random
+        self.along = options.nodes or _NODES[min(Q, len(_NODES) - 1)]
+        if self.along**Q > _MOST_NODES:
+            raise ModelError(
+                f"Quadrature over {Q} random effects (those of occasions included) with {self.along} nodes along each "
+                f"takes {self.along**Q:.3g} of them; at most {_MOST_NODES:,} are possible. "
+                f"Use method={method_of(Importance()).name!r}."
+            )
+        if not Q:
+            self.units, self.log_weights = _ONE
+            return
+        t, w = np.polynomial.hermite_e.hermegauss(self.along)
         grid = np.stack(np.meshgrid(*[t] * Q, indexing="ij"), axis=-1).reshape(-1, 1, Q)
         log_w = np.zeros(1)
         for _ in range(Q):
             log_w = (log_w[:, None] + np.log(w / w.sum())).ravel()
-        return grid, (log_w[:, None] + Q / 2 * math.log(2 * math.pi) + 0.5 * (grid**2).sum(axis=-1))
-    rng = np.random.default_rng(options.seed)
-    K, N = options.samples, problem.n_subjects
-    half = rng.standard_normal((-(-K // 2), N, Q))
-    units = np.concatenate([half, -half])[:K]  # antithetic
-    scale = np.sqrt(rng.chisquare(_DF, (K, N, 1)) / _DF)
-    units = units / scale
-    peak = math.lgamma((_DF + Q) / 2) - math.lgamma(_DF / 2) - Q / 2 * math.log(_DF * math.pi)
-    density = peak - (_DF + Q) / 2 * np.log1p((units**2).sum(axis=-1) / _DF)
-    return units, -density - math.log(K)
+        self.units = grid
+        self.log_weights = log_w[:, None] + Q / 2 * math.log(2 * math.pi) + 0.5 * (grid**2).sum(axis=-1)
+
+    def same(self, standard_error: float) -> float:
+        return _SAME
+
+    def accuracy(self, integral: Integral, at: Evaluation) -> str:
+        said, finer = f"{self.along} nodes along each random effect", self.along + 2
+        if finer**integral.problem.n_random > _MOST_NODES:
+            return f"{said}."
+        change = Integral(integral.problem, Quadrature(finer), at.x).evaluate(at.x).ofv - at.ofv
+        return f"{said}; with {finer} the OFV differs by {change:.1g}."
+
+
+class _Draws:
+    """Antithetic draws from a t distribution, others for each subject."""
+
+    def __init__(self, problem: Problem, options: Importance):
+        rng = np.random.default_rng(options.seed)
+        K, N, Q = options.samples, problem.n_subjects, problem.n_random
+        if not Q:
+            self.units, self.log_weights = _ONE
+            return
+        half = rng.standard_normal((-(-K // 2), N, Q))
+        units = np.concatenate([half, -half])[:K]
+        self.units = units / np.sqrt(rng.chisquare(_DF, (K, N, 1)) / _DF)
+        peak = math.lgamma((_DF + Q) / 2) - math.lgamma(_DF / 2) - Q / 2 * math.log(_DF * math.pi)
+        density = peak - (_DF + Q) / 2 * np.log1p((self.units**2).sum(axis=-1) / _DF)
+        self.log_weights = -density - math.log(K)
+
+    def same(self, standard_error: float) -> float:
+        return max(_SAME, _SAME_DRAWS * standard_error) if math.isfinite(standard_error) else _SAME
+
+    def accuracy(self, integral: Integral, at: Evaluation) -> str:
+        integral.evaluate(at.x)
+        return f"The Monte Carlo error of the OFV is {integral.standard_error:.2g}."
+
+
+_ONE = np.zeros((1, 1, 0)), np.zeros((1, 1))  # without random effects there is nothing to sum over
+_KINDS: dict[type[Quadrature | Importance], Callable[[Problem, Any], _Nodes]] = {Quadrature: _Grid, Importance: _Draws}
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
