@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench as wb
-from workbench.language.formula import (
-    columns_of,
-    design_columns,
-    median_columns,
-    spelled_number,
-    split_terms,
-    with_medians,
-)
+from workbench.language.formula import columns_of, median_columns, spelled_number, split_terms
+from workbench.model.design import design_columns, with_medians
 
 RECORDS = pd.DataFrame(
     {

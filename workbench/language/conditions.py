@@ -1,28 +1,27 @@
-"""Conditions on rows, as text: parsed against a list of what is allowed, never evaluated as Python."""
+"""Conditions on rows, as text: read against a list of what is allowed, never evaluated as Python."""
 
 from __future__ import annotations
 
-import ast
 import operator
-import re
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.errors import DataError, Fault
+from workbench.language.dialects import CONDITIONS
+from workbench.language.reading import Source, read_typed
+from workbench.language.tree import COMPARISONS, Apply, Expression, Listing, Name, Number, Text, spelled
 
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt,
-    ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "%": operator.mod,
 }  # fmt: skip
-_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
-    ast.Div: operator.truediv, ast.Mod: operator.mod,
-}  # fmt: skip
-_ALLOWED = "column names, numbers, 'labels', == != < <= > >= in, and or not, + - * / %, missing(column)"
+_TRUTHS = {"True": True, "False": False}
 
 
 def matching_rows(condition: str, frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -43,21 +42,14 @@ def matching_rows(condition: str, frame: pd.DataFrame) -> NDArray[np.bool_]:
     """
     if not isinstance(condition, str) or not condition.strip():
         raise _refused(condition, "it is not a condition")
-    names: dict[str, str] = {str(column): str(column) for column in frame.columns}
-
-    def placeholder(match: re.Match[str]) -> str:
-        key = f"_column_{len(names)}"
-        names[key] = match.group(1)
-        return key
-
-    text = re.sub(r"`([^`]*)`", placeholder, condition)
+    tree = read_typed(_Condition(condition.strip(), "the condition"), CONDITIONS)
     try:
         with np.errstate(all="ignore"):
-            result = _Reader(condition, frame, names).value(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, OverflowError, ZeroDivisionError) as error:
+            result = _Rows(condition, frame).value(tree)
+    except (ValueError, TypeError, RecursionError, MemoryError, OverflowError, ZeroDivisionError) as error:
         if isinstance(error, DataError):
             raise
-        raise _refused(condition, f"it cannot be read: {error}") from None
+        raise _refused(condition, f"it cannot be computed: {error}") from None
     values = np.asarray(result)
     if values.dtype != bool:
         raise _refused(condition, "it is not true or false for each row")
@@ -65,93 +57,102 @@ def matching_rows(condition: str, frame: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def _refused(condition: Any, reason: str) -> DataError:
-    return DataError(Fault(f"{reason}; allowed: {_ALLOWED}"), f"the condition {condition!r}")
+    return DataError(Fault(f"{reason}; allowed: {CONDITIONS.allowed}"), f"the condition {condition!r}")
 
 
-class _Reader:
-    def __init__(self, condition: str, frame: pd.DataFrame, names: dict[str, str]):
-        self.condition, self.frame, self.names = condition, frame, names
+@dataclass(frozen=True)
+class _Condition(Source):
+    """A condition as a text whose faults are faults of the request for data."""
 
-    def value(self, node: ast.expr) -> Any:
-        match node:
-            case ast.Constant(value=bool() | int() | float() | str()):
-                return node.value
-            case ast.Name(id=name):
-                return self.column(name)
-            case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
+    def error(self, at: int, message: str, mend: str = "") -> DataError:
+        """A DataError that says at which character it is."""
+        return _refused(self.text, f"it cannot be read at character {at + 1}: {message.removesuffix('.')}")
+
+
+class _Rows:
+    """Values of a condition and its parts on the rows of a frame."""
+
+    def __init__(self, condition: str, frame: pd.DataFrame):
+        self.condition, self.frame = condition, frame
+
+    def value(self, tree: Expression) -> Any:
+        match tree:
+            case Number():
+                return int(tree.text) if tree.text.isdecimal() else tree.value
+            case Text():
+                return tree.text
+            case Name(name):
+                return _TRUTHS[name] if name in _TRUTHS else self.column(name)
+            case Listing(items):
                 return [self.constant(item) for item in items]
-            case ast.BoolOp(op=op, values=parts):
-                join = np.logical_and if isinstance(op, ast.And) else np.logical_or
+            case Apply(("or" | "and") as word, parts):
+                join = np.logical_and if word == "and" else np.logical_or
                 return join.reduce([np.broadcast_to(self.truth(part), len(self.frame)) for part in parts])
-            case ast.BinOp(op=ast.BitAnd(), left=left, right=right):
+            case Apply("&", (left, right)):
                 return self.truth(left) & self.truth(right)
-            case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            case Apply("|", (left, right)):
                 return self.truth(left) | self.truth(right)
-            case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
-                return np.logical_not(self.truth(operand))
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -self.number(operand)
-            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-                return self.number(operand)
-            case ast.BinOp(op=op, left=left, right=right) if type(op) in _ARITHMETIC:
-                return _ARITHMETIC[type(op)](self.number(left), self.number(right))
-            case ast.Compare(left=left, ops=ops, comparators=others):
-                return self.comparison(left, ops, others)
-            case ast.Call(func=ast.Name(id="missing"), args=[ast.Name(id=name)], keywords=[]):
-                return pd.isna(self.column(name))
-        raise _refused(self.condition, f"{ast.unparse(node)!r} is not allowed")
+            case Apply("not" | "~", (part,)):
+                return np.logical_not(self.truth(part))
+            case Apply("neg", (part,)):
+                return -self.number(part)
+            case Apply("pos", (part,)):
+                return self.number(part)
+            case Apply(sign, (left, right)) if sign in _ARITHMETIC:
+                return _ARITHMETIC[sign](self.number(left), self.number(right))
+            case Apply(("in" | "not in") as word, (left, right)):
+                found = self.among(left, right)
+                return ~found if word == "not in" else found
+            case Apply(sign, (left, right)) if sign in COMPARISONS:
+                first, second = self.value(left), self.value(right)
+                self.comparable(first, second, right)
+                compare: Callable[[Any, Any], Any] = COMPARISONS[sign]
+                return np.asarray(compare(first, second), dtype=bool)
+            case Apply("missing", (Name(name),)):
+                from pandas import isna
+
+                return isna(self.column(name))
+        raise _refused(self.condition, f"{spelled(tree)!r} is not allowed")
 
     def column(self, name: str) -> NDArray[Any]:
-        column = self.names.get(name)
-        if column not in self.frame.columns:
-            have = ", ".join(map(str, self.frame.columns))
-            raise _refused(self.condition, f"there is no column {column or name!r}, there are {have}")
-        return self.frame[column].to_numpy()
+        for column in self.frame.columns:
+            if str(column) == name:
+                return np.asarray(self.frame[column].to_numpy())
+        have = ", ".join(map(str, self.frame.columns))
+        raise _refused(self.condition, f"there is no column {name!r}, there are {have}")
 
-    def constant(self, node: ast.expr) -> Any:
-        value = self.value(node)
-        if isinstance(value, (list, np.ndarray)):
-            raise _refused(self.condition, f"{ast.unparse(node)!r} is not a number or label")
+    def constant(self, tree: Expression) -> Any:
+        value = self.value(tree)
+        if isinstance(value, list | np.ndarray):
+            raise _refused(self.condition, f"{spelled(tree)!r} is not a number or label")
         return value
 
-    def truth(self, node: ast.expr) -> Any:
-        value = self.value(node)
+    def truth(self, tree: Expression) -> Any:
+        value = self.value(tree)
         if np.asarray(value).dtype != bool:
-            raise _refused(self.condition, f"{ast.unparse(node)!r} is not true or false")
+            raise _refused(self.condition, f"{spelled(tree)!r} is not true or false")
         return value
 
-    def number(self, node: ast.expr) -> Any:
-        value = self.value(node)
+    def number(self, tree: Expression) -> Any:
+        value = self.value(tree)
         if not np.issubdtype(np.asarray(value).dtype, np.number):
-            raise _refused(self.condition, f"{ast.unparse(node)!r} is not a number")
+            raise _refused(self.condition, f"{spelled(tree)!r} is not a number")
         return np.asarray(value, dtype=float) if isinstance(value, np.ndarray) else float(value)
 
-    def comparison(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> Any:
-        result: Any = True
-        first = self.value(left)
-        for op, node in zip(ops, others, strict=True):
-            second = self.value(node)
-            if isinstance(op, (ast.In, ast.NotIn)):
-                if not isinstance(second, list):
-                    raise _refused(self.condition, f"in needs a list, got {ast.unparse(node)!r}")
-                for item in second:
-                    self.comparable(first, item, node)
-                found = np.isin(first, second) if second else np.zeros(np.shape(first), dtype=bool)
-                result = result & (~found if isinstance(op, ast.NotIn) else found)
-            elif type(op) in _COMPARE:
-                self.comparable(first, second, node)
-                result = result & np.asarray(_COMPARE[type(op)](first, second), dtype=bool)
-            else:
-                raise _refused(self.condition, f"{ast.unparse(node)!r} cannot be compared so")
-            first = second
-        return result
+    def among(self, left: Expression, right: Expression) -> NDArray[np.bool_]:
+        first, second = self.value(left), self.value(right)
+        if not isinstance(second, list):
+            raise _refused(self.condition, f"in needs a list, got {spelled(right)!r}")
+        for item in second:
+            self.comparable(first, item, right)
+        return np.isin(first, second) if second else np.zeros(np.shape(first), dtype=bool)
 
-    def comparable(self, first: Any, second: Any, node: ast.expr) -> None:
+    def comparable(self, first: Any, second: Any, tree: Expression) -> None:
         if isinstance(first, list) or isinstance(second, list):
             raise _refused(self.condition, "a list can only follow `in`")
         if _is_text(first) != _is_text(second):
             kinds = ["text" if _is_text(value) else "numbers" for value in (first, second)]
-            raise _refused(self.condition, f"{kinds[0]} and {kinds[1]} are compared, at {ast.unparse(node)!r}")
+            raise _refused(self.condition, f"{kinds[0]} and {kinds[1]} are compared, at {spelled(tree)!r}")
 
 
 def _is_text(value: Any) -> bool:

@@ -1,8 +1,11 @@
-"""Equations as a user types them: read against a list of what is allowed, never evaluated as Python.
+"""Text of a user's own: read against a list of what is allowed, never evaluated as Python.
 
-`read` makes a list of statements of a text, `read_expression` one expression. Whatever is not allowed is a ModelError
-that shows the line and points at the character. The result is a small tree (`Number`, `Name`, `Apply`) which knows
-where in the text it stands; the engine differentiates it, `latex` shows it, `evaluate` computes it for plain numbers.
+One tokenizer and one reader for all; a `Dialect` says what may be typed, and `tree` what comes out. `read` makes a list
+of statements of equations, `read_expression` one expression, `read_typed` an expression as it stands in a covariate
+formula or a condition. Whatever is not allowed is an error that points at the character. A tree knows where in the text
+it stands; the engine differentiates it, `latex` shows it, `evaluate` computes it for plain numbers.
+
+Equations:
 
     statement   := d/dt NAME = sum | dNAME/dt = sum | NAME(0) = sum | NAME = sum | sum
     sum         := product (("+" | "-") product)*
@@ -12,6 +15,19 @@ where in the text it stands; the engine differentiates it, `latex` shows it, `ev
     atom        := NUMBER | NAME | "pi" | FUNCTION "(" sum ("," sum)* ")" | "(" sum ")"
     comparison  := sum ("<" | "<=" | ">" | ">=" | "==" | "!=") sum          as the first argument of where( , , ) only
 
+Formulas and conditions, where signs and sums stay as they are typed:
+
+    expression  := and ("or" and)*
+    and         := not ("and" not)*
+    not         := "not"* comparison
+    comparison  := alternative (("<" | … | "in" | "not" "in") alternative)*
+    alternative := both ("|" both)*
+    both        := sum ("&" sum)*
+    sum         := product (("+" | "-") product)*
+    product     := factor (("*" | "/" | "%") factor)*
+    factor      := ("+" | "-" | "~")* atom ("**" factor)?
+    atom        := NUMBER | TEXT | NAME | `NAME` | FUNCTION "(" … ")" | "(" expression ")" | list in ( ) [ ] { }
+
 Statements end at the end of a line (unless a bracket is open) or at a semicolon; # begins a comment.
 """
 
@@ -19,37 +35,37 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
-from workbench.errors import ModelError
+from workbench.errors import ModelError, WorkbenchError
+from workbench.language.dialects import EQUATIONS, Dialect
 from workbench.language.tree import (
     COMPARISONS,
     CONSTANTS,
-    FUNCTIONS,
     OPERATIONS,
     Apply,
     Expression,
+    Listing,
     Name,
     Number,
+    Text,
     constant,
+    depth_of,
     latex,
     names_in,
     operations,
 )
 
-__all__ = ["Source", "Statement", "in_order", "latex", "read", "read_expression"]
+__all__ = ["Source", "Statement", "in_order", "latex", "read", "read_expression", "read_typed"]
 
 LONGEST_TEXT = 20_000
 LARGEST_EXPONENT = 100.0
 MOST_OPERATIONS = 20_000
 _DEEPEST_BRACKETS = 50
 _DEEPEST_TREE = 200
-_ALLOWED = (
-    f"Allowed are numbers, names, + - * / ^, brackets, comparisons within where( , , ), and {', '.join(FUNCTIONS)}."
-)
 _KNOWN_ELSEWHERE = {
     "ln": "log is the natural logarithm",
     "log10": "write log(x)/log(10)",
@@ -59,6 +75,9 @@ _KNOWN_ELSEWHERE = {
     "if": "write where(condition, a, b)",
     "pnorm": "phi is the normal distribution function",
 }
+
+_LEVELS = (("|",), ("&",), ("+", "-"), ("*", "/", "%"))
+_SIGNS = {"-": "neg", "+": "pos", "~": "~"}
 
 Kind = Literal["rate", "initial", "definition", "expression"]
 
@@ -83,7 +102,7 @@ class Source:
     text: str
     title: str
 
-    def error(self, at: int, message: str, mend: str = "") -> ModelError:
+    def error(self, at: int, message: str, mend: str = "") -> WorkbenchError:
         """A ModelError that shows the line and has a caret under character `at`."""
         at = min(at, len(self.text))
         start = self.text.rfind("\n", 0, at) + 1
@@ -103,7 +122,7 @@ class Source:
 
 
 class _Token(NamedTuple):
-    kind: str  # "number", "name", "sign" or "end"
+    kind: str  # "number", "name", "text", "quoted" (a name between backticks), "sign" or "end"
     text: str
     at: int
 
@@ -112,7 +131,9 @@ _TOKEN = re.compile(
     r"(?P<space>[ \t\r\f\v\u00a0]+|\#[^\n]*)"
     r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<name>[^\W\d]\w*)"
-    r"|(?P<sign>\*\*|<=|>=|==|!=|[-+*/^(),=<>]|[·×−÷≤≥≠])"
+    r"|(?P<text>'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")"
+    r"|(?P<quoted>`[^`\n]*`)"
+    r"|(?P<sign>\*\*|<=|>=|==|!=|[-+*/^(),=<>%&|~\[\]{}]|[·×−÷≤≥≠])"
     r"|(?P<end>[\n;])",
     re.ASCII,
 )
@@ -120,7 +141,11 @@ _LETTERS = re.compile(r"[^\W\d]\w*")
 _SAME = {"**": "^", "·": "*", "×": "*", "−": "-", "÷": "/", "≤": "<=", "≥": ">=", "≠": "!="}
 
 
-def _tokens(source: Source) -> list[_Token]:
+_ESCAPED = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U000[0-9a-fA-F]{5}|.)")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\", "'": "'", '"': '"'}
+
+
+def _tokens(source: Source, dialect: Dialect) -> list[_Token]:
     """Split a text; ends of line within brackets are no ends of statements."""
     text, at, depth = source.text, 0, 0
     found: list[_Token] = []
@@ -128,16 +153,17 @@ def _tokens(source: Source) -> list[_Token]:
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup == "name":
             match = _LETTERS.match(text, at) or match  # names may have letters of any alphabet
-        if match is None:
-            shown = text[at] if text[at].isprintable() else f"character U+{ord(text[at]):04X}"
-            raise source.error(at, f"{shown!r} is not allowed.", _ALLOWED)
+        if match is None or not dialect.has(match.lastgroup or "name", match.group()):
+            there = match.group() if match is not None and match.lastgroup == "sign" else text[at]
+            shown = repr(there) if there.isprintable() else f"character U+{ord(there):04X}"
+            raise source.error(at, f"{shown} is not allowed.", dialect.allowed)
         kind, word = match.lastgroup or "name", match.group()
         if kind == "name" and not word.isidentifier():
             wrong = next(k for k in range(1, len(word) + 1) if not word[:k].isidentifier()) - 1
-            raise source.error(at + wrong, f"{word[wrong]!r} is not allowed in a name.", _ALLOWED)
+            raise source.error(at + wrong, f"{word[wrong]!r} is not allowed in a name.", dialect.allowed)
         if kind == "sign":
             word = _SAME.get(word, word)
-            depth = max(0, depth + (word == "(") - (word == ")"))
+            depth = max(0, depth + (word in "([{") - (word in ")]}"))
         if kind == "end" and word == ";":
             depth = 0
         if kind != "space" and not (kind == "end" and depth):
@@ -147,12 +173,23 @@ def _tokens(source: Source) -> list[_Token]:
     return found
 
 
+def _unescaped(literal: str) -> str:
+    """What text between quotes means."""
+
+    def meant(match: re.Match[str]) -> str:
+        code = match[1]
+        return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPES.get(code, match[0])
+
+    return _ESCAPED.sub(meant, literal[1:-1])
+
+
 class _Reader:
     """Recursive descent through the tokens of one text."""
 
-    def __init__(self, source: Source):
+    def __init__(self, source: Source, dialect: Dialect):
         self.source = source
-        self.tokens = _tokens(source)
+        self.dialect = dialect
+        self.tokens = _tokens(source, dialect)
         self.position = 0
         self.brackets = 0
 
@@ -225,12 +262,12 @@ class _Reader:
         return Statement("expression", "", self.sum(), at)
 
     def _new_name(self, token: _Token) -> str:
-        if token.text in FUNCTIONS or token.text in CONSTANTS:
-            what = "a function" if token.text in FUNCTIONS else "a number"
+        if token.text in self.dialect.functions or token.text in CONSTANTS:
+            what = "a function" if token.text in self.dialect.functions else "a number"
             raise self.source.error(token.at, f"{token.text} is {what} already; choose another name.")
         return token.text
 
-    def _after_expression(self) -> ModelError:
+    def _after_expression(self) -> WorkbenchError:
         token = self.token
         if token.text == "=":
             return self.source.error(
@@ -240,11 +277,11 @@ class _Reader:
             )
         if token.text in COMPARISONS:
             return self.source.error(token.at, "a comparison stands only in where(condition, a, b), as its condition.")
-        if token.kind in ("name", "number") or token.text == "(":
+        if token.kind in ("name", "number", "text", "quoted") or token.text == "(":
             return self.source.error(token.at, f"an operator is missing before {token.text!r}.", "A product is a*b.")
-        return self.source.error(token.at, f"{token.text!r} is not expected here.", _ALLOWED)
+        return self.source.error(token.at, f"{self.found()} is not expected here.", self.dialect.allowed)
 
-    # expressions
+    # expressions of equations
 
     def sum(self) -> Expression:
         at = self.token.at
@@ -286,6 +323,90 @@ class _Reader:
             raise self.source.error(exponent.at, message, f"Exponents that are numbers go to {LARGEST_EXPONENT:g}.")
         return self.apply("^", (base, exponent), sign.at)
 
+    # expressions that stay as they are typed
+
+    def expression(self) -> Expression:
+        return self.joined("or", lambda: self.joined("and", self.negation))
+
+    def joined(self, word: str, part: Callable[[], Expression]) -> Expression:
+        at, parts = self.token.at, [part()]
+        while self.word(word):
+            self.take()
+            parts.append(part())
+        return parts[0] if len(parts) == 1 else self.apply(word, tuple(parts), at)
+
+    def word(self, text: str, ahead: int = 0) -> bool:
+        """Whether a word that joins expressions comes next, or after some tokens."""
+        token = self.tokens[min(self.position + ahead, len(self.tokens) - 1)]
+        return text in self.dialect.words and token.kind == "name" and token.text == text
+
+    def negation(self) -> Expression:
+        if not self.word("not"):
+            return self.comparisons()
+        word = self.take()
+        with _Nesting(self, word.at):
+            return self.apply("not", (self.negation(),), word.at)
+
+    def comparisons(self) -> Expression:
+        """One comparison, or several that share what stands between them."""
+        at, left = self.token.at, self.binary(0)
+        found: list[Expression] = []
+        while (sign := self.comparing()) is not None:
+            if found and not self.dialect.chains:
+                raise self.source.error(self.token.at, "one comparison at a time.", self.dialect.allowed)
+            there = self.token.at
+            self.position += 2 if sign == "not in" else 1
+            right = self.binary(0)
+            found.append(self.apply(sign, (left, right), at if len(found) == 0 else there))
+            left = right
+        if not found:
+            return left
+        return found[0] if len(found) == 1 else self.apply("and", tuple(found), at)
+
+    def comparing(self) -> str | None:
+        if self.token.kind == "sign" and self.token.text in COMPARISONS:
+            return self.token.text
+        if self.word("in"):
+            return "in"
+        return "not in" if self.word("not") and self.word("in", 1) else None
+
+    def binary(self, level: int) -> Expression:
+        """Operators that bind from left to right, of one level or tighter ones."""
+        if level == len(_LEVELS):
+            return self.factor()
+        at, left = self.token.at, self.binary(level + 1)
+        while self.token.kind == "sign" and self.token.text in _LEVELS[level]:
+            sign = self.take()
+            left = self.apply(sign.text, (left, self.binary(level + 1)), at)
+        return left
+
+    def factor(self) -> Expression:
+        token = self.token
+        if token.kind == "sign" and token.text in _SIGNS:
+            self.take()
+            with _Nesting(self, token.at):
+                return self.apply(_SIGNS[token.text], (self.factor(),), token.at)
+        base = self.atom()
+        if self.token.text != "^":
+            return base
+        sign = self.take()
+        with _Nesting(self, sign.at):
+            return self.apply("^", (base, self.factor()), token.at)
+
+    def listing(self, opening: _Token, first: tuple[Expression, ...] = ()) -> Expression:
+        """A list whose opening bracket, and perhaps first item, are taken."""
+        items, closing = list(first), {"(": ")", "[": "]", "{": "}"}[opening.text]
+        while self.token.text != closing:
+            if items:
+                self.expect(",", f"a list is not closed: ',' or {closing!r} is needed")
+                if self.token.text == closing:
+                    break
+            items.append(self.expression())
+        self.take()
+        return Listing(tuple(items), opening.at)
+
+    # what both have
+
     def atom(self) -> Expression:
         token = self.token
         if token.kind == "number":
@@ -298,28 +419,49 @@ class _Reader:
             self.take()
             if self.token.text == "(":
                 return self.call(token)
-            if token.text in FUNCTIONS:
+            if token.text in self.dialect.functions:
                 raise self.source.error(token.at, f"{token.text} is a function; it needs an argument: {token.text}(…).")
-            if token.text in CONSTANTS:
+            if token.text in CONSTANTS and not self.dialect.as_typed:
                 return Number(CONSTANTS[token.text], token.text, token.at)
             return Name(token.text, token.at)
-        if token.text == "(":
+        if token.kind == "text":
+            self.take()
+            return Text(_unescaped(token.text), token.at)
+        if token.kind == "quoted":
+            self.take()
+            return Name(token.text[1:-1], token.at)
+        if token.kind == "sign" and token.text in ("(", "[", "{"):
             self.take()
             with _Nesting(self, token.at):
-                inside = self.sum()
-                self.close(token)
-            return inside
+                return self.bracket(token)
         message = f"a number, a name or a bracket is needed, found {self.found()}."
-        raise self.source.error(token.at, message, "" if token.kind == "end" else _ALLOWED)
+        raise self.source.error(token.at, message, "" if token.kind == "end" else self.dialect.allowed)
+
+    def bracket(self, opening: _Token) -> Expression:
+        """What stands after an opening bracket, and the closing one."""
+        if opening.text != "(" or (self.dialect.lists and self.token.text == ")"):
+            return self.listing(opening)
+        inside = self.part()
+        if self.dialect.lists and self.token.text == ",":
+            return self.listing(opening, (inside,))
+        self.close(opening)
+        return inside
+
+    def part(self) -> Expression:
+        """An expression within brackets."""
+        return self.expression() if self.dialect.as_typed else self.sum()
 
     def call(self, name: _Token) -> Expression:
         opening = self.take()
-        if name.text not in FUNCTIONS:
-            near = get_close_matches(name.text, FUNCTIONS, 1)
-            hint = _KNOWN_ELSEWHERE.get(name.text, f"did you mean {near[0]}" if near else "")
+        functions = self.dialect.functions
+        if name.text not in functions:
+            near = get_close_matches(name.text, functions, 1)
+            hint = f"did you mean {near[0]}" if near else ""
+            if not self.dialect.as_typed:
+                hint = _KNOWN_ELSEWHERE.get(name.text, hint)
             raise self.source.error(
-                name.at, f"there is no function {name.text}{f'; {hint}' if hint else ''}.",
-                f"{_ALLOWED} A product is a*b.",
+                name.at, self.dialect.no_function.format(name=name.text, hint=f"; {hint}" if hint else ""),
+                f"{self.dialect.allowed} A product is a*b.",
             )  # fmt: skip
         arguments: list[Expression] = []
         with _Nesting(self, opening.at):
@@ -328,9 +470,9 @@ class _Reader:
                     if self.token.text != ",":
                         self.close(opening)
                     self.take()
-                arguments.append(self.comparison() if name.text == "where" and not arguments else self.sum())
+                arguments.append(self.comparison() if name.text == "where" and not arguments else self.part())
             self.take()
-        needed, many, _ = FUNCTIONS[name.text]
+        needed, many, _ = functions[name.text]
         if len(arguments) < needed or (len(arguments) > needed and not many):
             count = f"{needed}{' or more' if many else ''} argument{'s' if needed > 1 else ''}"
             raise self.source.error(name.at, f"{name.text} takes {count}, got {len(arguments)}.")
@@ -356,9 +498,11 @@ class _Reader:
 
     def apply(self, function: str, arguments: tuple[Expression, ...], at: int) -> Apply:
         """A node with its value, if it has one."""
-        depth = 1 + max(a.depth if isinstance(a, Apply) else 0 for a in arguments)
-        if depth > _DEEPEST_TREE:
+        depth = 1 + max(depth_of(argument) for argument in arguments)
+        if depth > _DEEPEST_TREE and not self.dialect.as_typed:
             raise self.source.error(at, "this is nested too deeply; use intermediate names, name = expression.")
+        if self.dialect.as_typed:
+            return Apply(function, arguments, at, None, depth)
         numbers = [constant(argument) for argument in arguments]
         value = None
         if None not in numbers:
@@ -393,7 +537,7 @@ def _reader(text: object, title: str) -> _Reader:
         raise ModelError(f"{title} is text such as 'Emax*t/(t50 + t)', got {text!r:.100}.")
     if len(text) > LONGEST_TEXT:
         raise ModelError(f"{title} is at most {LONGEST_TEXT:,} characters long, got {len(text):,}.")
-    return _Reader(Source(text, title))
+    return _Reader(Source(text, title), EQUATIONS)
 
 
 def read(text: object, title: str) -> tuple[Source, list[Statement]]:
@@ -424,6 +568,23 @@ def read_expression(text: object, title: str) -> tuple[Source, Expression]:
         at = statements[-1].at
         raise source.error(at, "one expression is needed here, without '='.")
     return source, statements[0].expression
+
+
+def read_typed(source: Source, dialect: Dialect) -> Expression:
+    """Read one expression of a formula or a condition, as it is typed.
+
+    Raises
+    ------
+    WorkbenchError
+        As the source makes it, at the first character that is not allowed or does not fit.
+    """
+    reader = _Reader(source, dialect)
+    tree = reader.expression()
+    if reader.token.text:
+        raise reader.source.error(reader.token.at, "one expression is needed.", dialect.allowed)
+    if reader.token.kind != "end":
+        raise reader._after_expression()
+    return tree
 
 
 def in_order(definitions: Mapping[str, tuple[Source, Statement]]) -> list[str]:

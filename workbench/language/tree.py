@@ -1,11 +1,14 @@
-"""Expressions as trees: what they consist of, their value for plain numbers, and how they look in mathematics."""
+"""Expressions as trees: what they consist of, their value for plain numbers, how they are spelled and how they look.
+
+Equations, covariate formulas and conditions on rows are read into the same trees, by `reading`.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from workbench.language.latex import symbol
@@ -15,30 +18,37 @@ def _expit(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-x)) if x >= 0.0 else math.exp(x) / (1.0 + math.exp(x))
 
 
-class _Function(NamedTuple):
-    """How many arguments a function takes (many: at least that), and its value for numbers."""
+class Function(NamedTuple):
+    """How many arguments a function takes (many: at least that), and its value for numbers, if it has one."""
 
     arguments: int
     many: bool
-    value: Callable[..., float]
+    value: Callable[..., float] | None
 
 
-FUNCTIONS: dict[str, _Function] = {
-    "exp": _Function(1, False, math.exp),
-    "log": _Function(1, False, math.log),
-    "sqrt": _Function(1, False, math.sqrt),
-    "abs": _Function(1, False, abs),
-    "sin": _Function(1, False, math.sin),
-    "cos": _Function(1, False, math.cos),
-    "tan": _Function(1, False, math.tan),
-    "tanh": _Function(1, False, math.tanh),
-    "min": _Function(2, True, min),
-    "max": _Function(2, True, max),
-    "where": _Function(3, False, lambda condition, a, b: a if condition else b),
-    "erf": _Function(1, False, math.erf),
-    "expit": _Function(1, False, _expit),
-    "logit": _Function(1, False, lambda x: math.log(x / (1.0 - x))),
-    "phi": _Function(1, False, lambda x: 0.5 * math.erfc(-x / math.sqrt(2.0))),
+FUNCTIONS: dict[str, Function] = {  # of numbers
+    "exp": Function(1, False, math.exp),
+    "log": Function(1, False, math.log),
+    "sqrt": Function(1, False, math.sqrt),
+    "abs": Function(1, False, abs),
+    "sin": Function(1, False, math.sin),
+    "cos": Function(1, False, math.cos),
+    "tan": Function(1, False, math.tan),
+    "tanh": Function(1, False, math.tanh),
+    "min": Function(2, True, min),
+    "max": Function(2, True, max),
+    "where": Function(3, False, lambda condition, a, b: a if condition else b),
+    "erf": Function(1, False, math.erf),
+    "expit": Function(1, False, _expit),
+    "logit": Function(1, False, lambda x: math.log(x / (1.0 - x))),
+    "phi": Function(1, False, lambda x: 0.5 * math.erfc(-x / math.sqrt(2.0))),
+}
+OF_COLUMNS: dict[str, Function] = {  # with a meaning where there are data: in formulas and conditions
+    "below": Function(2, False, lambda c, at: min(c - at, 0.0)),
+    "above": Function(2, False, lambda c, at: max(c - at, 0.0)),
+    "median": Function(1, False, None),
+    "C": Function(1, True, None),
+    "missing": Function(1, False, math.isnan),
 }
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
@@ -51,7 +61,7 @@ OPERATIONS: dict[str, Callable[..., float]] = {
     "/": operator.truediv,
     "^": math.pow,
     **COMPARISONS,
-    **{name: function.value for name, function in FUNCTIONS.items()},
+    **{name: function.value for name, function in FUNCTIONS.items() if function.value is not None},
 }
 
 
@@ -73,15 +83,33 @@ class Name:
 
 
 @dataclass(frozen=True)
+class Text:
+    """Text between quotes."""
+
+    text: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Expressions between brackets, with commas between them."""
+
+    items: tuple[Expression, ...]
+    at: int
+
+
+@dataclass(frozen=True)
 class Apply:
     """A function or operator applied to arguments.
 
     Attributes
     ----------
     function : str
-        A key of `FUNCTIONS` or `COMPARISONS`, or one of "+" (any number of terms), "neg", "*", "/", "^".
+        A key of `FUNCTIONS`, `OF_COLUMNS` or `COMPARISONS`, or one of "+" (any number of terms), "neg", "*", "/", "^".
+        Where expressions stay as they are typed "-", "pos" and "%", too; and in conditions "and", "or" (of any number),
+        "not", "&", "|", "~", "in" and "not in".
     value : float, optional
-        The value, if no name occurs in it.
+        The value, if no name occurs in it; not known where expressions stay as they are typed.
     depth : int
         Levels of the tree below.
     """
@@ -93,21 +121,51 @@ class Apply:
     depth: int
 
 
-Expression = Number | Name | Apply
+Expression = Number | Name | Text | Listing | Apply
 
 
 def constant(expression: Expression) -> float | None:
     """Its value, if no name occurs in it."""
-    return None if isinstance(expression, Name) else expression.value
+    return expression.value if isinstance(expression, Number | Apply) else None
+
+
+def depth_of(expression: Expression) -> int:
+    """Levels of the tree below."""
+    if isinstance(expression, Listing):
+        return 1 + max(map(depth_of, expression.items), default=0)
+    return expression.depth if isinstance(expression, Apply) else 0
+
+
+def parts_of(expression: Expression) -> tuple[Expression, ...]:
+    """What stands directly below it in the tree."""
+    if isinstance(expression, Apply):
+        return expression.arguments
+    return expression.items if isinstance(expression, Listing) else ()
+
+
+def nodes(expression: Expression) -> Iterator[Expression]:
+    """The expression and everything below it, from left to right."""
+    yield expression
+    for part in parts_of(expression):
+        yield from nodes(part)
+
+
+def with_nodes(expression: Expression, change: Callable[[Expression], Expression | None]) -> Expression:
+    """The expression with other nodes in place of those that `change` gives one for."""
+    other = change(expression)
+    if other is not None:
+        return other
+    if not isinstance(expression, Apply):
+        return expression
+    return replace(expression, arguments=tuple(with_nodes(part, change) for part in expression.arguments))
 
 
 def names_in(expression: Expression) -> Iterator[Name]:
     """Every name, from left to right."""
     if isinstance(expression, Name):
         yield expression
-    elif isinstance(expression, Apply):
-        for argument in expression.arguments:
-            yield from names_in(argument)
+    for part in parts_of(expression):
+        yield from names_in(part)
 
 
 def operations(expression: Expression, known: Mapping[str, int]) -> int:
@@ -134,11 +192,67 @@ def evaluate(expression: Expression, values: Mapping[str, float]) -> float:
         return values[expression.name]
     if isinstance(expression, Number):
         return expression.value
+    if not isinstance(expression, Apply):
+        return math.nan
     numbers = [evaluate(argument, values) for argument in expression.arguments]
     try:
         return float(OPERATIONS[expression.function](*numbers))
     except (ValueError, OverflowError, ZeroDivisionError):
         return math.nan
+
+
+# -- spelling ------------------------------------------------------------------------------------------------------
+
+_BINDS = {"or": 1, "and": 2, "not": 3, "|": 5, "&": 6, "+": 7, "-": 7, "*": 8, "/": 8, "%": 8, "neg": 9, "pos": 9,
+          "~": 9, "^": 10}  # fmt: skip
+_COMPARES, _ALONE = 4, 11
+_TYPED = {"^": "**", "neg": "-", "pos": "+"}
+
+
+def spelled(expression: Expression) -> str:
+    """An expression in one spelling: equal expressions are equal text, which reads as the same expression."""
+    if isinstance(expression, Number):
+        return spelled_digits(expression.text)
+    if isinstance(expression, Name):
+        return expression.name if expression.name.isidentifier() else f"`{expression.name}`"
+    if isinstance(expression, Text):
+        return repr(expression.text)
+    if isinstance(expression, Listing):
+        items = ",".join(map(spelled, expression.items))
+        return f"({items},)" if len(expression.items) == 1 else f"({items})"
+    function, arguments, binds = expression.function, expression.arguments, _binding(expression)
+    sign = _TYPED.get(function, function)
+    if function in ("and", "or"):
+        return f" {sign} ".join(_within(argument, binds + 1) for argument in arguments)
+    if function == "not":
+        return f"not {_within(arguments[0], binds)}"
+    if function in ("neg", "pos", "~"):
+        return f"{sign}{_within(arguments[0], binds)}"
+    if binds == _ALONE:
+        return f"{function}({','.join(map(spelled, arguments))})"
+    first = _within(arguments[0], binds + (function == "^" or binds == _COMPARES))
+    between = f" {sign} " if sign.isalpha() or " " in sign else sign
+    others = (_within(argument, binds + (function != "^")) for argument in arguments[1:])
+    return between.join((first, *others))
+
+
+def spelled_digits(digits: str) -> str:
+    """A number with all its digits, and no point where it was typed as a whole one."""
+    return repr(int(digits)) if digits.isdecimal() else repr(float(digits))
+
+
+def _binding(expression: Expression) -> int:
+    """How tightly an expression binds."""
+    if not isinstance(expression, Apply):
+        return _ALONE
+    if expression.function in (*COMPARISONS, "in", "not in"):
+        return _COMPARES
+    return _BINDS.get(expression.function, _ALONE)
+
+
+def _within(expression: Expression, least: int) -> str:
+    text = spelled(expression)
+    return text if _binding(expression) >= least else f"({text})"
 
 
 # -- LaTeX ---------------------------------------------------------------------------------------------------------
@@ -161,6 +275,8 @@ def _latex(expression: Expression) -> tuple[str, int]:
         return symbol(expression.name), _ATOM
     if isinstance(expression, Number):
         return _number(expression)
+    if not isinstance(expression, Apply):
+        return rf"\text{{{spelled(expression)}}}", _ATOM
     function, arguments = expression.function, expression.arguments
     if function == "+":
         parts = [_latex_in(arguments[0], _SUM)]

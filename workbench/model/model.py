@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from workbench.checks import finite, one_of
 from workbench.errors import ModelError
 from workbench.findings import Finding
-from workbench.language.formula import columns_of, median_columns, with_medians
+from workbench.language.formula import columns_of, median_columns
 from workbench.model.block import Block, restricted
+from workbench.model.design import with_medians
 from workbench.model.parameter import Parameter, Transform
 from workbench.model.residual import Combined2, ResidualError
 from workbench.model.shapes import Reference, Shape, allometric_exponents, shaped_effects

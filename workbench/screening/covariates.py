@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from workbench.data.cells import shown
 from workbench.data.tables import is_categorical, varying_subjects
 from workbench.errors import ModelError
-from workbench.language.formula import levels_of
 from workbench.model import Effect, Parameter
+from workbench.model.design import levels_of
 from workbench.model.shapes import Shape
 
 if TYPE_CHECKING:

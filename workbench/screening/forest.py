@@ -16,8 +16,9 @@ from workbench.engine.predictions.jets import untransform
 from workbench.engine.problem.layout import TRANSFORMS
 from workbench.engine.problem.scale import Quantity
 from workbench.errors import FitError
-from workbench.language.formula import columns_of, design_columns
+from workbench.language.formula import columns_of
 from workbench.model import Parameter
+from workbench.model.design import design_columns
 from workbench.results.fit import FitResult
 
 Array = NDArray[np.float64]
