@@ -15,6 +15,7 @@ Which columns a term makes of data stands in `workbench.model.design`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from keyword import iskeyword
 
@@ -229,3 +230,12 @@ def with_numbers(term: str, medians: Mapping[str, float]) -> str:
         return Apply("neg", (size,), node.at, None, 1) if value < 0 else size
 
     return _Check(Source(term, "Covariate term")).term(with_nodes(tree_of(term), number))
+
+
+def with_columns(term: str, names: Mapping[str, str]) -> str:
+    """A checked term of other columns: each name in the mapping has another in its place."""
+
+    def renamed(node: Expression) -> Expression | None:
+        return replace(node, name=names.get(node.name, node.name)) if isinstance(node, Name) else None
+
+    return _Check(Source(term, "Covariate term")).term(with_nodes(tree_of(term), renamed))

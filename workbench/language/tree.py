@@ -285,8 +285,10 @@ def _latex(expression: Expression) -> tuple[str, int]:
             inside = term.arguments[0] if isinstance(term, Apply) and taken else term
             parts.append(f" {'-' if taken else '+'} {_latex_in(inside, _PRODUCT if taken else _SUM)}")
         return "".join(parts), _SUM
-    if function == "neg":
-        return f"-{_latex_in(arguments[0], _PRODUCT)}", _SUM
+    if function == "-":
+        return f"{_latex_in(arguments[0], _SUM)} - {_latex_in(arguments[1], _PRODUCT)}", _SUM
+    if function in ("neg", "pos"):
+        return f"{'-' if function == 'neg' else '+'}{_latex_in(arguments[0], _PRODUCT)}", _SUM
     if function == "*":
         left, right = arguments
         between = r" \cdot " if isinstance(right, Number) else r"\,"

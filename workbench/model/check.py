@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,12 @@ from workbench.errors import DataError, ModelError
 from workbench.findings import Finding
 from workbench.language.formula import columns_of
 from workbench.model.design import design_of
-from workbench.model.residual import Exponential, Power, Proportional
-from workbench.model.structure import unsaid
+from workbench.model.residual import Exponential, Power, Proportional, ResidualError
+from workbench.model.structure import Structure, unsaid
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.model.model import Model
     from workbench.model.parameter import Effect, Parameter
 
 Mask = NDArray[np.bool_]
@@ -34,6 +33,30 @@ _SCALES = ("clearance", "volume", "amount per time", "per volume")  # what bioav
 _SAME = 1e-9  # relative size below which a column of the design adds nothing to the others
 
 
+class Stated(Protocol):
+    """What a check looks at: a `Model`."""
+
+    @property
+    def structure(self) -> Structure: ...
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]: ...
+
+    @property
+    def errors(self) -> tuple[ResidualError, ...]: ...
+
+    @property
+    def blq(self) -> str | None: ...
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def occasion_effects(self) -> tuple[str, ...]: ...
+
+    def __getitem__(self, name: str) -> Parameter: ...
+
+
 def absent_columns(names: Iterable[str], data: GroupedData) -> str:
     """Which columns the data do not have, in words; "" where all are there."""
     there = data.frame.columns
@@ -44,7 +67,7 @@ def absent_columns(names: Iterable[str], data: GroupedData) -> str:
     return f"The data have no column {', '.join(unknown)}. Covariates there: {have}."
 
 
-def findings(model: Model, data: GroupedData) -> list[Finding]:
+def findings(model: Stated, data: GroupedData) -> list[Finding]:
     """See `Model.check`."""
     if not isinstance(data, GroupedData):
         raise ModelError(f"Data as wb.read_data(…) gives them are needed, got {type(data).__name__}.")
@@ -61,7 +84,7 @@ def findings(model: Model, data: GroupedData) -> list[Finding]:
 
 @dataclass
 class _Check:
-    model: Model
+    model: Stated
     data: GroupedData
     events: Events = field(init=False)
     frame: pd.DataFrame = field(init=False)

@@ -12,6 +12,7 @@ from workbench.errors import ModelError
 from workbench.findings import Finding
 from workbench.language.formula import columns_of, median_columns
 from workbench.model.block import Block, restricted
+from workbench.model.check import absent_columns, findings
 from workbench.model.design import with_medians
 from workbench.model.parameter import Parameter, Transform
 from workbench.model.residual import Combined2, ResidualError
@@ -219,8 +220,6 @@ class Model:
         list of Finding
             Errors, which stand against any computation, first; then warnings. Empty where all is well.
         """
-        from workbench.model.check import findings
-
         return findings(self, data)
 
     # -- edits: each returns a new model -----------------------------------------------------------------------
@@ -400,8 +399,6 @@ class Model:
         names = tuple(dict.fromkeys(name for term in terms for name in median_columns(term)))
         if not names:
             return self
-        from workbench.model.check import absent_columns
-
         absent = absent_columns(names, data)
         if absent:
             raise ModelError(absent)

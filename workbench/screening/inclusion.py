@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import html
 import math
@@ -20,7 +19,7 @@ from workbench.data import GroupedData, read_data
 from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError, WorkbenchError
 from workbench.inference import likelihood_ratio_test
-from workbench.language.formula import columns_of
+from workbench.language.formula import columns_of, with_columns
 from workbench.methods import USUAL, Ability
 from workbench.model import Effect, Model
 from workbench.results.fit import FitResult
@@ -385,15 +384,6 @@ def with_exchanged(
     return _reread(frame, data, data.roles | {"covariates": (*known, *copies.values())}), copies
 
 
-class _Renaming(ast.NodeTransformer):
-    def __init__(self, names: dict[str, str]):
-        self._names = names
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self._names.get(node.id, node.id))
-
-
 def _renamed(effect: Effect, names: dict[str, str]) -> Effect:
     """The same effect of other columns."""
-    tree = _Renaming(names).visit(ast.parse(effect.term, mode="eval").body)
-    return replace(effect, term=ast.unparse(tree))
+    return replace(effect, term=with_columns(effect.term, names))
