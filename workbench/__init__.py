@@ -17,7 +17,7 @@ _PUBLIC = {
     "pk": "model", "pkpd": "model", "equation": "model", "ode": "model",
     "Model": "model", "Parameter": "model", "Block": "model", "Effect": "model", "Finding": "findings",
     "Constant": "model", "Proportional": "model", "Combined": "model", "Combined2": "model", "Power": "model",
-    "Exponential": "model",
+    "Exponential": "model", "ResidualError": "model", "ErrorParameter": "model",
     "Quadrature": "methods", "Importance": "methods", "Saem": "methods",
     "TwoStage": "methods",
     "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",

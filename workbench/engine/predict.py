@@ -12,7 +12,7 @@ from workbench.checks import whole
 from workbench.data import GroupedData
 from workbench.engine.problem.problem import Problem, compile, on_grid
 from workbench.engine.problem.scale import Point
-from workbench.model import Exponential, Model
+from workbench.model import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
     events, seen = data.events, problem.observations
     at = events.observed
     index = data.frame.index[events.row[at]]
-    natural = np.array([isinstance(error, Exponential) and not error.log_data for error in model.errors])[seen.response]
+    natural = np.array([error.takes_logarithm for error in model.errors])[seen.response]
     parts = []
     for replicate in range(1, replicates + 1):
         f, dv = draw(problem, point, rng)
@@ -177,9 +177,7 @@ def _of_all(model: Model, data: GroupedData) -> Model:
 def _as_data(model: Model, f: Array, response: NDArray[np.int64]) -> Array:
     """Predictions on the scale of the data: logarithms where these are."""
     for k, error in enumerate(model.errors):
-        if isinstance(error, Exponential) and error.log_data:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                f = np.where(response == k, np.log(np.where(f > 0, f, error.floor or 0.0)), f)
+        f = np.where(response == k, error.as_data(f), f)
     return f
 
 

@@ -24,7 +24,7 @@ from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError
 from workbench.inference.target import check_method
 from workbench.methods import Ability, method_of
-from workbench.model import Exponential, Model
+from workbench.model import Model
 from workbench.parallel import Callback, Work, each
 from workbench.results.fit import FitResult, Status
 
@@ -228,7 +228,7 @@ class _Simulation:
         problem = compile(self.model, self.data)
         point, seen = problem.scale.point(problem.x), problem.observations
         owner = np.repeat(np.arange(problem.n_subjects), np.diff(seen.first))
-        take_log = np.array([isinstance(e, Exponential) and not e.log_data for e in self.model.errors])[seen.response]
+        take_log = np.array([error.takes_logarithm for error in self.model.errors])[seen.response]
 
         def replicate(number: int) -> _Replicate:
             _, y = draw(problem, point, np.random.default_rng([self.seed, number]))
@@ -251,7 +251,7 @@ def _unbounded(problem: Problem, at: Evaluation) -> Callable[[Array], str]:
     nothing = (f == 0) & (seen.what == MEASURED) & ~seen.logarithmic[seen.response]
     entries = []
     for entry in scale.errors:
-        if entry.free and entry.which == 0 and at.point.sigma[entry.response, 1] > 0:
+        if entry.free and problem.errors[entry.response].vanishes(without=entry.name):
             mine = nothing & (seen.response == entry.response)
             entries.append((entry.label, np.unique(owner[mine]), np.unique(owner[mine & (seen.y != 0)])))
 

@@ -7,7 +7,16 @@ from workbench.model.library.pkpd import PKPD, pkpd
 from workbench.model.model import Model
 from workbench.model.ode import Ode, ode
 from workbench.model.parameter import Effect, Parameter
-from workbench.model.residual import Combined, Combined2, Constant, Exponential, Power, Proportional, ResidualError
+from workbench.model.residual import (
+    Combined,
+    Combined2,
+    Constant,
+    ErrorParameter,
+    Exponential,
+    Power,
+    Proportional,
+    ResidualError,
+)
 from workbench.model.structure import ParameterInfo, Structure
 from workbench.model.usual import rising_subjects, usual_model
 
@@ -20,6 +29,7 @@ __all__ = [
     "Constant",
     "Effect",
     "Equation",
+    "ErrorParameter",
     "Exponential",
     "Model",
     "Ode",

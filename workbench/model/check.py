@@ -15,7 +15,7 @@ from workbench.errors import DataError, ModelError
 from workbench.findings import Finding
 from workbench.language.formula import columns_of
 from workbench.model.design import design_of
-from workbench.model.residual import Exponential, Power, Proportional, ResidualError
+from workbench.model.residual import ResidualError
 from workbench.model.structure import Structure, unsaid
 
 if TYPE_CHECKING:
@@ -405,27 +405,26 @@ class _Check:
         zero = self.without_drug()
         for k, error in enumerate(model.errors):
             at = counted & (self.response == k)
-            if isinstance(error, Exponential):
+            none = at & zero & (k == 0)
+            if error.logarithmic:
                 low = at & ~(events.dv > 0)
-                if not error.log_data and low.any():
+                if error.takes_logarithm and low.any():
                     yield Finding(
                         "error",
-                        f"wb.Exponential takes the logarithm of the data, but {int(low.sum())} observations are not "
-                        f"positive {self.rows(low)}. Leave them out, take wb.Combined2(), or state log_data=True if "
-                        "they are logarithms already.",
+                        f"The {error.title} error takes the logarithm of the data, but {int(low.sum())} observations "
+                        f"are not positive {self.rows(low)}. Leave them out, take wb.Combined2(), or state "
+                        "log_data=True if they are logarithms already.",
                         "error",
                     )
-                none = at & zero & (k == 0)
-                if error.floor is None and none.any():
+                if error.counts_zero_as is None and none.any():
                     yield Finding(
                         "error",
-                        f"wb.Exponential takes the logarithm of the prediction, which is 0 at {int(none.sum())} "
-                        f"observations before or at the first dose {self.rows(none)}. Leave them out, or state a "
-                        "floor, wb.Exponential(floor=…).",
+                        f"The {error.title} error takes the logarithm of the prediction, which is 0 at "
+                        f"{int(none.sum())} observations before or at the first dose {self.rows(none)}. Leave them "
+                        "out, or state a floor, wb.Exponential(floor=…).",
                         "error",
                     )
-            elif isinstance(error, Proportional | Power) and (at & zero & (k == 0)).any():
-                none = at & zero & (k == 0)
+            elif error.vanishes() and none.any():
                 yield Finding(
                     "warning",
                     f"The residual error is {error.title} (sd = {error.formula}), but the prediction is 0 at "

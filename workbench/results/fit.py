@@ -480,13 +480,12 @@ class FitResult:
     def unit(self, name: str) -> str:
         """Unit of a typical value or of a constant error, from the units of the data; empty where not known."""
         from workbench.data import derived_unit
-        from workbench.model import Exponential
 
         dimensions: dict[str, str] = {info.name: info.dimension for info in self.model.structure.info}
         responses = self.model.structure.responses
         for response, error in zip(responses, self.model.errors, strict=True):
-            if "a" in error.names and not isinstance(error, Exponential):  # that of log y has no unit
-                dimensions["a" if len(responses) == 1 else f"a_{response}"] = "response"
+            for of in error.names:
+                dimensions[of if len(responses) == 1 else f"{of}_{response}"] = error.dimension(of)
         kind = dimensions.get(name, "")
         return derived_unit(self.data.units, kind) if kind else ""
 

@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING
 from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
 from workbench.methods import method_of
-from workbench.model import Combined, Combined2, Constant, Effect, Model, Parameter, Power, Proportional
+from workbench.model import Effect, Model, Parameter
 from workbench.model.residual import ResidualError
 from workbench.results.fit import FitResult
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_CASE_OF: dict[type[ResidualError], tuple[type[ResidualError], ...]] = {
-    Constant: (Combined, Combined2),
-    Proportional: (Combined, Combined2, Power),
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -177,7 +172,8 @@ def not_nested(small: Model, large: Model) -> str:
     if small.blq != large.blq:
         return "censored observations are counted otherwise"
     for mine, theirs in zip(small.errors, large.errors, strict=True):
-        if type(theirs) not in (type(mine), *_CASE_OF.get(type(mine), ())) or _settings(mine) != _settings(theirs):
+        nested = type(theirs) is type(mine) or mine.is_case_of(theirs)
+        if not nested or _settings(mine) != _settings(theirs):
             return f"a residual error that is {mine.title} in one and {theirs.title} in the other"
     for parameter in small.parameters:
         other = large[parameter.name]
@@ -206,7 +202,7 @@ def not_nested(small: Model, large: Model) -> str:
 
 
 def _settings(error: ResidualError) -> tuple[object, ...]:
-    return getattr(error, "log_data", None), getattr(error, "floor", None)
+    return tuple(getattr(error, name) for name in error.settings)
 
 
 def _pairs(model: Model) -> set[tuple[str, str, str]]:

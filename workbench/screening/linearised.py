@@ -266,15 +266,14 @@ def _expand(interaction, what, kind, response, y, upper, f, sigma, R0, out):  # 
     """Fill out[n, 6]; see `Linearisation._second_order`. L = e²/(s·R) + log R for what was measured."""
     for j in range(len(f)):
         k = response[j]
-        a, b, c = sigma[k, 0], sigma[k, 1], sigma[k, 2]
         if what[j] != MEASURED:
-            L, L1, _, w, _ = record(interaction, what[j], kind[k], y[j], upper[j], f[j], a, b, c, R0[j])
+            L, L1, _, w, _ = record(interaction, what[j], kind[k], y[j], upper[j], f[j], sigma, k, R0[j])
             out[j, :3] = 0.0
             out[j, 3], out[j, 4], out[j, 5] = L, L1, w
             continue
         R, R1 = R0[j], 0.0
         if interaction:
-            R, R1, _ = variance(kind[k], f[j], a, b, c)
+            R, R1, _ = variance(kind[k], f[j], sigma, k)
         e, share = y[j] - f[j], R1 / R
         out[j, 0] = e * e / R
         out[j, 1] = -2.0 * e / R - e * e * share / R
@@ -330,7 +329,7 @@ class _Linear:
         scales = dict(zip(self._scaled.tolist(), z[self._begin :].tolist(), strict=True))
         free = [entry for entry in self.problem.scale.errors if entry.free]
         for m, entry in enumerate(free, self._begin):
-            if entry.which < 2:  # not the exponent
+            if entry.is_deviation:
                 x[m] += 0.5 * scales[entry.response]
         return x
 

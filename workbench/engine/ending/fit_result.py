@@ -15,7 +15,7 @@ from workbench.engine.problem.residual import CENSORED
 from workbench.engine.problem.scale import Quantity, Scale
 from workbench.engine.search.optimise import Outcome
 from workbench.methods import Options
-from workbench.model import Exponential, Model
+from workbench.model import Model
 from workbench.results.fit import Estimate, FitResult
 
 Array = NDArray[np.float64]
@@ -60,7 +60,7 @@ def fit_result(
     f0, f1 = problem.predictions(point), problem.predictions(point, shown.eta)
     analysed = [problem.analysed(f) for f in (f0, f1)]
     seen = problem.observations
-    logs = _data_are_logarithms(model)[seen.response]
+    logs = np.array([error.data_are_logarithms for error in model.errors], dtype=bool)[seen.response]
     n = len(scale.subject.names)
     psi = point.L @ point.L.T
     linear, slope = target.linearisation(best)
@@ -100,11 +100,6 @@ def fit_result(
         subject_ofv=best.by_subject,
         accuracy=accuracy,
     )
-
-
-def _data_are_logarithms(model: Model) -> NDArray[np.bool_]:
-    """For each response, whether its data are logarithms."""
-    return np.array([isinstance(error, Exponential) and error.log_data for error in model.errors], dtype=bool)
 
 
 def _estimates_along(scale: Scale, path: tuple[Array, ...]) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from workbench.engine.objectives.objective import Evaluation, Target
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.psi import Psi
-from workbench.engine.problem.residual import SUM_OF_DEVIATIONS
 from workbench.engine.problem.scale import Scale
 from workbench.engine.search.optimise import unit_steps
 
@@ -155,25 +154,27 @@ def vanished_error(problem: Problem, at: Evaluation) -> list[Edge]:
     """Parts of the residual errors that add nothing to the rest."""
     scale, seen = problem.scale, problem.observations
     f_all = np.abs(problem.analysed(problem.predictions(at.point, at.eta)))
+    R_all = problem.residual_variance(at.point, f_all)
     begin = scale.size - sum(entry.free for entry in scale.errors)
     place = {entry.label: begin + j for j, entry in enumerate(entry for entry in scale.errors if entry.free)}
     found = []
-    for response in range(len(seen.kind)):
-        f = f_all[seen.response == response]
-        mine = {"abc"[e.which]: e for e in scale.errors if e.response == response}
+    for response, error in enumerate(problem.errors):
+        of = seen.response == response
+        f, R = f_all[of], R_all[of]
+        mine = {e.name: e for e in scale.errors if e.response == response}
         free = [entry.label for entry in mine.values() if entry.free]
         if not f.size or not free:
             continue
-        a, b, c = at.point.sigma[response]
-        nothing = _NOTHING if seen.kind[response] == SUM_OF_DEVIATIONS else _NOTHING**0.5  # there squares add
-        if "a" in mine and "b" in mine:
-            no_a, no_b = a < nothing * b * f.min() ** c, b * f.max() ** c < nothing * a
-            for name, other, gone in (("a", "Proportional", no_a), ("b", "Constant", no_b)):
-                label = mine[name].label
-                if gone and mine[name].free:
-                    sentence = f"{label} of the residual error went to 0: wb.{other}() says the same."
-                    found.append(Edge((place[label],), (label,), sentence))
-        elif not seen.logarithmic[response] and max(a, b * f.max() ** c) < 1e-6 * f.max():
+        parts = [(mine[name], simpler) for name, (value, simpler) in error.special.items() if value == 0.0]
+        for entry, simpler in parts:
+            sigma = at.point.sigma.copy()
+            sigma[response, entry.which] = 0.0
+            without = problem.residual_variance(replace(at.point, sigma=sigma), f_all)[of]
+            if entry.free and ((1.0 + _NOTHING) * without > R).all():
+                label = entry.label
+                sentence = f"{label} of the residual error went to 0: {simpler()!r} says the same."
+                found.append(Edge((place[label],), (label,), sentence))
+        if not parts and not error.logarithmic and R.max() < (1e-6 * f.max()) ** 2:
             sentence = "The residual error went to 0: the curves pass through every observation."
             found.append(Edge(tuple(place[label] for label in free), tuple(free), sentence))
     return found

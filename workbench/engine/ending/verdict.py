@@ -55,15 +55,11 @@ def runaway(problem: Problem, at: Evaluation) -> str:
         return f"{', '.join(far)} moved by more than a factor of a million."
     f = np.abs(problem.analysed(problem.predictions(at.point, at.eta)))
     for entry in problem.scale.errors:
-        mine = f[problem.observations.response == entry.response]
-        a, b, c = at.point.sigma[entry.response]
-        if (
-            entry.which == 0
-            and entry.free
-            and mine.size
-            and mine.min() == 0
-            and a < 1e-6 * max(b, 1e-6) * mine.max() ** c
-        ):
+        mine, error = f[problem.observations.response == entry.response], problem.errors[entry.response]
+        if not (entry.free and mine.size and mine.min() == 0 and error.rests_on(entry.name)):
+            continue
+        values, top = problem.scale.error_values(at.point, entry.response), float(mine.max())
+        if error.sd_at(0.0, values) < 1e-6 * max(error.sd_at(top, values), 1e-6 * top):
             return (
                 f"An observation of 0 where the prediction is 0 makes the likelihood infinite as {entry.label} goes to "
                 "0: leave it out."

@@ -57,7 +57,7 @@ class OwnValues:
         Of u.
     by_subject : float64[N]
         l_i.
-    sigma : float64[responses, 3]
+    sigma : float64[responses, C]
     failures : dict
         By the index of the subject, why it has no values.
     status : Status
@@ -302,7 +302,7 @@ class _OwnFits(Descent):
 
     def _scale_sigma(self) -> None:
         spare, (response, which) = self.spare(), self._free
-        scaled = which < 2  # a and b, not the power c
+        scaled = np.array([e.is_deviation for e in self.problem.scale.errors if e.free], dtype=bool)
         if spare > 0 and scaled.any():
             factor = np.sqrt(self._counts[self.found].sum() / spare)
             self.sigma[response[scaled], which[scaled]] *= factor
@@ -410,7 +410,7 @@ def _error_covariance(own: OwnValues, places: list[tuple[int, int]]) -> Array:
     f, n = np.full(len(seen.y), np.nan), len(seen.y)
     P = own.u.shape[1]
     problem.predict(own.found, own.u, 0, f, np.empty((0, P)), np.empty((0, P, P)))
-    R, R_f, R_s = np.empty(n), np.empty(n), np.empty((n, 3))
+    R, R_f, R_s = np.empty(n), np.empty(n), np.empty((n, own.sigma.shape[1]))
     variances(seen.kind, seen.response, np.where(used, f, 1.0), own.sigma, R, R_f, R_s)
     slopes = np.array([np.where(used & (seen.response == r), R_s[:, k] / R, 0.0) for r, k in places])
     information = 0.5 * slopes @ slopes.T * spare / int(counts[own.found].sum())
@@ -430,19 +430,18 @@ def _unit(parameter: Parameter, typical: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _by_sigma(subjects, first, y, upper, what, response, f, kind, sigma, slopes):
-    """The sum of L over the observations of some subjects; fills its derivatives by σ, float64[responses, 3]."""
+    """The sum of L over the observations of some subjects; fills its derivatives by σ, float64[responses, C]."""
     total = 0.0
     slopes[:] = 0.0
-    scratch, out = np.zeros((3, 3)), np.zeros((3, 4))
+    C = sigma.shape[1]
+    scratch, out = np.zeros((C, C + 1)), np.zeros((C, 4))
     for row in range(subjects.shape[0]):
         i = subjects[row]
         for j in range(first[i], first[i + 1]):
             k = response[j]
-            L, _, _, _, _ = record(
-                True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-            )
+            L, _, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
             total += L
-            record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma[k], scratch, out)
-            for c in range(3):
+            record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma, k, scratch, out)
+            for c in range(C):
                 slopes[k, c] += out[c, 0]
     return total

@@ -421,8 +421,8 @@ class StochasticEM:
         if not len(self._scored):
             return
         seen, sigma, n = self._copies.observations, self._point.sigma, len(self._f)
-        L1, w, by_sigma = np.empty(n), np.empty(n), np.zeros((n, 3))
-        R, R_f, R_s = np.empty(n), np.empty(n), np.empty((n, 3))
+        L1, w, by_sigma = np.empty(n), np.empty(n), np.zeros((n, sigma.shape[1]))
+        R, R_f, R_s = np.empty(n), np.empty(n), np.empty((n, sigma.shape[1]))
         _slopes(seen.y, seen.upper, seen.what, seen.response, self._f, seen.kind, sigma, L1, w, by_sigma)
         variances(seen.kind, seen.response, self._f, sigma, R, R_f, R_s)
         J = self._by_curves()
@@ -492,39 +492,35 @@ def _data_terms(first, y, upper, what, response, f, kind, sigma, depth):
         total = 0.0
         for j in range(first[i], first[i + 1]):
             k = response[j]
-            L, _, _, _, _ = record(
-                True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-            )
+            L, _, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
             total += L
         depth[i] = total if math.isfinite(total) else np.inf
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _slopes(y, upper, what, response, f, kind, sigma, by_f, curvature, by_sigma):
-    """Of every observation's L: the derivative by f, the curvature w, and the derivatives by σ, float64[n, 3]."""
-    slopes, scratch = np.zeros((3, 4)), np.zeros((3, 3))
+    """Of every observation's L: the derivative by f, the curvature w, and the derivatives by σ, float64[n, C]."""
+    C = sigma.shape[1]
+    slopes, scratch = np.zeros((C, 4)), np.zeros((C, C + 1))
     for j in range(f.shape[0]):
         k = response[j]
-        _, by_f[j], _, curvature[j], _ = record(
-            True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-        )
-        record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma[k], scratch, slopes)
-        for c in range(3):
+        _, by_f[j], _, curvature[j], _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
+        record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma, k, scratch, slopes)
+        for c in range(C):
             by_sigma[j, c] = slopes[c, 0]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _by_subject(first, y, upper, what, response, f, fu, kind, sigma, by_u, by_sigma):
     """Derivatives of Σ L of every subject by its coordinates u, and by σ; both are added to."""
-    slopes, scratch = np.zeros((3, 4)), np.zeros((3, 3))
+    C = sigma.shape[1]
+    slopes, scratch = np.zeros((C, 4)), np.zeros((C, C + 1))
     for i in range(by_u.shape[0]):
         for j in range(first[i], first[i + 1]):
             k = response[j]
-            _, L1, _, _, _ = record(
-                True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-            )
-            record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma[k], scratch, slopes)
+            _, L1, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
+            record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma, k, scratch, slopes)
             for d in range(by_u.shape[1]):
                 by_u[i, d] += L1 * fu[j, d]
-            for c in range(3):
+            for c in range(C):
                 by_sigma[i, k, c] += slopes[c, 0]

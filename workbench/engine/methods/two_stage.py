@@ -23,6 +23,7 @@ from workbench.engine.methods.own_values import OwnValues, error_covariance, wit
 from workbench.engine.objectives.objective import Evaluation, Objective
 from workbench.engine.problem.problem import Problem, compile
 from workbench.engine.problem.psi import Psi
+from workbench.engine.problem.residual import treatment_of
 from workbench.engine.problem.scale import Point
 from workbench.errors import FitError, ModelError
 from workbench.methods import USUAL
@@ -54,7 +55,8 @@ def second_stage_model(model: Model, own: OwnValues) -> Model:
             )
     errors = []
     for k, error in enumerate(model.errors):
-        values = {name: float(own.sigma[k, "abc".index(name)]) for name in error.names}
+        places = treatment_of(error).places
+        values = {name: float(own.sigma[k, places[name]]) for name in error.names}
         errors.append(replace(error.with_values(values), fixed=error.names))
     one = len(errors) == 1
     return model.with_error(errors[0] if one else dict(zip(model.structure.responses, errors, strict=True)))

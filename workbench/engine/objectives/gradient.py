@@ -39,26 +39,27 @@ def objective_and_gradient(seen, predicted, at_zero, A, B, Bl, zeta, method, kin
     ----------
     seen : first int64[N + 1], y float64[n], upper float64[n], what int64[n], response int64[n]
     predicted : f float64[n], fu float64[n, D], fuu float64[n, D, D]
-    at_zero : R0 float64[n], R0_f float64[n], R0_s float64[n, 3], f0u float64[n, D]
+    at_zero : R0 float64[n], R0_f float64[n], R0_s float64[n, C], f0u float64[n, D]
         Residual variance at η = 0 with derivatives, and ∂f/∂u there (FOCE and FO; else not used).
     A : float64[N, D, M]; B, Bl : float64[N, D, Q]; zeta : float64[N, Q]
-    method : int; kind : int64[responses]; sigma : float64[responses, 3]
+    method : int; kind : int64[responses]; sigma : float64[responses, C]
     bend : float64[N, D, D, D]
         ∂l_uu/∂u, the last index the direction (Laplace; else not used).
-    found : ofv float64[N], by_theta float64[N, M], by_L float64[N, Q, Q], by_sigma float64[N, responses, 3]
+    found : ofv float64[N], by_theta float64[N, M], by_L float64[N, Q, Q], by_sigma float64[N, responses, C]
         Filled.
     slopes : K, luu, lut, lu, lus, float64[N, ...]
         Filled with what `predict_modes` needs: (l_ζζ)⁻¹, l_uu, l_uu for a change of θ, l_u, and l_u by σ.
     """
     first, ofv, K = seen[0], found[0], slopes[0]
     N, D, Q = Bl.shape
+    C = sigma.shape[1]
     n_max = 0
     for i in range(N):
         n_max = max(n_max, first[i + 1] - first[i])
     of_record = (
         np.zeros((n_max, 2)),  # w and w'
         np.zeros((n_max, 3)),  # ∂L/∂R0, ∂L'/∂R0, ∂w/∂R0
-        np.zeros((n_max, 3, 4)),  # of L, L', L'', w by σ
+        np.zeros((n_max, C, 4)),  # of L, L', L'', w by σ
         np.zeros((n_max, D)),  # ∂f/∂u as a change of θ meets it (in FO it also moves the slope)
         np.zeros((n_max, D)),  # s = b H⁻¹ bᵀ fu
         np.zeros(n_max),  # fuᵀ s
@@ -66,7 +67,7 @@ def objective_and_gradient(seen, predicted, at_zero, A, B, Bl, zeta, method, kin
     of_subject = np.zeros(D), np.zeros(D), np.zeros((D, D)), np.zeros((D, D))  # l_u by a change of θ, z, W, b H⁻¹ bᵀ
     by_mode = np.zeros(D), np.zeros(D), np.zeros(D)  # r, what meets ζ in ∂OFV/∂L, and b v
     of_zeta = np.zeros((Q, Q)), np.zeros((Q, Q)), np.zeros((Q, Q)), np.zeros(Q), np.zeros(Q)  # H, H⁻¹, l_ζζ, v, unit
-    scratch = np.zeros((3, 3)), np.zeros(D)
+    scratch = np.zeros((C, C + 1)), np.zeros(D)
 
     for i in range(N):
         value = _expand(
@@ -92,7 +93,7 @@ def _expand(i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, found, s
     lue, _, W, _ = of_subject
     of_variance, bz = scratch
     g_sigma = found[3]
-    D, Q = Bl.shape[1], Bl.shape[2]
+    D, Q, C = Bl.shape[1], Bl.shape[2], sigma.shape[1]
     linear = method == FO
     interaction = method in (FOCEI, LAPLACE)
     lu[i] = 0.0
@@ -120,28 +121,26 @@ def _expand(i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, found, s
                 fj += fu[j, d] * bz[d]
                 for e in range(D):
                     fe[n, d] += fuu[j, d, e] * bz[e]
-        L, L1, L2, w, w1 = record(
-            interaction, what[j], kind[k], y[j], upper[j], fj, sigma[k, 0], sigma[k, 1], sigma[k, 2], R0[j]
-        )
+        L, L1, L2, w, w1 = record(interaction, what[j], kind[k], y[j], upper[j], fj, sigma, k, R0[j])
         weights[n, 0], weights[n, 1] = w, w1
         value += L
         L1_R = 0.0
         if interaction:
-            record_slopes(what[j], kind[k], y[j], upper[j], fj, sigma[k], of_variance, by_sigma[n])
+            record_slopes(what[j], kind[k], y[j], upper[j], fj, sigma, k, of_variance, by_sigma[n])
         else:
             e_j, x = y[j] - fj, 1.0 / R0[j]
             L1_R = 2.0 * e_j * x * x
             by_R0[n, 0], by_R0[n, 1], by_R0[n, 2] = x - e_j * e_j * x * x, L1_R, -x * x
-            for c in range(3):
+            for c in range(C):
                 by_sigma[n, c, 0] = by_R0[n, 0] * R0_s[j, c]
                 by_sigma[n, c, 1] = L1_R * R0_s[j, c]
                 by_sigma[n, c, 3] = by_R0[n, 2] * R0_s[j, c]
-        for c in range(3):
+        for c in range(C):
             g_sigma[i, k, c] += by_sigma[n, c, 0]
         for d in range(D):
             lu[i, d] += L1 * fu[j, d]
             lue[d] += L1 * fe[n, d]
-            for c in range(3):
+            for c in range(C):
                 lus[i, d, k, c] += by_sigma[n, c, 1] * fu[j, d]
             for e in range(D):
                 luu[i, d, e] += L2 * fu[j, d] * fe[n, e] + L1 * fuu[j, d, e]
@@ -260,7 +259,7 @@ def _through_variances(i, seen, predicted, at_zero, method, found, slopes, of_re
     P = of_subject[3]
     r, _, bv = by_mode
     g_sigma, lus = found[3], slopes[4]
-    D, S = fu.shape[1], lus.shape[2]
+    D, S, C = fu.shape[1], lus.shape[2], lus.shape[3]
     interaction = method in (FOCEI, LAPLACE)
     j0 = first[i]
     for j in range(j0, first[i + 1]):
@@ -271,10 +270,10 @@ def _through_variances(i, seen, predicted, at_zero, method, found, slopes, of_re
             for d in range(D):
                 for e in range(D):
                     bent += P[d, e] * fuu[j, d, e]
-            for c in range(3):
+            for c in range(C):
                 g_sigma[i, k, c] += 0.5 * (by_sigma[n, c, 2] * q_j[n] + by_sigma[n, c, 1] * bent)
             continue
-        for c in range(3):
+        for c in range(C):
             g_sigma[i, k, c] += by_sigma[n, c, 3] * q_j[n]
         if not interaction:
             slope = 0.0
@@ -285,7 +284,7 @@ def _through_variances(i, seen, predicted, at_zero, method, found, slopes, of_re
                 r[d] += through * R0_f[j] * f0u[j, d]
     for d in range(D):
         for k in range(S):
-            for c in range(3):
+            for c in range(C):
                 g_sigma[i, k, c] -= bv[d] * lus[i, d, k, c]
 
 
@@ -358,7 +357,7 @@ def predict_modes(B, Bl, d_mean, d_L, d_sigma, K, luu, lut, lu, lus, zeta, out):
                 push[d] += luu[i, d, e] * du[e]
                 push[d] += lut[i, d, e] * d_mean[i, e]
             for k in range(d_sigma.shape[0]):
-                for c in range(3):
+                for c in range(d_sigma.shape[1]):
                     push[d] += lus[i, d, k, c] * d_sigma[k, c]
         for q in range(Q):
             right[q] = 0.0

@@ -291,9 +291,7 @@ def _depths(first_observation, y, upper, what, response, f, kind, sigma, depth):
             depth[node, i] = 0.0
             for j in range(first_observation[i], first_observation[i + 1]):
                 k = response[j]
-                L, _, _, _, _ = record(
-                    True, what[j], kind[k], y[j], upper[j], f[node, j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-                )
+                L, _, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[node, j], sigma, k, 1.0)
                 depth[node, i] += L
 
 
@@ -307,9 +305,9 @@ def _add_nodes(
     A node at which the prediction is not a number adds nothing.
     """
     N, D, Q = by_u_zeta.shape
-    S = sigma.shape[0]
+    S, C = sigma.shape
     lu = np.zeros(D)
-    slopes, scratch, ls = np.zeros((3, 4)), np.zeros((3, 3)), np.zeros((S, 3))
+    slopes, scratch, ls = np.zeros((C, 4)), np.zeros((C, C + 1)), np.zeros((S, C))
     for node in range(f.shape[0]):
         for i in range(N):
             value = 0.0
@@ -319,12 +317,10 @@ def _add_nodes(
                 value += zeta[node, i, q] * zeta[node, i, q]
             for j in range(first_observation[i], first_observation[i + 1]):
                 k = response[j]
-                L, L1, _, _, _ = record(
-                    True, what[j], kind[k], y[j], upper[j], f[node, j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-                )
+                L, L1, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[node, j], sigma, k, 1.0)
                 value += L
-                record_slopes(what[j], kind[k], y[j], upper[j], f[node, j], sigma[k], scratch, slopes)
-                for c in range(3):
+                record_slopes(what[j], kind[k], y[j], upper[j], f[node, j], sigma, k, scratch, slopes)
+                for c in range(C):
                     ls[k, c] += slopes[c, 0]
                 for d in range(D):
                     lu[d] += L1 * fu[node, j, d]
@@ -348,7 +344,7 @@ def _add_nodes(
                 for q in range(Q):
                     by_u_zeta[i, d, q] += e * lu[d] * zeta[node, i, q]
             for k in range(S):
-                for c in range(3):
+                for c in range(C):
                     by_sigma[i, k, c] += e * ls[k, c]
             for q in range(Q):
                 middle[i, q] += e * zeta[node, i, q]

@@ -71,9 +71,7 @@ def search_step(
         W[:] = 0.0
         for j in range(first_observation[i], first_observation[i + 1]):
             k = response[j]
-            L, L1, L2, w, _ = record(
-                interaction, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], R0[j]
-            )
+            L, L1, L2, w, _ = record(interaction, what[j], kind[k], y[j], upper[j], f[j], sigma, k, R0[j])
             value += L
             for d in range(D):
                 lu[d] += L1 * fu[j, d]
@@ -185,9 +183,7 @@ def curvature(first_observation, y, upper, what, response, f, fu, fuu, kind, sig
         luu[i] = 0.0
         for j in range(first_observation[i], first_observation[i + 1]):
             k = response[j]
-            _, L1, L2, _, _ = record(
-                True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-            )
+            _, L1, L2, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
             for d in range(D):
                 for e in range(D):
                     luu[i, d, e] += L2 * fu[j, d] * fu[j, e] + L1 * fuu[j, d, e]

@@ -139,7 +139,7 @@ class Objective:
         self._f, self._fu, self._fuu = np.empty(n), np.zeros((n, D)), np.zeros((n, D, D))
         empty = 0 if self.approximation.interaction else n
         self._f0, self._f0u = np.empty(empty), np.zeros((empty, D))
-        self._R0, self._R0_f, self._R0_s = np.zeros(n), np.zeros(n), np.zeros((n, 3))
+        self._R0, self._R0_f, self._R0_s = np.zeros(n), np.zeros(n), np.zeros((n, problem.scale.sigma.shape[1]))
         self._all = np.arange(problem.n_subjects)
         self._seen = (seen.first, seen.y, seen.upper, seen.what, seen.response)
         self._accepted: Evaluation | None = None

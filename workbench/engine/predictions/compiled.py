@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -55,8 +55,27 @@ def programs(equations: System) -> ModuleType:
     module
         Has the programs of `explicit_source` or `differential_source`; `program` makes them callable from kernels.
     """
+    return loaded(
+        equations.text,
+        f"{equations.text:.200}",
+        lambda: explicit_source(equations) if isinstance(equations, Explicit) else differential_source(equations),
+    )
+
+
+def loaded(identity: str, title: str, source: Callable[[], str]) -> ModuleType:
+    """The module that a source makes, compiled or from disk; it is kept as long as the process lives.
+
+    Parameters
+    ----------
+    identity : str
+        What the source follows from.
+    title : str
+        What it is, for messages.
+    source : callable
+        Writes the module, where it is not there yet.
+    """
     with _lock:
-        return _load(equations)
+        return _load(identity, title, source)
 
 
 def program(module: ModuleType, name: str) -> Program:
@@ -94,12 +113,12 @@ def cache_folder() -> Path:
 @functools.cache
 def _generator() -> bytes:
     """Changes whenever the code that writes modules does."""
-    files = [Path(__file__), Path(__file__).with_name("symbolic.py")]
+    files = [Path(__file__).with_name(f"{name}.py") for name in ("compiled", "scalar", "symbolic")]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
 
 
-def _load(equations: System) -> ModuleType:
-    key = hashlib.sha256(_generator() + equations.text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def _load(identity: str, title: str, source: Callable[[], str]) -> ModuleType:
+    key = hashlib.sha256(_generator() + identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     name = f"workbench_structure_{key}"
     if name in sys.modules:
         return sys.modules[name]
@@ -110,12 +129,12 @@ def _load(equations: System) -> ModuleType:
         except Exception:  # cut short or damaged, in whatever way
             path.unlink(missing_ok=True)
     try:
-        source = explicit_source(equations) if isinstance(equations, Explicit) else differential_source(equations)
+        text = source()
     except RecursionError:
-        raise ModelError(f"{equations.text:.200}: expressions are put into each other too deeply.") from None
+        raise ModelError(f"{title}: expressions are put into each other too deeply.") from None
     handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(source + _END)
+        file.write(text + _END)
     if path.exists():  # another process was faster; its file keeps numba's own cache valid
         os.unlink(draft)
     else:

@@ -19,14 +19,13 @@ from workbench.engine.problem.residual import (
     CENSORED_POSITIVE,
     MEASURED,
     MEASURED_POSITIVE,
-    SUM_OF_DEVIATIONS,
-    SUM_OF_VARIANCES,
     to_logarithm,
+    treatment_of,
     variances,
 )
 from workbench.engine.problem.scale import Point, Quantity, Scale, error_entries, stated_sigma
 from workbench.errors import ModelError
-from workbench.model import Combined, Exponential, Model, Power, Structure
+from workbench.model import Model, ResidualError, Structure
 from workbench.model.check import OF_THE_LIKELIHOOD
 
 Array = NDArray[np.float64]
@@ -49,7 +48,7 @@ class Observations:
     first : int64[N + 1]
         Observations of subject i are first[i]:first[i + 1].
     kind : int64[K]
-        SUM_OF_VARIANCES or SUM_OF_DEVIATIONS.
+        How the variance is computed; see `residual`.
     logarithmic : bool[K]
     floor : float64[K]
         What a prediction of 0 counts as, before its logarithm is taken.
@@ -80,6 +79,8 @@ class Problem:
     predictor : Predictor
     observations : Observations
     scale : Scale
+    errors : tuple of ResidualError
+        One per response.
     x : float64[scale.size]
         The values that the model states.
     """
@@ -90,6 +91,7 @@ class Problem:
     predictor: Predictor
     observations: Observations
     scale: Scale
+    errors: tuple[ResidualError, ...]
     x: Array
 
     @property
@@ -150,7 +152,7 @@ class Problem:
         """Variance of the residual error at predictions f of the observations, both on the scale of the analysis."""
         seen = self.observations
         R, R_f = np.empty((2, len(f)))
-        variances(seen.kind, seen.response, f, point.sigma, R, R_f, np.empty((len(f), 3)))
+        variances(seen.kind, seen.response, f, point.sigma, R, R_f, np.empty((len(f), point.sigma.shape[1])))
         return R
 
     def parameters(self, point: Point, eta: Array | None = None) -> Array:
@@ -229,6 +231,7 @@ def compile(model: Model, data: GroupedData, records: bool = False, likelihood: 
         predictor=predictor_of(model.structure, schedule, layout),
         observations=_observations(model, data, counted, response),
         scale=scale,
+        errors=model.errors,
         x=scale.vector(scale.point_of(model)),
     )
 
@@ -252,10 +255,8 @@ def _counted(model: Model, data: GroupedData) -> NDArray[np.bool_]:
 def _observations(model: Model, data: GroupedData, counted: NDArray[np.bool_], response: Index) -> Observations:
     events = data.events
     errors = model.errors
-    logs = np.array([isinstance(error, Exponential) for error in errors], dtype=bool)
-    already = np.array([isinstance(error, Exponential) and error.log_data for error in errors], dtype=bool)
-    floors = [error.floor or 0.0 if isinstance(error, Exponential) else 0.0 for error in errors]
-    kinds = [SUM_OF_DEVIATIONS if isinstance(error, Combined | Power) else SUM_OF_VARIANCES for error in errors]
+    logs = np.array([error.logarithmic for error in errors], dtype=bool)
+    already = np.array([error.data_are_logarithms for error in errors], dtype=bool)
     mine = response[counted]
     y, censored, limit = events.dv[counted], events.censored[counted], events.limit[counted]
     positive = model.blq == "M4"
@@ -279,9 +280,9 @@ def _observations(model: Model, data: GroupedData, counted: NDArray[np.bool_], r
         what=what.astype(np.int64),
         response=mine,
         first=first,
-        kind=np.array(kinds, dtype=np.int64),
+        kind=np.array([treatment_of(error).kind for error in errors], dtype=np.int64),
         logarithmic=logs,
-        floor=np.array(floors, dtype=float),
+        floor=np.array([error.counts_zero_as or 0.0 for error in errors], dtype=float),
         jacobian=2.0 * np.bincount(owner, logged, minlength=len(first) - 1).astype(float),
     )
 

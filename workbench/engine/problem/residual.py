@@ -1,10 +1,12 @@
 """What one observation adds to the likelihood: the residual error, and values below a limit of quantification.
 
-With f the prediction and R(f; σ) its residual variance, an observation y adds L = (y - f)²/R + log R. The variance has
-up to three parameters σ = (a, b, c):
+With f the prediction and R(f; σ) its residual variance, an observation y adds L = (y - f)²/R + log R. The `kind` of an
+error says how R follows from its row of σ, float64[C], C at least 2:
 
-    SUM_OF_VARIANCES   R = a² + b² f²
-    SUM_OF_DEVIATIONS  R = (a + b |f|^c)²
+    SUM_OF_VARIANCES   R = a² + b² f²         (a, b) = σ[:2]
+    SUM_OF_DEVIATIONS  R = (a + b |f|)²       (a, b) = σ[:2]
+    POWER              R = (b |f|^c)²         (b, c) = σ[:2]
+    any other          R = s², s the program at that address applied to f and σ (see `predictions.scalar`)
 
 An observation known only to lie between two limits adds L = -2 log [Φ((upper - f)/√R) - Φ((lower - f)/√R)] (M3 of
 Beal 2001, J Pharmacokinet Pharmacodyn 28:481; a limit may be infinite); under M4, where values are positive, every
@@ -14,67 +16,149 @@ observation is conditional on that: + 2 log Φ(f/√R), and `lower` is 0.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
+from workbench.engine.predictions.chain import inlined
 from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.scalar import at_row, by_row, scalar_program
+from workbench.model import ResidualError
 
-SUM_OF_VARIANCES, SUM_OF_DEVIATIONS = 0, 1
+SUM_OF_VARIANCES, SUM_OF_DEVIATIONS, POWER = range(3)
 MEASURED, CENSORED, MEASURED_POSITIVE, CENSORED_POSITIVE = range(4)
+WIDTH = 2  # the least length of a row of σ
+
+_CLOSED = {  # standard deviations that have a kind of their own, and where their parameters stand
+    "a": (SUM_OF_VARIANCES, {"a": 0}),
+    "b*f": (SUM_OF_VARIANCES, {"b": 1}),
+    "sqrt(a^2+(b*f)^2)": (SUM_OF_VARIANCES, {"a": 0, "b": 1}),
+    "a+b*abs(f)": (SUM_OF_DEVIATIONS, {"a": 0, "b": 1}),
+    "b*abs(f)^c": (POWER, {"b": 0, "c": 1}),
+}
 
 _ROOT_2 = math.sqrt(2.0)
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 _STEP = 1e-3  # of differences; fourth order, so their error is about 1e-12
 
 
+class Treatment(NamedTuple):
+    """How the kernels compute a residual error: its kind, and the place in σ of each parameter."""
+
+    kind: int
+    places: dict[str, int]
+
+
+def treatment_of(error: ResidualError) -> Treatment:
+    """The kind of a residual error: one of its own where there is one, else its `sd`, compiled."""
+    closed = _CLOSED.get("".join(error.sd.split()))
+    if closed is not None:
+        return Treatment(*closed)
+    places = {name: k for k, name in enumerate(error.names)}
+    return Treatment(scalar_program(f"the residual error {error.title}", error.deviation, "f", error.names), places)
+
+
 @inner
-def variance(kind, f, a, b, c):
-    """Residual variance R with its first and second derivative by f."""
+def _finite(value):
+    return value if math.isfinite(value) else 0.0
+
+
+@inner
+def _deviation(address, f, sigma, k):
+    """The deviation s that a program computes, with s' and s''; at f = 0 a slope that is infinite counts as none."""
+    s, s1, s2 = at_row(address, f, sigma, k)
+    return (s, _finite(s1), _finite(s2)) if f == 0.0 else (s, s1, s2)
+
+
+# What is on the way from a kernel to the variance is `inlined`: with the rare kinds in it LLVM takes it for too long.
+@inlined
+def variance(kind, f, sigma, k):
+    """Residual variance R by the k-th row of σ, with its first and second derivative by f."""
     if kind == SUM_OF_VARIANCES:
+        a, b = sigma[k, 0], sigma[k, 1]
         bf = b * b * f
         return a * a + bf * f, 2.0 * bf, 2.0 * b * b
-    size = abs(f)
-    sign = 1.0 if f >= 0.0 else -1.0
-    if c == 1.0:
-        s = a + b * size
-        return s * s, 2.0 * s * b * sign, 2.0 * b * b
-    if size == 0.0:
-        return a * a, 0.0, 0.0
-    power = b * size**c
-    s, s1, s2 = a + power, sign * c * power / size, c * (c - 1.0) * power / (size * size)
+    if kind == SUM_OF_DEVIATIONS:
+        a, b = sigma[k, 0], sigma[k, 1]
+        s = a + b * abs(f)
+        return s * s, 2.0 * s * b * (1.0 if f >= 0.0 else -1.0), 2.0 * b * b
+    if kind == POWER:
+        s, s1, s2 = _power(f, sigma[k, 0], sigma[k, 1])
+    else:
+        s, s1, s2 = _deviation(kind, f, sigma, k)
     return s * s, 2.0 * s * s1, 2.0 * (s1 * s1 + s * s2)
 
 
 @inner
-def variance_slopes(kind, f, a, b, c, out):
-    """Fill out[k] with the derivatives of (R, R', R'') by the k-th of (a, b, c), float64[3, 3]."""
-    if kind == SUM_OF_VARIANCES:
-        out[0, 0], out[0, 1], out[0, 2] = 2.0 * a, 0.0, 0.0
-        out[1, 0], out[1, 1], out[1, 2] = 2.0 * b * f * f, 4.0 * b * f, 4.0 * b
-        out[2, 0], out[2, 1], out[2, 2] = 0.0, 0.0, 0.0
-        return
+def _power(f, b, c):
+    """s = b |f|^c with its first and second derivative by f; where f is 0 these count as 0 but for c = 1."""
     size = abs(f)
     sign = 1.0 if f >= 0.0 else -1.0
+    if c == 1.0:
+        return b * size, b * sign, 0.0
     if size == 0.0:
-        s, s1, s2 = a, (b * sign if c == 1.0 else 0.0), 0.0
-        out[0, 0], out[0, 1], out[0, 2] = 1.0, 0.0, 0.0
-        out[1, 0], out[1, 1], out[1, 2] = 0.0, (sign if c == 1.0 else 0.0), 0.0
-        out[2, 0], out[2, 1], out[2, 2] = 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0
+    s = b * size**c
+    return s, sign * c * s / size, c * (c - 1.0) * s / (size * size)
+
+
+@inlined
+def variance_slopes(kind, f, sigma, k, out):
+    """Fill out[c] with the derivatives of (R, R', R'') by the c-th of a row of σ, float64[C, 3 or more]."""
+    for c in range(2, sigma.shape[1]):
+        out[c, 0], out[c, 1], out[c, 2] = 0.0, 0.0, 0.0
+    if kind == SUM_OF_VARIANCES:
+        a, b = sigma[k, 0], sigma[k, 1]
+        out[0, 0], out[0, 1], out[0, 2] = 2.0 * a, 0.0, 0.0
+        out[1, 0], out[1, 1], out[1, 2] = 2.0 * b * f * f, 4.0 * b * f, 4.0 * b
+    elif kind == SUM_OF_DEVIATIONS:
+        a, b = sigma[k, 0], sigma[k, 1]
+        size = abs(f)
+        sign = 1.0 if f >= 0.0 else -1.0
+        s = a + b * size
+        out[0, 0], out[0, 1], out[0, 2] = 2.0 * s, 2.0 * b * sign, 0.0
+        out[1, 0], out[1, 1], out[1, 2] = 2.0 * s * size, 2.0 * (size * b * sign + s * sign), 4.0 * b
+    elif kind == POWER:
+        _power_slopes(f, sigma[k, 0], sigma[k, 1], out)
     else:
+        s, s1, s2 = _deviation(kind, f, sigma, k)
+        out[0, 0], out[0, 1], out[0, 2] = 0.0, 0.0, 0.0
+        out[1, 0], out[1, 1], out[1, 2] = 0.0, 0.0, 0.0
+        by_row(kind, f, sigma, k, out)
+        if f == 0.0:
+            for c in range(sigma.shape[1]):
+                for i in range(3):
+                    out[c, i] = _finite(out[c, i])
+        _squared(s, s1, s2, sigma.shape[1], out)
+
+
+@inner
+def _power_slopes(f, b, c, out):
+    """As `variance_slopes`, of POWER."""
+    size = abs(f)
+    sign = 1.0 if f >= 0.0 else -1.0
+    s, s1, s2 = _power(f, b, c)
+    out[0, 0], out[0, 1], out[0, 2] = 0.0, (sign if c == 1.0 else 0.0), 0.0
+    out[1, 0], out[1, 1], out[1, 2] = 0.0, 0.0, 0.0
+    if size > 0.0:
         unit = size**c
         log = math.log(size)
-        s, s1, s2 = a + b * unit, sign * c * b * unit / size, c * (c - 1.0) * b * unit / (size * size)
-        out[0, 0], out[0, 1], out[0, 2] = 1.0, 0.0, 0.0
-        out[1, 0], out[1, 1], out[1, 2] = unit, sign * c * unit / size, c * (c - 1.0) * unit / (size * size)
-        out[2, 0] = b * unit * log
-        out[2, 1] = sign * b * unit / size * (1.0 + c * log)
-        out[2, 2] = b * unit / (size * size) * (2.0 * c - 1.0 + c * (c - 1.0) * log)
-    for k in range(3):  # from derivatives of the deviation s to those of s²
-        v, v1, v2 = out[k, 0], out[k, 1], out[k, 2]
-        out[k, 0] = 2.0 * s * v
-        out[k, 1] = 2.0 * (v * s1 + s * v1)
-        out[k, 2] = 2.0 * (2.0 * s1 * v1 + v * s2 + s * v2)
+        out[0, 0], out[0, 1], out[0, 2] = unit, sign * c * unit / size, c * (c - 1.0) * unit / (size * size)
+        out[1, 0] = b * unit * log
+        out[1, 1] = sign * b * unit / size * (1.0 + c * log)
+        out[1, 2] = b * unit / (size * size) * (2.0 * c - 1.0 + c * (c - 1.0) * log)
+    _squared(s, s1, s2, 2, out)
+
+
+@inner
+def _squared(s, s1, s2, C, out):
+    """From derivatives of the deviation s, in out, to those of s²."""
+    for c in range(C):
+        v, v1, v2 = out[c, 0], out[c, 1], out[c, 2]
+        out[c, 0] = 2.0 * s * v
+        out[c, 1] = 2.0 * (v * s1 + s * v1)
+        out[c, 2] = 2.0 * (2.0 * s1 * v1 + v * s2 + s * v2)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,20 +167,20 @@ def variances(kind, response, f, sigma, R, R_f, R_s):
 
     Parameters
     ----------
-    kind : int64[K]; sigma : float64[K, 3]
+    kind : int64[K]; sigma : float64[K, C]
         Of every response.
     response : int64[n]; f : float64[n]
-    R, R_f : float64[n]; R_s : float64[n, 3]
+    R, R_f : float64[n]; R_s : float64[n, C]
         Filled.
     """
-    out = np.empty((3, 3))
+    C = sigma.shape[1]
+    out = np.empty((C, 3))
     for j in range(f.shape[0]):
-        r = response[j]
-        a, b, c = sigma[r, 0], sigma[r, 1], sigma[r, 2]
-        R[j], R_f[j], _ = variance(kind[r], f[j], a, b, c)
-        variance_slopes(kind[r], f[j], a, b, c, out)
-        for k in range(3):
-            R_s[j, k] = out[k, 0]
+        k = response[j]
+        R[j], R_f[j], _ = variance(kind[k], f[j], sigma, k)
+        variance_slopes(kind[k], f[j], sigma, k, out)
+        for c in range(C):
+            R_s[j, c] = out[c, 0]
 
 
 @inner
@@ -137,9 +221,9 @@ def _between(lower, upper):
 
 
 @inner
-def _limited(kind, lower, upper, f, a, b, c):
+def _limited(kind, lower, upper, f, sigma, k):
     """-2 log of the probability to lie between two limits, with its first and second derivative by f."""
-    R, R1, R2 = variance(kind, f, a, b, c)
+    R, R1, R2 = variance(kind, f, sigma, k)
     s = math.sqrt(R)
     s1 = 0.5 * R1 / s
     s2 = 0.5 * R2 / s - s1 * s1 / s
@@ -157,10 +241,10 @@ def _limited(kind, lower, upper, f, a, b, c):
     return -2.0 * value, -2.0 * p1, -2.0 * (p2 - p1 * p1)
 
 
-@inner
-def _measured(kind, y, f, a, b, c):
+@inlined
+def _measured(kind, y, f, sigma, k):
     """L, L', L'', w and w' of a measured observation, R at f; w = 1/R + ½ (R'/R)²."""
-    R, R1, R2 = variance(kind, f, a, b, c)
+    R, R1, R2 = variance(kind, f, sigma, k)
     e = y - f
     x, x1, x2 = 1.0 / R, R1 / R, R2 / R
     e2 = e * e * x
@@ -170,22 +254,22 @@ def _measured(kind, y, f, a, b, c):
 
 
 @inner
-def _tail(what, kind, y, upper, f, a, b, c):
+def _tail(what, kind, y, upper, f, sigma, k):
     """L, L', L'' and w of an observation of another kind than MEASURED; the curvature w of a tail is ½ L''."""
     L = L1 = L2 = w = 0.0
     if what == MEASURED_POSITIVE:
-        L, L1, L2, w, _ = _measured(kind, y, f, a, b, c)
+        L, L1, L2, w, _ = _measured(kind, y, f, sigma, k)
     else:
-        L, L1, L2 = _limited(kind, y, upper, f, a, b, c)
+        L, L1, L2 = _limited(kind, y, upper, f, sigma, k)
         w = 0.5 * L2
     if what != CENSORED:
-        P, P1, P2 = _limited(kind, 0.0, np.inf, f, a, b, c)
+        P, P1, P2 = _limited(kind, 0.0, np.inf, f, sigma, k)
         L, L1, L2, w = L - P, L1 - P1, L2 - P2, w - 0.5 * P2
     return L, L1, L2, w
 
 
-@inner
-def record(interaction, what, kind, y, upper, f, a, b, c, R0):
+@inlined
+def record(interaction, what, kind, y, upper, f, sigma, k, R0):
     """L, L', L'' by f, w and w' of an observation.
 
     Parameters
@@ -196,56 +280,60 @@ def record(interaction, what, kind, y, upper, f, a, b, c, R0):
         MEASURED, or one of the others: y and `upper` are the limits then.
     """
     if what != MEASURED:
-        L, L1, L2, w = _tail(what, kind, y, upper, f, a, b, c)
-        R, _, _ = variance(kind, f, a, b, c)
+        L, L1, L2, w = _tail(what, kind, y, upper, f, sigma, k)
+        R, _, _ = variance(kind, f, sigma, k)
         h = _STEP * math.sqrt(R)
         slope = 0.0
         for step, weight in ((h, 8.0), (2.0 * h, -1.0)):
-            _, _, _, after = _tail(what, kind, y, upper, f + step, a, b, c)
-            _, _, _, before = _tail(what, kind, y, upper, f - step, a, b, c)
+            _, _, _, after = _tail(what, kind, y, upper, f + step, sigma, k)
+            _, _, _, before = _tail(what, kind, y, upper, f - step, sigma, k)
             slope += weight * (after - before)
         return L, L1, L2, w, slope / (12.0 * h)
     if interaction:
-        return _measured(kind, y, f, a, b, c)
+        return _measured(kind, y, f, sigma, k)
     e, x = y - f, 1.0 / R0
     return e * e * x + math.log(R0), -2.0 * e * x, 2.0 * x, x, 0.0
 
 
-@inner
-def record_slopes(what, kind, y, upper, f, sigma, scratch, out):
-    """Fill out[k] with the derivatives of (L, L', L'', w) by the k-th of (a, b, c), R at f; float64[3, 4]."""
-    a, b, c = sigma[0], sigma[1], sigma[2]
+@inlined
+def record_slopes(what, kind, y, upper, f, sigma, k, scratch, out):
+    """Fill out[c] with the derivatives of (L, L', L'', w) by the c-th of a row of σ, R at f; float64[C, 4].
+
+    `scratch` is float64[C, C + 1].
+    """
+    C = sigma.shape[1]
     if what != MEASURED:
         out[:] = 0.0
-        for k in range(3):
-            if sigma[k] == 0.0:
+        for c in range(C):
+            scratch[0, c] = sigma[k, c]
+        for c in range(C):
+            if sigma[k, c] == 0.0:
                 continue
-            h = _STEP * sigma[k]
+            h = _STEP * sigma[k, c]
             for step, weight in ((h, 8.0), (2.0 * h, -1.0), (-h, -8.0), (-2.0 * h, 1.0)):
-                at_a = a + step if k == 0 else a
-                at_b = b + step if k == 1 else b
-                at_c = c + step if k == 2 else c
-                moved = _tail(what, kind, y, upper, f, at_a, at_b, at_c)
+                scratch[0, c] = sigma[k, c] + step
+                moved = _tail(what, kind, y, upper, f, scratch, 0)
                 for i in range(4):
-                    out[k, i] += weight * moved[i] / (12.0 * h)
+                    out[c, i] += weight * moved[i] / (12.0 * h)
+            scratch[0, c] = sigma[k, c]
         return
-    R, R1, R2 = variance(kind, f, a, b, c)
-    variance_slopes(kind, f, a, b, c, scratch)
+    R, R1, R2 = variance(kind, f, sigma, k)
+    variance_slopes(kind, f, sigma, k, scratch)
     e = y - f
     x, x1, x2 = 1.0 / R, R1 / R, R2 / R
     ee = e * e
-    for k in range(3):
-        d = scratch[k, 0] * x  # of log R
-        d1, d2 = scratch[k, 1] * x - x1 * d, scratch[k, 2] * x - x2 * d  # of R'/R and R''/R
+    for c in range(C):
+        d = scratch[c, 0] * x  # of log R
+        d1, d2 = scratch[c, 1] * x - x1 * d, scratch[c, 2] * x - x2 * d  # of R'/R and R''/R
         dx = -x * d
         de2 = ee * dx
-        out[k, 0] = d * (1.0 - ee * x)
-        out[k, 1] = -2.0 * e * dx + d1 * (1.0 - ee * x) - x1 * de2
-        out[k, 2] = (
+        out[c, 0] = d * (1.0 - ee * x)
+        out[c, 1] = -2.0 * e * dx + d1 * (1.0 - ee * x) - x1 * de2
+        out[c, 2] = (
             2.0 * dx + 4.0 * e * (dx * x1 + x * d1) + de2 * (2.0 * x1 * x1 - x2) + ee * x * (4.0 * x1 * d1 - d2)
             + d2 - 2.0 * x1 * d1
         )  # fmt: skip
-        out[k, 3] = dx + x1 * d1
+        out[c, 3] = dx + x1 * d1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.problem.psi import Psi, psi_of
+from workbench.engine.problem.residual import WIDTH, treatment_of
 from workbench.errors import ModelError
 from workbench.model import Block, Effect, Model, Parameter
 
@@ -23,7 +24,6 @@ Array = NDArray[np.float64]
 Kind = Literal["log", "identity", "logit", "probit", "coefficient", "iiv", "iov", "correlation", "share", "error"]
 
 _NORMAL = NormalDist()
-_SIGMA = "abc"
 _EDGE = 1e-12
 
 
@@ -37,8 +37,9 @@ class Point:
         Typical values on the transformed scale and covariate coefficients.
     L : float64[Q, Q]
         Lower factor of Ψ: that between subjects, and for every occasion the same one between occasions.
-    sigma : float64[responses, 3]
-        a, b and c of the residual errors; a and b are 0 and c is 1 where an error model has none.
+    sigma : float64[responses, C]
+        Parameters of the residual errors, each where `residual.treatment_of` puts it, C at least 2; what is not used
+        is 0.
     """
 
     theta: Array
@@ -97,12 +98,14 @@ class Quantity:
 
 @dataclass(frozen=True)
 class ErrorEntry:
-    """A parameter of a residual error: its place in `Point.sigma`, and whether it is fixed."""
+    """A parameter of a residual error: its name, its place in `Point.sigma`, whether it is free, and a deviation."""
 
     label: str
+    name: str
     response: int
     which: int
     free: bool
+    is_deviation: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +124,7 @@ class Scale:
     occasions : int
         Most occasions of a subject.
     errors : entries in order
-    sigma : float64[responses, 3]
+    sigma : float64[responses, C]
         As the model states them; those that are not free keep these values.
     """
 
@@ -197,6 +200,11 @@ class Scale:
         psi = [*self.subject.fixed, *self.occasion.fixed]
         errors = [not entry.free for entry in self.errors]
         return np.concatenate([~self.theta_free, np.array([*psi, *errors], dtype=bool)])
+
+    def error_values(self, point: Point, response: int) -> dict[str, float]:
+        """The parameters of the residual error of a response, by name."""
+        mine = [entry for entry in self.errors if entry.response == response]
+        return {entry.name: float(point.sigma[response, entry.which]) for entry in mine}
 
     # -- x and points ------------------------------------------------------------------------------------------
 
@@ -296,7 +304,7 @@ class Scale:
 
         Parameters
         ----------
-        by_theta : float64[..., M]; by_L : float64[..., Q, Q]; by_sigma : float64[..., responses, 3]
+        by_theta : float64[..., M]; by_L : float64[..., Q, Q]; by_sigma : float64[..., responses, C]
 
         Returns
         -------
@@ -384,19 +392,21 @@ def error_entries(model: Model) -> tuple[ErrorEntry, ...]:
     several = len(model.errors) > 1
     found = []
     for response, error in enumerate(model.errors):
+        places = treatment_of(error).places
         for name in error.names:
             label = f"{name}_{model.structure.responses[response]}" if several else name
-            found.append(ErrorEntry(label, response, _SIGMA.index(name), name not in error.fixed_names))
+            free, about = name not in error.fixed_names, error.parameters[name]
+            found.append(ErrorEntry(label, name, response, places[name], free, about.is_deviation))
     return tuple(found)
 
 
 def stated_sigma(model: Model) -> Array:
-    """σ as the model states it, float64[responses, 3]."""
-    sigma = np.zeros((len(model.errors), 3))
-    sigma[:, 2] = 1.0
-    for response, error in enumerate(model.errors):
+    """σ as the model states it, float64[responses, C]."""
+    treatments = [treatment_of(error) for error in model.errors]
+    sigma = np.zeros((len(treatments), max(WIDTH, *(len(error.names) for error in model.errors))))
+    for response, (error, treatment) in enumerate(zip(model.errors, treatments, strict=True)):
         for name, value in zip(error.names, error.values, strict=True):
-            sigma[response, _SIGMA.index(name)] = value
+            sigma[response, treatment.places[name]] = value
     return sigma
 
 

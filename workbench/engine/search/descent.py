@@ -44,7 +44,7 @@ class Descent:
         l_u, l_uu, and the expected ½ l_uu.
     state : int64[N]
         FOUND; LOST: ran away, or not determined; STUCK; UNCOMPUTABLE at the start.
-    sigma : float64[responses, 3]
+    sigma : float64[responses, C]
     rounds : int
     stopped : bool
     """
@@ -154,9 +154,7 @@ def _sums(subjects, first, y, upper, what, response, f, fu, fuu, kind, sigma, va
         i = subjects[row]
         for j in range(first[i], first[i + 1]):
             k = response[j]
-            L, L1, L2, w, _ = record(
-                True, what[j], kind[k], y[j], upper[j], f[j], sigma[k, 0], sigma[k, 1], sigma[k, 2], 1.0
-            )
+            L, L1, L2, w, _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
             value[row] += L
             for d in range(D):
                 gradient[row, d] += L1 * fu[j, d]

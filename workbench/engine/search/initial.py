@@ -24,7 +24,7 @@ from workbench.engine.problem.residual import CENSORED
 from workbench.engine.problem.scale import Scale, with_estimates
 from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError, ModelError
-from workbench.model import Constant, Exponential, Model, Parameter, ResidualError, pk
+from workbench.model import Model, Parameter, ResidualError, pk
 from workbench.model.kinetics import Explicit, Kinetics
 
 Array = NDArray[np.float64]
@@ -75,7 +75,7 @@ def initial_values(model: Model, data: GroupedData) -> Model:
         return model
     missing = [p.name for p in model.parameters if p.value is None and p.column is None]
     pooled = model.without_random_effects()
-    pooled = pooled.with_error(_by_response(pooled, [_plain(error) for error in pooled.errors]))
+    pooled = pooled.with_error(_by_response(pooled, [error.plain(1.0) for error in pooled.errors]))
     if missing:
         pooled = _found(pooled, missing, data)
     for parameter in model.parameters:
@@ -88,11 +88,6 @@ def initial_values(model: Model, data: GroupedData) -> Model:
                 model = model.with_parameter(parameter.name, **{level: spread})
     problem = thinned(compile(pooled, data), _most(pooled))
     return _with_errors(model, problem)
-
-
-def _plain(error: ResidualError, deviation: float = 1.0) -> ResidualError:
-    """A constant deviation on the scale of the error."""
-    return replace(error, a=deviation, fixed=()) if isinstance(error, Exponential) else Constant(deviation)
 
 
 def _by_response(model: Model, errors: list[ResidualError]) -> ResidualError | dict[str, ResidualError]:
@@ -157,7 +152,7 @@ def _refined(model: Model, known: list[str], data: GroupedData) -> Model:
     """A naive pooled fit of what is not known; the model as it was where that ran away."""
     problem = thinned(compile(model, data), _most(model))
     spreads = _spreads(problem)
-    errors = [_plain(error, spread) for error, spread in zip(model.errors, spreads, strict=True)]
+    errors = [error.plain(spread) for error, spread in zip(model.errors, spreads, strict=True)]
     model = model.with_error(_by_response(model, errors))
     held = model
     for name in known:
@@ -429,8 +424,5 @@ def _with_errors(model: Model, problem: Problem) -> Model:
         at = np.abs(f) > 0.1 * np.max(np.abs(f), initial=0.0)
         relative = float(np.sqrt(np.mean(((y[at] - f[at]) / f[at]) ** 2))) if at.any() else 0.2
         relative = min(max(0.5 * relative, 0.02), 1.0)
-        both = "a" in error.names and "b" in error.names
-        guess = {"a": spread * (0.25 if both else 0.5), "b": relative * (0.5 if both else 1.0), "c": 1.0}
-        stated = zip(error.names, error.values, strict=True)
-        errors.append(error.with_values({n: guess[n] for n, v in stated if v is None}))
+        errors.append(error.with_guesses(spread, relative))
     return model.with_error(_by_response(model, errors))

@@ -12,7 +12,7 @@ from workbench import engine
 from workbench.data import GroupedData
 from workbench.engine.problem.problem import Problem, compile
 from workbench.engine.problem.residual import variances
-from workbench.model import Exponential, Model, ResidualError
+from workbench.model import Model
 from workbench.model.structure import unsaid
 
 Array = NDArray[np.float64]
@@ -83,8 +83,8 @@ class Sketch:
     def drawn(self, model: Model, etas: Array | None, response: int) -> Drawn:
         """Curves of a response; `etas` as a fit has them."""
         curves, error = self._curves[response], model.errors[response]
-        population = [_as_data(error, f) for f in curves.population(model)]
-        individual = None if etas is None else [_as_data(error, f) for f in curves.individual(model, etas)]
+        population = [error.as_data(f) for f in curves.population(model)]
+        individual = None if etas is None else [error.as_data(f) for f in curves.individual(model, etas)]
         return Drawn(curves.time, population, individual)
 
     def predicted(self, model: Model, etas: Array | None, response: int) -> Predicted:
@@ -95,26 +95,18 @@ class Sketch:
         record = problem.schedule.record[slot >= 0]
         mine = (problem.observations.response == response) & (events.censored[record] == 0)
         at = [problem.predictions(point)] + ([] if etas is None else [problem.predictions(point, etas)])
-        population, *individual = [_as_data(error, f[mine]) for f in at]
+        population, *individual = [error.as_data(f[mine]) for f in at]
         return Predicted(events.dv[record[mine]], population, individual[0] if individual else None)
 
     def band(self, model: Model, prediction: Array, response: int) -> tuple[Array, Array]:
         """Where 95 % of the observations lie around a prediction of theirs, both on the scale of the data."""
         problem, error = self._problem, model.errors[response]
-        logarithmic = isinstance(error, Exponential) and not error.log_data
+        logarithmic = error.takes_logarithm
         with np.errstate(divide="ignore", invalid="ignore"):
             f = np.log(prediction) if logarithmic else np.array(prediction, dtype=float)
         R, R_f = np.empty((2, len(f)))
         which = np.full(len(f), response, dtype=np.int64)
         sigma = problem.scale.point_of(model).sigma
-        variances(problem.observations.kind, which, f, sigma, R, R_f, np.empty((len(f), 3)))
+        variances(problem.observations.kind, which, f, sigma, R, R_f, np.empty((len(f), sigma.shape[1])))
         low, high = f - Z95 * np.sqrt(R), f + Z95 * np.sqrt(R)
         return (np.exp(low), np.exp(high)) if logarithmic else (low, high)
-
-
-def _as_data(error: ResidualError, f: Array) -> Array:
-    """Predictions on the scale of the data: logarithms where these are."""
-    if not (isinstance(error, Exponential) and error.log_data):
-        return f
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(np.where(f > 0, f, error.floor or 0.0))

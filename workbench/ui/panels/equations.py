@@ -12,17 +12,9 @@ from workbench.errors import ModelError
 from workbench.language.latex import aligned, symbol
 from workbench.language.reading import latex, read_expression
 from workbench.model import Model, Parameter
-from workbench.model.residual import Combined, Combined2, Constant, Exponential, Power, Proportional, ResidualError
 from workbench.ui.panels.panel import Panel, heading
 
 _LINKS = {"log": r"\ln", "identity": "", "logit": r"\operatorname{logit}", "probit": r"\Phi^{-1}"}
-_ERRORS: dict[type[ResidualError], str] = {
-    Constant: r"a\,\varepsilon",
-    Proportional: r"b\,f\,\varepsilon",
-    Combined: r"\left(a + b\,f\right)\varepsilon",
-    Combined2: r"\sqrt{a^2 + (b\,f)^2}\;\varepsilon",
-    Power: r"b\,f^{\,c}\,\varepsilon",
-}
 
 
 class EquationsPanel(Panel):
@@ -111,11 +103,7 @@ def observations(model: Model) -> list[str]:
     for name, error in zip(responses, model.errors, strict=True):
         of = rf"_\mathrm{{{_text(name)}}}" if len(responses) > 1 else ""
         y, f = f"y{of}", f"f{of}"
-        if isinstance(error, Exponential):
-            left = y if error.log_data else rf"\ln {y}"
-            lines.append(rf"{left} = \ln {f} + a\,\varepsilon")
-        else:
-            lines.append(f"{y} = {f} + " + _ERRORS.get(type(error), r"\varepsilon"))
+        lines.append(error.latex(y, f))
     return [rf"{line},\qquad \varepsilon \sim \mathcal{{N}}(0, 1)" for line in lines]
 
 

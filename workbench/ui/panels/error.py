@@ -10,17 +10,14 @@ from ipywidgets import Checkbox, Dropdown, FloatText, HBox, Text, VBox, Widget
 
 from workbench import markup
 from workbench.errors import ModelError
-from workbench.model import Exponential, ResidualError
+from workbench.model import ResidualError
 from workbench.model.residual import ERROR_MODELS
 from workbench.ui.panels.panel import Panel, Refusal, ResponseSwitch, heading, note, row
 from workbench.ui.panels.parameters import unknown
 from workbench.ui.session.state import State
 
-_MEANING = {
-    "a": "constant part, in the unit of the response",
-    "b": "proportional part, a fraction",
-    "c": "exponent of the prediction",
-}
+_PARAMETERS = {name: about for kind in reversed(ERROR_MODELS) for name, about in kind.parameters.items()}
+_UNITS = {"response": ", in the unit of the response", "fraction": ", a fraction", "number": ""}
 _BLQ = [
     ("choose …", ""),
     ("M1: left out", "M1"),
@@ -33,9 +30,12 @@ class Part:
     """The value of one parameter of an error model, and whether it is kept."""
 
     def __init__(self, name: str, panel: ErrorPanel):
-        guard = panel.refusal.guard
+        guard, about = panel.refusal.guard, _PARAMETERS[name]
         self.value = FloatText(
-            description=name, tooltip=_MEANING[name], style={"description_width": "12px"}, layout={"width": "88px"}
+            description=name,
+            tooltip=about.meaning + _UNITS[about.dimension],
+            style={"description_width": "12px"},
+            layout={"width": "88px"},
         )
         self.unit = note()
         self.fixed = Checkbox(description="fix", indent=False, tooltip=f"keep {name} at its value")
@@ -67,7 +67,7 @@ class ErrorPanel(Panel):
             layout={"width": "198px"},
         )
         self.formula = note()
-        self.parts = {name: Part(name, self) for name in ("a", "b", "c")}
+        self.parts = {name: Part(name, self) for name in sorted(_PARAMETERS)}
         self.boxes = {name: part.value for name, part in self.parts.items()}
         self.logs = Checkbox(
             description="data are logarithms", indent=False, layout={"width": "auto"},
@@ -124,8 +124,8 @@ class ErrorPanel(Panel):
     def _scale_chosen(self, logarithms: bool) -> None:
         """Take the data as logarithms, or not; values that were found on the other scale are found anew."""
         error = self.state.stated_model().errors[self.state.response]
-        if isinstance(error, Exponential):
-            self._state_error(replace(error, log_data=logarithms), complete=False)
+        if "log_data" in error.settings:
+            self._state_error(replace(error, log_data=logarithms), complete=False)  # type: ignore[call-arg]
 
     def _floor_typed(self, text: str) -> None:
         try:
@@ -152,7 +152,6 @@ class ErrorPanel(Panel):
         self.formula.value = f"sd = {markup.escaped(error.formula)}"
         values = dict(zip(error.names, error.values, strict=True))
         units = data.units if data is not None and len(self.state.responses) < 2 else {}
-        unit = "" if isinstance(error, Exponential) else units.get("response", "")
         for name, part in self.parts.items():
             part.view.layout.display = None if name in values else "none"
             value = values.get(name)
@@ -160,11 +159,12 @@ class ErrorPanel(Panel):
             part.fixed.value = name in error.fixed
             part.value.disabled = part.fixed.disabled = value is None
             unknown(part.value, value is None)
-            part.unit.value = markup.escaped(unit) if name == "a" else ""
-        self.logarithmic.layout.display = None if isinstance(error, Exponential) else "none"
-        if isinstance(error, Exponential):
-            self.logs.value = error.log_data
-            self.floor.value = "" if error.floor is None else f"{error.floor:g}"
+            part.unit.value = markup.escaped(units.get(error.dimension(name), "")) if name in values else ""
+        self.logarithmic.layout.display = None if "log_data" in error.settings else "none"
+        if "log_data" in error.settings:
+            floor = error.counts_zero_as
+            self.logs.value = error.data_are_logarithms
+            self.floor.value = "" if floor is None else f"{floor:g}"
         censored = data is not None and bool((data.events.censored != 0).any())
         self.blq.layout.display = None if censored or model.blq is not None else "none"
         self.blq.value = model.blq or ""
