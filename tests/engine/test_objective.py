@@ -162,7 +162,7 @@ def test_gradient_of_the_pooled_fit():
     model = oral(wb.Combined2(1.0, 0.2))
     for name in model.random_effects:
         model = model.with_parameter(name, iiv=None)
-    assert_gradient_is_exact(model, wb.load_example("theophylline"), "pooled")
+    assert_gradient_is_exact(model, wb.load_example("theophylline"), "focei")
 
 
 # -- a function of x -------------------------------------------------------------------------------------------------
