@@ -428,6 +428,8 @@ def _show(fit: wb.FitResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from workbench.markup import interval, relative, short
+
     # Names come from the data: no markup, no emoji.
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     data, structure = fit.data, fit.model.structure
@@ -437,13 +439,12 @@ def _show(fit: wb.FitResult) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     for e in fit.lines:
-        known = math.isfinite(e.se)
         table.add_row(
             e.name,
-            f"{e.value:.4g}",
-            "fixed" if e.fixed else f"{e.se:.4g}" if known else "–",
-            f"{abs(100 * e.se / e.value):.1f}" if known and e.value else "",
-            f"{e.lower:.4g} … {e.upper:.4g}" if known else "",
+            short(e.value),
+            "fixed" if e.fixed else short(e.se),
+            relative(e.se, e.value),
+            interval(e.lower, e.upper) if math.isfinite(e.se) else "",
         )
     console.print(table)
     if fit.se_reason:

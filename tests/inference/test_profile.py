@@ -191,7 +191,7 @@ def test_a_profile_draws_itself(few):
     fit, _ = few
     found = wb.profile(fit, "a", points=4)
     page = found._repr_html_()
-    assert page.count("<svg") == 1 and "polyline" in page and "ΔOFV by a" in page and "nan" not in page
+    assert page.count("<svg") == 1 and "path" in page and "ΔOFV by a" in page and "nan" not in page
     inside = [point for point in found.points if point.delta_ofv <= 1.6 * RISE]
     assert page.count("<circle") == len(inside)
     assert (

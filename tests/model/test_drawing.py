@@ -96,7 +96,7 @@ def extents(svg):
 
 def segments(svg):
     for path in svg.iter(f"{SVG}path"):
-        if "H" in path.get("d"):
+        if path.get("stroke-width") == "1.5":
             continue  # the sign in a circle
         points = [tuple(map(float, p.split())) for p in path.get("d").removeprefix("M").split(" L")]
         yield from itertools.pairwise(points)

@@ -13,9 +13,9 @@ from ipywidgets import HTML, Widget
 from scipy.stats import chi2
 
 import workbench as wb
+from workbench.markup import p_value
 from workbench.ui.figures.forest import forest_plot
 from workbench.ui.figures.relation import relation
-from workbench.ui.panels.heatmap import p_text
 from workbench.ui.panels.relation import shortened
 
 from .actions import open_tab, press
@@ -76,7 +76,7 @@ def test_cells_say_what_the_screens_say(screened, base):
     for which in ("p", "p_sampled"):
         panel.which.value = which
         least = found.table.groupby(["parameter", "covariate"])[which].min()
-        assert texts(panel) == {key: p_text(p) for key, p in least.items()}
+        assert texts(panel) == {key: p_value(p) for key, p in least.items()}
     panel.which.value = "delta_ofv"
     best = wb.linearised_screen(base, found.scope).table.sort_values("p").groupby(["parameter", "covariate"]).first()
     assert {k: float(v.replace("−", "-")) for k, v in texts(panel).items()} == pytest.approx(
@@ -159,7 +159,7 @@ def test_a_cell_shows_points_line_and_smooth_curve(screened, base):
     slope, intercept = np.polyfit(np.log(weight), np.log(base.individual["CL"].to_numpy()), 1)
     assert view.line.y == pytest.approx(np.exp(intercept + slope * np.log(view.line.x)))
     line = found.row("CL ~ WT (power)")
-    assert f"×{line.largest.effect:.3g}" in view.table.value and p_text(line.p_corrected) in view.table.value
+    assert f"×{line.largest.effect:.3g}" in view.table.value and p_value(line.p_corrected) in view.table.value
     view.pair.value = ("V", "APGR")
     assert panel.chosen == ("V", "APGR") and "V ~ APGR" in panel.heatmap.cells["V", "APGR"].description
 
@@ -196,7 +196,7 @@ def test_an_effect_is_added_realised_and_undone(screened, base):
     assert (step.predicted, step.delta_ofv) == (pytest.approx(-expected.delta_ofv), change)
     assert step.p == pytest.approx(chi2.sf(-change, 1), rel=1e-6)
     outcome = panel.relation.outcome.value
-    assert f"{-step.predicted:.2f}" in outcome and f"{-change:.2f}" in outcome and p_text(step.p) in outcome
+    assert f"{-step.predicted:.2f}" in outcome and f"{-change:.2f}" in outcome and p_value(step.p) in outcome
     assert f"{-change:.2f}" in panel.steps.value and "1 → 2" in panel.steps.value
     assert panel.about.value.startswith("Screen of run 2")  # it was screened at once
     assert texts(panel)["CL", "WT"].startswith("✓") and panel.relation.add.disabled

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.data.cells import plain_label
 from workbench.data.content import Content
+from workbench.markup import cell, joined, plain_table, tag
 
 _DOSE_COLUMNS = {"amount": "AMT", "rate": "RATE", "duration": "DUR", "additional": "ADDL", "interval": "II",
                  "steady_state": "SS", "compartment": "CMT"}  # fmt: skip
@@ -169,36 +169,26 @@ def summary(data: Content) -> pd.DataFrame:
 
 def as_html(data: Content) -> str:
     """The notebook view. Whatever comes from the file is text here, never markup."""
-    left = "style='text-align:left'"
-    lines = "".join(
-        f"<tr><th {left}>{escape(str(label))}</th><td {left}>{escape(str(value))}</td></tr>"
-        for label, value in summary(data)["value"].items()
-    )
+    lines = [(tag("b", label), value) for label, value in summary(data)["value"].items()]
     parts = {role: column for role, column in data.roles.items() if isinstance(column, str)}
-    roles = ", ".join(f"{role}: <code>{escape(column)}</code>" for role, column in parts.items())
-    return (
-        f"<div><b>{escape(data.name)}</b><table>{lines}</table><p>{roles}</p>{preview_html(data.frame.head(6))}"
-        f"<p>{len(data.frame)} rows, {len(data.frame.columns)} columns</p></div>"
+    roles = [joined(role, ": ", tag("code", column)) for role, column in parts.items()]
+    return tag(
+        "div",
+        tag("b", data.name),
+        plain_table((), lines, left=(0, 1)),
+        tag("p", joined(*roles, between=", ")),
+        preview_html(data.frame.head(6)),
+        tag("p", f"{len(data.frame)} rows, {len(data.frame.columns)} columns"),
     )
 
 
 def preview_html(frame: pd.DataFrame) -> str:
     """Rows as an HTML table; names, labels and cells are escaped, long ones cut."""
-    head = "".join(f"<th>{_cell(name)}</th>" for name in ["", *frame.columns])
-    rows = "".join(
-        f"<tr><th>{_cell(label)}</th>" + "".join(f"<td>{_cell(value)}</td>" for value in row) + "</tr>"
+    rows = [
+        (tag("b", cell(label)), *map(cell, row))
         for label, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _cell(value: Any) -> str:
-    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    if isinstance(value, float):
-        return f"{value:g}"
-    text = str(value)
-    return escape(text if len(text) <= 60 else text[:57] + "…")
+    ]
+    return plain_table(["", *map(cell, frame.columns)], rows)
 
 
 def nonmem(data: Content) -> pd.DataFrame:

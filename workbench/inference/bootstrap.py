@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from workbench.engine.problem.residual import MEASURED
 from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError
 from workbench.inference.target import check_method
+from workbench.markup import Shown
 from workbench.methods import Ability, method_of
 from workbench.model import Model
 from workbench.parallel import Callback, Work, each
@@ -40,7 +40,7 @@ _FAR = 5.0  # of an x from the estimates, mostly a logarithm: nearer than that n
 
 
 @dataclass(frozen=True, eq=False)
-class Bootstrap:
+class Bootstrap(Shown):
     """Estimates from resampled subjects, or from simulated observations.
 
     Attributes
@@ -114,16 +114,10 @@ class Bootstrap:
     def _has_summary(self) -> bool:
         return sum(name in _GOOD for name in self.status) > 1
 
-    def __repr__(self) -> str:
+    def _shown(self) -> list[str | pd.DataFrame]:
         if not self._has_summary:
-            return f"{self._head()}: too few for a summary; `table` has what there is."
-        return f"{self._head()}\n{self.summary.to_string(float_format=lambda value: f'{value:.4g}')}"
-
-    def _repr_html_(self) -> str:
-        if not self._has_summary:
-            return f"<p>{html.escape(repr(self))}</p>"
-        table: str = self.summary.to_html(escape=True, float_format=lambda value: f"{value:.4g}", border=0)
-        return f"<b>{html.escape(self._head())}</b>{table}"
+            return [f"{self._head()}: too few for a summary; `table` has what there is."]
+        return [self._head(), self.summary]
 
 
 class _Resampled(Objective):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError
 from workbench.inference.held import Held
 from workbench.inference.target import check_method, target_of
+from workbench.markup import Html, interval, short, svg, tag
 from workbench.methods import Ability
 from workbench.results.fit import Estimate, FitResult, Status
 
@@ -86,11 +86,11 @@ class Profile:
         return float(chi2.ppf(self.level, 1))
 
     def __repr__(self) -> str:
-        text = f"{self.name} {self.estimate:.4g}, {100 * self.level:g} % interval {self.lower:.4g} … {self.upper:.4g}"
+        text = f"{self.name} {short(self.estimate)}, {100 * self.level:g} % interval {interval(self.lower, self.upper)}"
         return f"{text} by profile likelihood ({len(self.points)} points)" + (f". {self.reason}" if self.reason else "")
 
     def _repr_html_(self) -> str:
-        return f"<div>{html.escape(repr(self))}<br>{_drawing(self)}</div>"
+        return tag("div", repr(self), tag("br"), _drawing(self))
 
 
 def profile(
@@ -277,7 +277,7 @@ def _next(inner: tuple[float, float], outer: tuple[float, float] | None, root: f
     return inner[0] + (outer[0] - inner[0]) * min(max(share, 0.05), 0.95)
 
 
-def _drawing(profile: Profile) -> str:
+def _drawing(profile: Profile) -> Html:
     """The curve as an inline SVG: ΔOFV by the value, and the rise at which the interval ends."""
     from scipy.interpolate import PchipInterpolator
 
@@ -286,14 +286,14 @@ def _drawing(profile: Profile) -> str:
     value, first = np.unique([point.value for point in profile.points], return_index=True)
     root = np.sqrt(np.maximum([profile.points[k].delta_ofv for k in first], 0.0))
     if len(value) < 2:
-        return ""
+        return Html()
     signed = np.where(value < profile.estimate, -root, root)
     grid = np.linspace(value[0], value[-1], 121)
     curve = PchipInterpolator(value, signed)(grid) ** 2
     shown = grid[curve <= most]
     low, high = float(shown[0]), float(shown[-1])
     if not low < high:
-        return ""
+        return Html()
 
     def x(at: float) -> float:
         return left + (width - left - right) * (at - low) / (high - low)
@@ -301,31 +301,24 @@ def _drawing(profile: Profile) -> str:
     def y(at: float) -> float:
         return height - foot - (height - foot - top) * at / most
 
-    line = " ".join(f"{x(v):.1f},{y(d):.1f}" for v, d in zip(grid, curve, strict=True) if d <= most)
-    dots = "".join(
-        f"<circle cx='{x(p.value):.1f}' cy='{y(p.delta_ofv):.1f}' r='2.5' fill='currentColor'/>"
-        for p in profile.points
-        if p.delta_ofv <= most and low <= p.value <= high
-    )
+    foot_line, rise = height - foot, y(profile.rise)
+    ink: dict[str, object] = {"stroke": "currentColor"}
     ends = [end for end in profile.interval if math.isfinite(end)]
-    marks = "".join(
-        f"<line x1='{x(end):.1f}' x2='{x(end):.1f}' y1='{y(profile.rise):.1f}' y2='{height - foot}' "
-        "stroke='currentColor' stroke-dasharray='3 3'/>"
-        for end in ends
-    )
-    labels = "".join(
-        f"<text x='{x(at):.1f}' y='{height - foot + 14}' text-anchor='middle'>{at:.3g}</text>"
-        for at in (*ends, profile.estimate)
-    )
-    return (
-        f"<svg width='{width}' height='{height}' viewBox='0 0 {width} {height}' font-size='11' fill='currentColor' "
-        f"role='img' aria-label='Profile of {html.escape(profile.name, quote=True)}'>"
-        f"<polyline points='{line}' fill='none' stroke='currentColor' stroke-width='1.5'/>{dots}{marks}"
-        f"<line x1='{left}' x2='{width - right}' y1='{y(profile.rise):.1f}' y2='{y(profile.rise):.1f}' "
-        "stroke='currentColor' stroke-dasharray='6 3'/>"
-        f"<line x1='{left}' x2='{width - right}' y1='{height - foot}' y2='{height - foot}' stroke='currentColor'/>"
-        f"<text x='{left - 4}' y='{y(profile.rise) + 4:.1f}' text-anchor='end'>{profile.rise:.3g}</text>"
-        f"<text x='{left - 4}' y='{height - foot + 4}' text-anchor='end'>0</text>{labels}"
-        f"<text x='{(left + width - right) / 2}' y='{height - 4}' text-anchor='middle'>"
-        f"ΔOFV by {html.escape(profile.name)}</text></svg>"
+    near = [p for p in profile.points if p.delta_ofv <= most and low <= p.value <= high]
+    drawn = [(x(v), y(d)) for v, d in zip(grid.tolist(), curve.tolist(), strict=True) if d <= most]
+    return svg.drawing(
+        svg.path(drawn, fill="none", stroke_width=1.5, **ink),
+        *(svg.circle(x(p.value), y(p.delta_ofv), 2.5, fill="currentColor") for p in near),
+        *(svg.line((x(end), rise), (x(end), foot_line), stroke_dasharray="3 3", **ink) for end in ends),
+        svg.line((left, rise), (width - right, rise), stroke_dasharray="6 3", **ink),
+        svg.line((left, foot_line), (width - right, foot_line), **ink),
+        svg.text(left - 4, rise + 4, short(profile.rise, 3), "end"),
+        svg.text(left - 4, foot_line + 4, "0", "end"),
+        *(svg.text(x(at), foot_line + 14, short(at, 3), "middle") for at in (*ends, profile.estimate)),
+        svg.text((left + width - right) / 2, height - 4, f"ΔOFV by {profile.name}", "middle"),
+        size=(width, height),
+        box=(0, 0, width, height),
+        label=f"Profile of {profile.name}",
+        font_size=11,
+        fill="currentColor",
     )

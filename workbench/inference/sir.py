@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from workbench.checks import positive, several_whole, whole
 from workbench.data import GroupedData
 from workbench.errors import FitError
 from workbench.inference.target import check_method, evaluated, target_of
+from workbench.markup import Shown
 from workbench.methods import Ability
 from workbench.model import Model
 from workbench.parallel import Callback, Work, each
@@ -54,7 +54,7 @@ class SirIteration(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Sir:
+class Sir(Shown):
     """Estimates drawn from a proposal and resampled by how likely they are.
 
     Attributes
@@ -171,12 +171,8 @@ class Sir:
             text += f" {last.samples - last.usable} samples could not be computed."
         return text
 
-    def __repr__(self) -> str:
-        return f"{self._head()}\n{self.summary.to_string(float_format=lambda value: f'{value:.4g}')}"
-
-    def _repr_html_(self) -> str:
-        table: str = self.summary.to_html(escape=True, float_format=lambda value: f"{value:.4g}", border=0)
-        return f"<b>{html.escape(self._head())}</b>{table}"
+    def _shown(self) -> list[str | pd.DataFrame]:
+        return [self._head(), self.summary]
 
 
 class _Samples(NamedTuple):

@@ -1,5 +1,68 @@
 """What a person reads: escaped HTML, tables, drawings as SVG, and how numbers are written. Every floor may use it."""
 
-from workbench.markup.html import code, decimals, duration, escaped, number, rounded, said, table
+from workbench.markup import svg
+from workbench.markup.html import (
+    Html,
+    code,
+    escaped,
+    folded,
+    frame_table,
+    joined,
+    note,
+    paragraphs,
+    plain_table,
+    said,
+    table,
+    tag,
+)
+from workbench.markup.numbers import (
+    cell,
+    counted,
+    cut,
+    decimals,
+    duration,
+    ends,
+    interval,
+    number,
+    p_value,
+    percent,
+    relative,
+    rounded,
+    short,
+    signed,
+)
+from workbench.markup.shown import Shown
+from workbench.markup.text import frame_text, text_table
 
-__all__ = ["code", "decimals", "duration", "escaped", "number", "rounded", "said", "table"]
+__all__ = [
+    "Html",
+    "Shown",
+    "cell",
+    "code",
+    "counted",
+    "cut",
+    "decimals",
+    "duration",
+    "ends",
+    "escaped",
+    "folded",
+    "frame_table",
+    "frame_text",
+    "interval",
+    "joined",
+    "note",
+    "number",
+    "p_value",
+    "paragraphs",
+    "percent",
+    "plain_table",
+    "relative",
+    "rounded",
+    "said",
+    "short",
+    "signed",
+    "svg",
+    "table",
+    "tag",
+    "text_table",
+]

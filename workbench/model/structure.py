@@ -6,7 +6,6 @@ asks what it is. `Shown` gives the usual answers: a structure of one's own state
 
 from __future__ import annotations
 
-import html
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Literal, Protocol, Self
 from workbench.data import derived_unit
 from workbench.errors import ModelError
 from workbench.language.latex import aligned
+from workbench.markup import Html, plain_table, tag
 from workbench.model.kinetics import Kinetics, System
 
 Dimension = Literal[
@@ -268,7 +268,7 @@ def as_html(structure: Structure, units: Mapping[str, str] | None = None) -> str
     heads = ["parameter", "meaning", "unit" if units else "dimension", "usual range (mg, L, h)"]
     rows = [
         [
-            info.name,
+            tag("code", info.name),
             info.meaning,
             derived_unit(units, info.dimension) if units else info.dimension,
             f"{info.range[0]:g} … {info.range[1]:g}" if info.range else "",
@@ -276,21 +276,14 @@ def as_html(structure: Structure, units: Mapping[str, str] | None = None) -> str
         for info in structure.info
     ]
     shown = [at for at in range(len(heads)) if at < 2 or any(row[at] for row in rows)]
-    left = "style='text-align: left'"
-    head = "".join(f"<th {left}>{heads[at]}</th>" for at in shown)
-    body = "".join(
-        "<tr>" + "".join(f"<td {left}>{_cell(row[at], code=at == 0)}</td>" for at in shown) + "</tr>" for row in rows
+    return tag(
+        "div",
+        tag("p", tag("b", structure.title)),
+        Html(structure.diagram() or ""),
+        plain_table([heads[at] for at in shown], [[row[at] for at in shown] for row in rows], left=range(len(shown))),
+        tag("div", aligned(structure.equations())),
+        class_="wb-structure",
     )
-    drawing = structure.diagram() or ""
-    return (
-        f"<div class='wb-structure'><p><b>{html.escape(structure.title)}</b></p>{drawing}"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"<div>{html.escape(aligned(structure.equations()))}</div></div>"
-    )
-
-
-def _cell(text: str, code: bool) -> str:
-    return f"<code>{html.escape(text)}</code>" if code else html.escape(text)
 
 
 def quoted_value(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench import markup
 from workbench.errors import FitError
 from workbench.methods import Subjects, method_of
 
@@ -491,7 +491,7 @@ class FitResult:
 
     def summary(self) -> str:
         """The fit in plain text."""
-        return "\n".join([self._headline(), self._sentence(), "", _text_table(self._rows()), *self._footnotes()])
+        return "\n".join([self._headline(), self._sentence(), "", markup.text_table(self._rows()), *self._footnotes()])
 
     def _headline(self) -> str:
         subjects = len(self.data.events.subjects)
@@ -504,7 +504,7 @@ class FitResult:
         text = self.said
         return (
             f"{text}\nOFV {self.ofv:.3f}   -2LL {self.minus2ll:.3f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}   "
-            f"({self.evaluations} evaluations, {_duration(self.seconds)})"
+            f"({self.evaluations} evaluations, {markup.duration(self.seconds)})"
         )
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -512,17 +512,14 @@ class FitResult:
         rows: list[tuple[str, ...]] = [("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %", "unit")]
         for e in self.lines:
             shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan
-            known = math.isfinite(e.se)
-            relative = f"{abs(100 * e.se / e.value):.1f}" if known and e.value else ""
-            interval = f"{_number(e.lower)} … {_number(e.upper)}" if known else ""
             rows.append(
                 (
                     e.name,
-                    _number(e.value),
-                    "fixed" if e.fixed else (_number(e.se) if known else "–"),
-                    relative,
-                    interval,
-                    f"{shrunk:.1f}" if math.isfinite(shrunk) else "",
+                    markup.short(e.value),
+                    "fixed" if e.fixed else markup.short(e.se),
+                    markup.relative(e.se, e.value),
+                    markup.interval(e.lower, e.upper) if math.isfinite(e.se) else "",
+                    markup.decimals(shrunk, 1, none=""),
                     self.unit(e.name),
                 )
             )
@@ -536,34 +533,10 @@ class FitResult:
 
     def _repr_html_(self) -> str:
         head, *body = self._rows()
-        cell = "style='text-align:right'"
-        first = "style='text-align:left'"
-        lines = ["".join(f"<th {first if not k else cell}>{html.escape(t)}</th>" for k, t in enumerate(head))]
-        lines += [
-            "".join(f"<td {first if not k else cell}>{html.escape(t)}</td>" for k, t in enumerate(row)) for row in body
-        ]
-        table = "".join(f"<tr>{line}</tr>" for line in lines)
-        words = html.escape(self._sentence()).replace("\n", "<br>")
-        notes = "".join(f"<p>{html.escape(note.strip())}</p>" for note in self._footnotes())
-        return f"<div><b>{html.escape(self._headline())}</b><p>{words}</p><table>{table}</table>{notes}</div>"
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3e}"
-    return f"{value:.4g}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _text_table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = []
-    for first, *rest in rows:
-        cells = (text.rjust(width) for text, width in zip(rest, widths[1:], strict=True))
-        lines.append("  ".join([first.ljust(widths[0]), *cells]))
-    return "\n".join(line.rstrip() for line in lines)
+        return markup.tag(
+            "div",
+            markup.tag("b", self._headline()),
+            markup.tag("p", markup.joined(*self._sentence().split("\n"), between="<br>")),
+            markup.plain_table(head, body, left=[0]),
+            markup.paragraphs(line.strip() for line in self._footnotes()),
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench import markup
 from workbench.data import BareName
 from workbench.methods import method_of
 from workbench.results.fit import FitResult, Settings, Status
@@ -175,5 +176,7 @@ class Runs:
         return "\n".join(map(repr, self._runs)) or "no runs yet"
 
     def _repr_html_(self) -> str:
-        html: str = self.table().to_html(escape=True, float_format=lambda value: f"{value:.2f}", border=0)
-        return html
+        table = self.table()
+        for column in table.select_dtypes("float"):
+            table[column] = [markup.decimals(value, 2) for value in table[column]]
+        return markup.frame_table(table)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
+from workbench.markup import Shown
 from workbench.methods import method_of
 from workbench.model import Effect, Model, Parameter
 from workbench.model.residual import ResidualError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Shown):
     """Fits side by side; the first is what the others are compared with.
 
     Attributes
@@ -86,27 +86,11 @@ class Comparison:
             for name, found in self.differences.items()
         ]
 
-    def __repr__(self) -> str:
-        tables = [frame.to_string(float_format=_short, na_rep="") for frame in (self._shown(), self.parameters)]
-        return "\n\n".join([tables[0], "\n".join(self._lines()), tables[1]])
-
-    def _repr_html_(self) -> str:
-        tables = [
-            frame.to_html(escape=True, float_format=_short, border=0, na_rep="")
-            for frame in (self._shown(), self.parameters)
-        ]
-        words = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
-        return f"{tables[0]}{words}{tables[1]}"
-
-    def _shown(self) -> pd.DataFrame:
+    def _shown(self) -> list[str | pd.DataFrame]:
         table = self.table
         for column in ("ofv", "delta_ofv", "aic", "bic"):
             table[column] = [f"{value:.2f}" if math.isfinite(value) else "" for value in table[column]]
-        return table
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}"
+        return [table, "", *self._lines(), "", self.parameters]
 
 
 def compare(*fits: FitResult, names: tuple[str, ...] | list[str] | None = None) -> Comparison:

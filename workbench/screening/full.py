@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from workbench.data import GroupedData
 from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
+from workbench.markup import Shown
 from workbench.methods import Ability, Options
 from workbench.model import Model
 from workbench.results.fit import Estimate, FitResult, Progress
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FullCovariateModel:
+class FullCovariateModel(Shown):
     """A model with all effects of a scope.
 
     Attributes
@@ -106,18 +106,8 @@ class FullCovariateModel:
             *not_tried(self.refused),
         ]
 
-    def __repr__(self) -> str:
-        table = self.table.to_string(index=False, float_format=_short)
-        return "\n".join([f"Full covariate model: {len(self.effects)} effects", table, *self._lines()])
-
-    def _repr_html_(self) -> str:
-        table: str = self.table.to_html(index=False, escape=True, float_format=_short, border=0)
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
-        return f"<b>Full covariate model: {len(self.effects)} effects</b>{table}{lines}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}"
+    def _shown(self) -> list[str | pd.DataFrame]:
+        return [f"Full covariate model: {len(self.effects)} effects", self.table, *self._lines()]
 
 
 def _coefficients(fit: FitResult, effect: Candidate) -> list[Estimate]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import html
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError, WorkbenchError
 from workbench.inference import likelihood_ratio_test
 from workbench.language.formula import columns_of, with_columns
+from workbench.markup import Shown, tag
 from workbench.methods import USUAL, Ability
 from workbench.model import Effect, Model
 from workbench.results.fit import FitResult
@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Inclusion:
+class Inclusion(Shown):
     """In how many resampled data sets a search found each effect.
 
     Attributes
@@ -87,16 +87,8 @@ class Inclusion:
         failed = f", {len(self.failures)} of them without a result" if self.failures else ""
         return f"Inclusion of effects in resampled data: {done}{stopped} replicates{failed}"
 
-    def __repr__(self) -> str:
-        return f"{self._head()}\n{self.table.to_string(index=False, float_format=_short)}"
-
-    def _repr_html_(self) -> str:
-        table: str = self.table.to_html(index=False, escape=True, float_format=_short, border=0)
-        return f"<b>{html.escape(self._head())}</b>{table}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.3g}"
+    def _shown(self) -> list[str | pd.DataFrame]:
+        return [self._head(), self.table]
 
 
 def bootstrap_inclusion(
@@ -272,7 +264,7 @@ class RandomisationTest:
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(repr(self))}</p>"
+        return tag("p", repr(self))
 
 
 def randomisation_test(

@@ -13,7 +13,6 @@ a subject, so that a candidate costs milliseconds.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from scipy.stats import chi2
 from workbench.engine.problem.problem import Problem, compile
 from workbench.engine.problem.residual import MEASURED, record, variance
 from workbench.errors import FitError, WorkbenchError
+from workbench.markup import Shown
 from workbench.methods import Subjects, method_of
 from workbench.model import Model
 from workbench.results.fit import FitResult
@@ -74,7 +74,7 @@ class Prediction(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LinearisedScreen:
+class LinearisedScreen(Shown):
     """Predicted drops of the OFV by candidate, the largest first.
 
     Attributes
@@ -114,18 +114,8 @@ class LinearisedScreen:
         stopped = f" of {self.asked}" if len(self.predictions) < self.asked else ""
         return f"Predicted from the linearised likelihood: {len(self.predictions)}{stopped} effects"
 
-    def __repr__(self) -> str:
-        lines = [self._head(), self.table.to_string(index=False, float_format=_short)]
-        return "\n".join([*lines, *not_tried(self.refused)])
-
-    def _repr_html_(self) -> str:
-        table: str = self.table.to_html(index=False, escape=True, float_format=_short, border=0)
-        notes = "".join(f"<p>{html.escape(line)}</p>" for line in not_tried(self.refused))
-        return f"<b>{html.escape(self._head())}</b>{table}{notes}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}"
+    def _shown(self) -> list[str | pd.DataFrame]:
+        return [self._head(), self.table, *not_tried(self.refused)]
 
 
 def not_tried(refused: tuple[RefusedEffect, ...]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.checks import is_whole, whole
 from workbench.errors import ModelError
+from workbench.markup import Html, frame_text, interval, joined, short, tag
 from workbench.model import Model
 from workbench.model.shapes import Shape
 from workbench.results.fit import FitResult
@@ -322,31 +322,32 @@ class Screening:
         lines = [self._head()]
         if self.rows:
             columns = ["p", "p_corrected", "p_sampled", "r2", "effect", "lower", "upper", "shrinkage"]
-            lines.append(self.table[columns].head(20).to_string(float_format=lambda value: f"{value:.3g}"))
+            lines.append(frame_text(self.table[columns].head(20), 3))
             if len(self.rows) > 20:
                 lines.append(f"… and {len(self.rows) - 20} more in `table`.")
         return "\n".join([*lines, *self._notes()])
 
     def _repr_html_(self) -> str:
         """Parameters × covariates, coloured by p; below it remarks and what was refused."""
-        best, cells = self.best(), "padding:2px 8px;text-align:center;white-space:nowrap"
-        head = "".join(f"<th style='{cells}'>{html.escape(name)}</th>" for name in self.strongest)
-        lines = [f"<tr><th></th>{head}</tr>"]
+        best, columns = self.best(), list(self.strongest)
+        side = "text-align:left;white-space:nowrap"
+        lines = [tag("tr", tag("th"), *(tag("th", name, style=_CELL) for name in columns))]
         for name in self.etas:
             shrunk = next((row.shrinkage for row in self.rows if row.parameter == name and not row.trustworthy), None)
-            mark = "" if shrunk is None else f" <small>⚠ shrinkage {shrunk:.0f} %</small>"
-            line = f"<th style='text-align:left;white-space:nowrap'>{html.escape(name)}{mark}</th>"
-            for covariate in self.strongest:
-                row = best.get((name, covariate))
-                line += f"<td style='{cells}'>–</td>" if row is None else _cell(row, cells)
-            lines.append(f"<tr>{line}</tr>")
+            mark = "" if shrunk is None else joined(" ", tag("small", f"⚠ shrinkage {shrunk:.0f} %"))
+            cells = [_cell(best.get((name, covariate))) for covariate in columns]
+            lines.append(tag("tr", tag("th", name, mark, style=side), *cells))
         legend = "p of the best shape, not corrected"
         legend += "; in brackets on samples of the conditional distribution" if self.draws else ""
         legend += "; * acts already" if any(row.modelled for row in self.rows) else ""
-        notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes())
-        title = f"<b>{html.escape(self._head())}</b>"
-        table = f"<table>{''.join(lines)}</table><div><i>{legend}</i></div>"
-        return f"<div style='overflow-x:auto'>{title}{table}{notes}</div>"
+        return tag(
+            "div",
+            tag("b", self._head()),
+            tag("table", *lines),
+            tag("div", tag("i", legend)),
+            *(tag("div", note) for note in self._notes()),
+            style="overflow-x:auto",
+        )
 
 
 def smoothed(x: Array, y: Array, frac: float = 2 / 3) -> Array:
@@ -364,14 +365,24 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _cell(row: Tested, style: str) -> str:
+_CELL = "padding:2px 8px;text-align:center;white-space:nowrap"
+
+
+def _cell(row: Tested | None) -> Html:
+    if row is None:
+        return tag("td", "–", style=_CELL)
     depth = min(-math.log10(max(row.p, 1e-300)) / _STRONGEST, 1.0) if math.isfinite(row.p) else 0.0
-    sampled = f"({row.p_sampled:.2g})<br>" if math.isfinite(row.p_sampled) else ""
+    sampled = joined(f"({short(row.p_sampled, 2)})", tag("br")) if math.isfinite(row.p_sampled) else ""
     effect = row.largest
-    about = f"{row.label}: {effect.low:.3g} → {effect.high:.3g}" if isinstance(effect.low, float) else row.label
-    about += f", {row.scale} {effect.effect:.3g} ({effect.lower:.3g} … {effect.upper:.3g})"
-    mark = " *" * row.modelled
-    return (
-        f"<td style='{style};background:rgba(214,96,77,{0.75 * depth:.2f})' title='{html.escape(about, quote=True)}'>"
-        f"{row.p:.2g}{mark}<br><small>{sampled}{html.escape(row.shape)}</small></td>"
+    about = (
+        f"{row.label}: {short(effect.low, 3)} → {short(effect.high, 3)}" if isinstance(effect.low, float) else row.label
+    )
+    about += f", {row.scale} {short(effect.effect, 3)} ({interval(effect.lower, effect.upper, 3)})"
+    return tag(
+        "td",
+        short(row.p, 2) + " *" * row.modelled,
+        tag("br"),
+        tag("small", sampled, row.shape),
+        style=f"{_CELL};background:rgba(214,96,77,{0.75 * depth:.2f})",
+        title=about,
     )

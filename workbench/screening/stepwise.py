@@ -7,7 +7,6 @@ meets again, or a search that is taken up again, is not fitted again.
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from workbench import checks, engine
 from workbench.data import GroupedData
 from workbench.engine.problem.problem import check_types
 from workbench.errors import FitError
+from workbench.markup import Shown
 from workbench.methods import Ability, Options, method_of
 from workbench.model import Model
 from workbench.results.fit import FitResult
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Stepwise:
+class Stepwise(Shown):
     """A search and where it ended.
 
     Attributes
@@ -129,18 +129,9 @@ class Stepwise:
         """What there is to say beside the tables: how it was done, where it ended, and what could not be tried."""
         return (self._head(), self._end(), *self._notes())
 
-    def __repr__(self) -> str:
-        table = self.steps.to_string(index=False, float_format=_short) if len(self.steps) else "No effect came in."
-        return "\n".join([self._head(), table, self._end(), *self._notes()])
-
-    def _repr_html_(self) -> str:
-        table = self.steps.to_html(index=False, escape=True, float_format=_short, border=0) if len(self.steps) else ""
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in (self._end(), *self._notes()))
-        return f"<b>{html.escape(self._head())}</b>{table}{lines}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}"
+    def _shown(self) -> list[str | pd.DataFrame]:
+        table = self.steps if len(self.steps) else "No effect came in."
+        return [self._head(), table, self._end(), *self._notes()]
 
 
 def stepwise(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
-
 from workbench.language.latex import rate_of_change, symbol
 from workbench.language.reading import latex, read_expression
+from workbench.markup import Html, svg, tag
 from workbench.model.kinetics import Flow, Input, Kinetics, Pharmacodynamics
 
 _WIDTH, _HEIGHT = 108, 44  # of a box
@@ -20,7 +19,7 @@ class _Canvas:
     """Shapes and how far they reach."""
 
     def __init__(self) -> None:
-        self.shapes: list[str] = []
+        self.shapes: list[Html] = []
         self.x: list[float] = []
         self.y: list[float] = []
 
@@ -33,9 +32,7 @@ class _Canvas:
         """A compartment around a point: its name, its volume, the number that doses into it have as CMT."""
         left, top = x - _WIDTH / 2, y - _HEIGHT / 2
         self._reach((left, top), (left + _WIDTH, top + _HEIGHT))
-        self.shapes.append(
-            f'<rect x="{left:g}" y="{top:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="{rounded}" stroke-width="1.5"/>'
-        )
+        self.shapes.append(svg.rectangle(left, top, _WIDTH, _HEIGHT, rx=rounded, stroke_width=1.5))
         self.text(x, y + (-2 if size else 4.5), name, size=13)
         self.text(x, y + 14, size)
         if number is not None:
@@ -48,41 +45,41 @@ class _Canvas:
         width = len(text) * _LETTER * size / 12
         left = x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
         self._reach((left, y - size), (left + width, y + 4))
-        self.shapes.append(
-            f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" font-size="{size:g}" fill="currentColor" stroke="none">'
-            f"{html.escape(text)}</text>"
-        )
+        self.shapes.append(svg.text(x, y, text, anchor, font_size=size, fill="currentColor", stroke="none"))
 
     def line(self, *points: Point, dashed: bool = False, arrow: bool = True) -> None:
         """A line of horizontal and vertical pieces, with an arrowhead at its end."""
         self._reach(*points)
-        path = "M" + " L".join(f"{x:g} {y:g}" for x, y in points)
-        dashes = ' stroke-dasharray="5 4"' if dashed else ""
-        self.shapes.append(f'<path d="{path}" stroke-width="1.3"{dashes}/>')
+        self.shapes.append(svg.path(points, stroke_width=1.3, stroke_dasharray="5 4" if dashed else None))
         if arrow:
             (x0, y0), (x, y) = points[-2:]
             length = max(abs(x - x0), abs(y - y0))
             dx, dy = (x - x0) / length, (y - y0) / length
             corners = ((x, y), (x - 9 * dx - 4 * dy, y - 9 * dy - 4 * dx), (x - 9 * dx + 4 * dy, y - 9 * dy + 4 * dx))
-            shape = " ".join(f"{a:g},{b:g}" for a, b in corners)
-            self.shapes.append(f'<polygon points="{shape}" fill="currentColor" stroke="none"/>')
+            self.shapes.append(svg.polygon(corners, fill="currentColor", stroke="none"))
 
     def sign(self, x: float, y: float, plus: bool) -> None:
         """How the drug acts on an arrow: a plus or a minus in a circle."""
         self._reach((x - 8, y - 8), (x + 8, y + 8))
-        strokes = f"M{x - 4:g} {y:g} H{x + 4:g}" + (f" M{x:g} {y - 4:g} V{y + 4:g}" if plus else "")
-        self.shapes.append(f'<circle cx="{x:g}" cy="{y:g}" r="8" stroke-width="1.3"/>')
-        self.shapes.append(f'<path d="{strokes}" stroke-width="1.5"/>')
+        strokes = [[(x - 4, y), (x + 4, y)], [(x, y - 4), (x, y + 4)]]
+        self.shapes.append(svg.circle(x, y, 8, stroke_width=1.3))
+        self.shapes.append(svg.path(*strokes[: 1 + plus], stroke_width=1.5))
 
-    def svg(self, title: str) -> str:
+    def svg(self, title: str) -> Html:
         """All of it, as large as it is."""
         left, top = min(self.x) - 6, min(self.y) - 6
         width, height = max(self.x) + 6 - left, max(self.y) + 6 - top
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="{left:g} {top:g} {width:g} {height:g}" '
-            f'width="{width:.0f}" height="{height:.0f}" style="max-width: 100%; height: auto" '
-            'font-family="system-ui, sans-serif" fill="none" stroke="currentColor">'
-            f"<title>{html.escape(title)}</title>{''.join(self.shapes)}</svg>"
+        return svg.drawing(
+            tag("title", title),
+            *self.shapes,
+            size=(round(width), round(height)),
+            box=(left, top, width, height),
+            xmlns="http://www.w3.org/2000/svg",
+            role="img",
+            style="max-width: 100%; height: auto",
+            font_family="system-ui, sans-serif",
+            fill="none",
+            stroke="currentColor",
         )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from workbench import markup
+from workbench.markup import Html, number, svg, tag
 
 _WIDTH, _HEIGHT = 120.0, 34.0
 _MOST = 300  # points of a curve
 
 
-def sparklines(at: Sequence[float], curves: Mapping[str, Sequence[float]]) -> str:
+def sparklines(at: Sequence[float], curves: Mapping[str, Sequence[float]]) -> Html:
     """A curve for each name with its last value, as HTML.
 
     Parameters
@@ -21,37 +21,35 @@ def sparklines(at: Sequence[float], curves: Mapping[str, Sequence[float]]) -> st
     curves : mapping of str to sequence of float
         A value that is not finite leaves a gap.
     """
-    cells = "".join(_cell(name, at, values) for name, values in curves.items())
-    return f"<div class='wb-sparks'>{cells}</div>"
+    return tag("div", *(_cell(name, at, values) for name, values in curves.items()), class_="wb-sparks")
 
 
-def _cell(name: str, at: Sequence[float], values: Sequence[float]) -> str:
-    last = markup.number(values[-1]) if len(values) else "–"
-    head = f"<span class='wb-cut'>{markup.escaped(name)}</span><b>{last}</b>"
-    drawing = (
-        f"<svg viewBox='0 0 {_WIDTH:g} {_HEIGHT:g}' preserveAspectRatio='none' role='img' "
-        f"aria-label='{markup.escaped(name)} by iteration'>{_curve(at, values)}</svg>"
+def _cell(name: str, at: Sequence[float], values: Sequence[float]) -> Html:
+    last = number(values[-1]) if len(values) else "–"
+    curve = svg.drawing(
+        *_curve(at, values),
+        box=(0, 0, _WIDTH, _HEIGHT),
+        preserveAspectRatio="none",
+        label=f"{name} by iteration",
     )
-    return f"<div><div>{head}</div>{drawing}</div>"
+    return tag("div", tag("div", tag("span", name, class_="wb-cut"), tag("b", last)), curve)
 
 
-def _curve(at: Sequence[float], values: Sequence[float]) -> str:
+def _curve(at: Sequence[float], values: Sequence[float]) -> list[Html]:
     step = max(1, len(values) // _MOST)
     chosen = sorted({*range(0, len(values), step), len(values) - 1}) if len(values) else []
     points = [(float(at[k]), float(values[k])) for k in chosen]
     finite = [point for point in points if math.isfinite(point[1])]
     if len(finite) < 2:
-        return ""
+        return []
     low, high = min(y for _, y in finite), max(y for _, y in finite)
     first, end = points[0][0], points[-1][0]
     wide, tall = (end - first) or 1.0, (high - low) or 1.0
-    flat = high == low
-    path, pen = [], "M"
+    pieces: list[list[tuple[float, float]]] = [[]]
     for x, y in points:
         if not math.isfinite(y):
-            pen = "M"
+            pieces.append([])
             continue
-        height = _HEIGHT / 2 if flat else _HEIGHT - 2 - (y - low) / tall * (_HEIGHT - 4)
-        path.append(f"{pen}{(x - first) / wide * _WIDTH:.1f} {height:.1f}")
-        pen = "L"
-    return f"<path d='{''.join(path)}' vector-effect='non-scaling-stroke'/>"
+        height = _HEIGHT / 2 if high == low else _HEIGHT - 2 - (y - low) / tall * (_HEIGHT - 4)
+        pieces[-1].append(((x - first) / wide * _WIDTH, height))
+    return [svg.path(*pieces, vector_effect="non-scaling-stroke")]

@@ -8,7 +8,7 @@ import numpy as np
 from bqplot import Lines
 from ipywidgets import HTML, ToggleButtons, Widget
 
-from workbench.markup.html import escaped
+from workbench.markup import escaped, percent, svg
 from workbench.ui.figures.time import (
     INDIVIDUAL,
     OBSERVED,
@@ -33,11 +33,8 @@ from workbench.ui.panels.panel import (
 _MOST = 2000  # points: the browser makes an element of each
 _STEPS = 80
 _LEGEND = (
-    f"<span><svg width='10' height='10'><circle cx='5' cy='5' r='3.4' style='fill:{OBSERVED}'/></svg>observed</span>"
-    f"<span><svg width='22' height='10'><path d='M0 5H22' style='stroke:{POPULATION};stroke-width:1.4;"
-    "stroke-dasharray:5 3'/></svg>prediction</span>"
-    f"<span><svg width='22' height='10'><rect width='22' height='10' style='fill:{INDIVIDUAL};opacity:.22'/></svg>"
-    "prediction ± 1.96 sd</span>"
+    f"<span>{svg.dot(OBSERVED)}observed</span><span>{svg.stroke(POPULATION, '5 3', 1.4)}prediction</span>"
+    f"<span>{svg.swatch(INDIVIDUAL, 0.22)}prediction ± 1.96 sd</span>"
 )
 
 
@@ -94,7 +91,7 @@ class BandPanel(Panel):
         part = "" if individual or not self.against.value else "; individual ones are known after a fit"
         at = escaped(point_in_words(state))
         self.about.value = (
-            f"Observations over {kind.lower()} predictions at <b>{at}</b>: {100 * inside:.0f} % of them in the band, "
+            f"Observations over {kind.lower()} predictions at <b>{at}</b>: {percent(inside)} of them in the band, "
             f"95 % expected{part}"
         )
 

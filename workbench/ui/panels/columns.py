@@ -11,7 +11,7 @@ from ipywidgets import HTML, Box, Button, Dropdown, Text, VBox, Widget
 
 from workbench.data import GroupedData, Step
 from workbench.data.roles import LISTS
-from workbench.markup.html import escaped
+from workbench.markup import escaped
 from workbench.ui.panels.panel import note, row
 from workbench.ui.session.file import SINGLE, role_of
 from workbench.ui.session.state import State

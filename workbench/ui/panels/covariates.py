@@ -12,7 +12,7 @@ from ipywidgets import HTML, Dropdown, VBox
 from workbench.data import GroupedData
 from workbench.data.cells import plain_label
 from workbench.data.tables import is_categorical
-from workbench.markup.html import escaped
+from workbench.markup import Html, cut, short, svg, tag
 from workbench.ui.figures.time import OBSERVED, Array, Overlay, Plane, axis_title, in_hours, joined, put, ticks
 from workbench.ui.panels.panel import note, row
 from workbench.ui.session.state import State
@@ -108,43 +108,44 @@ class Covariates:
         self.about.value = "as recorded, by subject" if x_name == TIME else "a point per subject (first values)"
 
 
-def card(values: pd.Series[Any], unit: str, varies: bool) -> str:
+def card(values: pd.Series[Any], unit: str, varies: bool) -> Html:
     """A covariate as a small chart in HTML; drawn as text, so that dozens of them cost nothing."""
     known = values.dropna()
     missing = f"{len(values) - len(known)} missing" if len(known) < len(values) else ""
-    title = f"<b class='wb-cut' title='{escaped(values.name)}'>{escaped(values.name)}</b>"
-    unit = f" <span class='wb-note'>{escaped(unit)}</span>" if unit else ""
+    title = tag("b", values.name, class_="wb-cut", title=values.name)
     if is_categorical(values):
         counts = known.value_counts()
-        top, lines = max([*counts, 1]), ""
+        top, cells = max([*counts, 1]), []
         for level, count in counts.head(_LEVELS).items():
-            label = escaped(plain_label(level))
-            lines += (
-                f"<span class='wb-cut' title='{label}'>{label}</span>"
-                f"<i><u style='width:{100 * count / top:.0f}%'></u></i><span>{count}</span>"
-            )
+            label = plain_label(level)
+            bar = tag("i", tag("u", style=f"width:{100 * count / top:.0f}%"))
+            cells += [tag("span", label, class_="wb-cut", title=label), bar, tag("span", count)]
         others = f"{len(counts) - _LEVELS} more levels" if len(counts) > _LEVELS else ""
-        chart, text = f"<div class='wb-bars'>{lines}</div>", [others]
+        chart, text = tag("div", *cells, class_="wb-bars"), [others]
     else:
         numbers = known.to_numpy(dtype=float)
         numbers = numbers[np.isfinite(numbers)]
         chart = _histogram(numbers)
-        text = [f"{np.median(numbers):.4g} ({numbers.min():.4g} – {numbers.max():.4g})"] if len(numbers) else []
+        text = [f"{short(np.median(numbers))} ({_span(numbers.min(), numbers.max())})"] if len(numbers) else []
     notes = " · ".join(filter(None, [*text, missing, "varies within subjects" if varies else ""]))
-    return f"<div class='wb-chart'><div>{title}{unit}</div>{chart}<div class='wb-note'>{notes}</div></div>"
+    head = Html(f"{title} {tag('span', unit, class_='wb-note')}") if unit else title
+    return tag("div", tag("div", head), chart, tag("div", notes, class_="wb-note"), class_="wb-chart")
 
 
-def _histogram(numbers: Array) -> str:
-    if not len(numbers):
-        return "<svg viewBox='0 0 100 40' preserveAspectRatio='none'></svg>"
-    counts, edges = np.histogram(numbers, bins=int(np.clip(np.sqrt(len(numbers)) * 1.6, 5, 20)))
-    width, bars = 100 / len(counts), ""
-    for i, count in enumerate(counts):
-        height = 40 * count / counts.max()
-        about = f"<title>{edges[i]:.4g} – {edges[i + 1]:.4g}: {count}</title>"
-        bars += f"<rect x='{i * width:.2f}' y='{40 - height:.2f}' width='{width * 0.92:.2f}' height='{height:.2f}'>"
-        bars += f"{about}</rect>"
-    return f"<svg viewBox='0 0 100 40' preserveAspectRatio='none' role='img'>{bars}</svg>"
+def _histogram(numbers: Array) -> Html:
+    bars = []
+    if len(numbers):
+        counts, edges = np.histogram(numbers, bins=int(np.clip(np.sqrt(len(numbers)) * 1.6, 5, 20)))
+        width = 100 / len(counts)
+        for i, count in enumerate(counts.tolist()):
+            height = 40 * count / counts.max()
+            about = tag("title", f"{_span(edges[i], edges[i + 1])}: {count}")
+            bars.append(svg.rectangle(i * width, float(40 - height), width * 0.92, float(height), about))
+    return svg.drawing(*bars, box=(0, 0, 100, 40), preserveAspectRatio="none", role="img" if bars else None)
+
+
+def _span(low: float, high: float) -> str:
+    return f"{short(low)} – {short(high)}"
 
 
 def _placed(values: pd.Series[Any]) -> tuple[Array, Array, Sequence[str] | None]:
@@ -159,7 +160,7 @@ def _placed(values: pd.Series[Any]) -> tuple[Array, Array, Sequence[str] | None]
     places = np.array([at.get(plain_label(v), np.nan) if not pd.isna(v) else np.nan for v in values], dtype=float)
     every = -(-len(levels) // 12)
     shown = levels[::every]
-    texts = [text if len(text) <= 10 else text[:9] + "…" for text in map(str, shown)]
+    texts = [cut(level, 10) for level in shown]
     return places, np.array([at[level] for level in shown]), texts
 
 

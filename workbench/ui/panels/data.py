@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from ipywidgets import HTML, Box, Dropdown, FileUpload, ToggleButtons, VBox, Wid
 from workbench import markup
 from workbench.data import GroupedData, load_example
 from workbench.errors import DataError
+from workbench.markup import svg
 from workbench.ui.figures.spaghetti import ALL, Groups, Spaghetti, groups_by
 from workbench.ui.figures.time import Overlay
 from workbench.ui.panels.columns import Columns
@@ -24,7 +24,6 @@ from workbench.ui.session.state import State
 _ROWS = 60
 _RESPONSE = "\0response"  # no column has such a name
 _ALL = -1
-_DOT = "<svg width='10' height='10'><circle cx='5' cy='5' r='4' style='fill:{}'/></svg>"
 _VIEWS = {
     "plot": "observations over time",
     "subjects": "a line per subject",
@@ -113,7 +112,7 @@ class Plot:
 
 def _legend(groups: Groups) -> str:
     pairs = zip(groups.labels, groups.colors, strict=True)
-    return "".join(f"<span>{_DOT.format(color)}{markup.escaped(label)}</span>" for label, color in pairs if label)
+    return markup.joined(*(markup.tag("span", svg.dot(colour, 4), label) for label, colour in pairs if label))
 
 
 class DataPanel(Panel):
@@ -263,17 +262,9 @@ def _table(data: GroupedData, kind: str) -> str:
         table, title = data.content.frame, "row"
         frame = table.head(_ROWS)
     rows = [
-        [_cell(label), *map(_cell, line)]
+        [markup.cell(label), *map(markup.cell, line)]
         for label, line in zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
     ]
-    more = f"<p class='wb-note'>{_ROWS} of {len(table)} {kind}</p>" if len(table) > _ROWS else ""
-    return markup.table([_cell(title), *map(_cell, frame.columns)], rows) + more
-
-
-def _cell(value: Any) -> str:
-    if value is None or value is pd.NaT or value is pd.NA:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}" if math.isfinite(value) else ""
-    text = str(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+    head = [markup.cell(title), *map(markup.cell, frame.columns)]
+    more = (markup.note(f"{_ROWS} of {len(table)} {kind}"),) if len(table) > _ROWS else ()
+    return markup.joined(markup.table(head, rows), *more)

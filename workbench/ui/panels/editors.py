@@ -11,7 +11,7 @@ from ipywidgets import HTML, Button, Dropdown, HTMLMath, Text, Textarea, ToggleB
 
 from workbench.errors import ModelError
 from workbench.language.latex import aligned
-from workbench.markup.html import escaped, said
+from workbench.markup import escaped, said
 from workbench.model import Structure, equation, ode
 from workbench.model.equation import Equation
 from workbench.model.ode import Ode

@@ -11,7 +11,7 @@ from workbench.data import GroupedData
 from workbench.data.doctor import JUDGED
 from workbench.data.mends import MENDS
 from workbench.errors import DataError
-from workbench.markup.html import escaped
+from workbench.markup import counted, cut, escaped
 from workbench.ui.panels.panel import row
 from workbench.ui.session.state import State
 
@@ -127,23 +127,15 @@ def refusal(error: DataError | None, kept: GroupedData | None) -> str:
 
 
 def _head(data: GroupedData, errors: int, warnings: int) -> str:
-    counts = [_count(errors, "error") + " (locking model and fit)" * bool(errors), _count(warnings, "warning")]
-    found = " and ".join(filter(None, counts)) or "nothing to mend"
-    return f"<span class='wb-note'><b>{escaped(_cut(data.name))}</b>: {found}</span>"
-
-
-def _count(number: int, what: str) -> str:
-    return "" if not number else f"1 {what}" if number == 1 else f"{number} {what}s"
+    counts = [counted(errors, "error") + " (locking model and fit)"] if errors else []
+    counts += [counted(warnings, "warning")] if warnings else []
+    found = " and ".join(counts) or "nothing to mend"
+    return f"<span class='wb-note'><b>{escaped(cut(data.name, 24))}</b>: {found}</span>"
 
 
 def _places(what: str, labels: Iterable[Any]) -> str:
-    labels = [escaped(_cut(label)) for label in labels]
+    labels = [escaped(cut(label, 24)) for label in labels]
     if not labels:
         return ""
     more = f" … ({len(labels)} in all)" if len(labels) > _PLACES else ""
     return f"{what}{'s' if len(labels) > 1 else ''} {', '.join(labels[:_PLACES])}{more}"
-
-
-def _cut(label: object) -> str:
-    text = str(label)
-    return text if len(text) <= 24 else text[:23] + "…"

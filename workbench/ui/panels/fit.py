@@ -215,23 +215,22 @@ def _estimates(fit: FitResult) -> list[tuple[str, ...]]:
     shrinkage = fit.shrinkage["sd"]
     rows: list[tuple[str, ...]] = []
     for e in fit.lines:
-        known = math.isfinite(e.se)
         shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan
         rows.append(
             (
                 e.name,
                 markup.number(e.value),
                 "fixed" if e.fixed else markup.number(e.se, 3),
-                markup.decimals(abs(100 * e.se / e.value), 1) if known and e.value else "",
-                f"{markup.number(e.lower, 3)} … {markup.number(e.upper, 3)}" if known else "",
-                markup.decimals(shrunk, 1) if math.isfinite(shrunk) else "",
+                markup.relative(e.se, e.value),
+                markup.ends(e.lower, e.upper) if math.isfinite(e.se) else "",
+                markup.decimals(shrunk, 1, none=""),
             )
         )
     return rows
 
 
 def _footnote(fit: FitResult) -> str:
-    return f"<p class='wb-note'>Standard errors: {markup.escaped(fit.se_reason)}</p>" if fit.se_reason else ""
+    return markup.note(f"Standard errors: {fit.se_reason}") if fit.se_reason else ""
 
 
 def _starts(fit: FitResult) -> str:
@@ -246,10 +245,7 @@ def _starts(fit: FitResult) -> str:
         for start in sorted(fit.tried, key=lambda start: (not math.isfinite(start.ofv), start.ofv))
     ]  # fmt: skip
     table = markup.table(("start", "OFV there", "OFV at the end", "how it ended", "iterations"), rows)
-    return (
-        f"<details class='wb-note'><summary>{len(fit.tried)} starting points; {reached} reached the lowest OFV"
-        f"</summary>{table}</details>"
-    )
+    return markup.folded(f"{len(fit.tried)} starting points; {reached} reached the lowest OFV", table)
 
 
 def _correlations(fit: FitResult) -> str:
@@ -261,14 +257,8 @@ def _correlations(fit: FitResult) -> str:
     rows = []
     for k, name in enumerate(names):
         values = [float(matrix.iloc[k, m]) for m in range(k)]
-        texts = [markup.decimals(v, 2) if math.isfinite(v) else "–" for v in values]
-        cells = [f"<b>{text}</b>" if abs(v) > 0.9 else text for v, text in zip(values, texts, strict=True)]
-        cells = [markup.escaped(name), *cells, "1", *[""] * (len(names) - k - 1)]
-        rows.append("".join(f"<td>{cell}</td>" for cell in cells))
-    head = "".join(f"<th>{markup.escaped(name)}</th>" for name in names)
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return (
-        f"<details class='wb-note'><summary>Correlation of the estimates · condition number "
-        f"{markup.number(fit.condition_number, 3)}</summary><div class='wb-scroll'><table class='wb-table'>"
-        f"<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
-    )
+        texts = [markup.decimals(v, 2) for v in values]
+        cells = [markup.tag("b", text) if abs(v) > 0.9 else text for v, text in zip(values, texts, strict=True)]
+        rows.append([name, *cells, "1", *[""] * (len(names) - k - 1)])
+    summary = f"Correlation of the estimates · condition number {markup.number(fit.condition_number, 3)}"
+    return markup.folded(summary, markup.table(["", *names], rows))

@@ -142,7 +142,7 @@ def entry(screened: Screened, which: Which, parameter: str, covariate: str) -> E
     about += f"p {p:.2g} {of} ({best_row.shape}; corrected for all tests {corrected:.2g})"
     if not best_row.trustworthy and which == "p":
         about += f". Shrinkage of {best_row.shrinkage:.0f} % makes it untrustworthy."
-    return Entry(mark + p_text(p), _kind(p), about)
+    return Entry(mark + markup.p_value(p), _kind(p), about)
 
 
 def _unpredicted(screened: Screened, parameter: str, covariate: str) -> str:
@@ -160,16 +160,6 @@ def refusal(screened: Screened, parameter: str, covariate: str) -> str:
     reasons = [reason for name, reason in screened.found.refused if name in named]
     known = any((r.parameter, r.covariate) == (parameter, covariate) for r in screened.found.rows)
     return "" if known else " ".join(reasons)
-
-
-def p_text(p: float) -> str:
-    """p in few characters."""
-    if not math.isfinite(p):
-        return "–"
-    if p >= 0.001:
-        return f"{p:.2g}" if p < 0.995 else "1.0"
-    mantissa, exponent = f"{p:.0e}".split("e")
-    return f"{mantissa}e−{-int(exponent)}"
 
 
 def _kind(p: float) -> str:

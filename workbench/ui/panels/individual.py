@@ -9,7 +9,7 @@ import numpy as np
 from ipywidgets import HTML, Box, Button, Checkbox, Widget
 
 from workbench import markup
-from workbench.markup.html import escaped
+from workbench.markup import escaped, svg
 from workbench.methods import method_of
 from workbench.results.fit import FitResult
 from workbench.ui.figures.time import (
@@ -30,14 +30,12 @@ from workbench.ui.session.state import State
 
 PER_PAGE = 12  # more figures on a page drown the browser
 
-_DOT = "<svg width='10' height='10'><circle cx='5' cy='5' r='3.4' style='fill:{}'/></svg>"
-_LINE = "<svg width='22' height='10'><path d='M0 5H22' style='stroke:{};stroke-width:2;stroke-dasharray:{}'/></svg>"
 _LEGEND = (
-    f"<span>{_DOT.format(OBSERVED)}observed</span>"
-    f"<span>{_LINE.format(POPULATION, '5 3')}typical</span>"
-    f"<span>{_LINE.format(INDIVIDUAL, 'none')}individual</span>"
+    f"<span>{svg.dot(OBSERVED)}observed</span>"
+    f"<span>{svg.stroke(POPULATION, '5 3')}typical</span>"
+    f"<span>{svg.stroke(INDIVIDUAL)}individual</span>"
 )
-_BESIDE = f"<span>{_LINE.format(POOLED, 'none')}pooled</span><span>{_LINE.format(ALONE, 'none')}alone</span>"
+_BESIDE = f"<span>{svg.stroke(POOLED)}pooled</span><span>{svg.stroke(ALONE)}alone</span>"
 
 
 class IndividualPanel(Panel):
@@ -175,8 +173,7 @@ def _estimates_beside(fit: FitResult, found: studies.Beside) -> str:
         names = [f"{subject}: {reason}" for subject, reason in list(found.alone.failures.items())[:20]]
         more = f" … and {len(found.alone.failures) - 20} more" if len(found.alone.failures) > 20 else ""
         said.append(f"Not fitted alone — {'; '.join(names)}{more}")
-    lines = "".join(f"<p class='wb-note'>{escaped(line)}</p>" for line in said)
     others = [method_of(name) for name in studies.beside_methods()]
     code = "\n".join(f'wb.fit(model, data, method="{method.name}")' for method in others)
     table = markup.table(("", fit.method, *(method.short for method in others)), rows)
-    return f"{table}{lines}<p class='wb-note'><code>{escaped(code)}</code></p>"
+    return markup.joined(table, *map(markup.note, said), markup.code(code))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ipywidgets import HTML, HBox, ToggleButtons, VBox, Widget
 
-from workbench.markup.html import said
+from workbench.markup import said
 from workbench.ui.session.state import State
 
 

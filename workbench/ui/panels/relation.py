@@ -11,11 +11,12 @@ from ipywidgets import HTML, Button, Dropdown, ToggleButtons, VBox
 
 from workbench import markup
 from workbench.errors import ModelError
+from workbench.markup import svg
 from workbench.screening.result import Tested
 from workbench.screening.scope import Candidate
 from workbench.ui.figures.relation import Relation, relation
 from workbench.ui.figures.time import INDIVIDUAL, Array, Plane, put, ticks
-from workbench.ui.panels.heatmap import p_text, refusal
+from workbench.ui.panels.heatmap import refusal
 from workbench.ui.panels.panel import Refusal, row
 from workbench.ui.session import screenings
 from workbench.ui.session.job import Request
@@ -23,7 +24,6 @@ from workbench.ui.session.screenings import Screened
 from workbench.ui.session.state import State
 
 SMOOTH = "var(--wb-q2)"
-_LINE = "<svg width='22' height='10'><path d='M0 5H22' style='stroke:{};stroke-width:2;stroke-dasharray:{}'/></svg>"
 _MOST_TEXTS = 12
 _HEAD = ("shape", "ΔOFV", "θ", "effect, 95 % interval", "p", "corrected", "samples", "R²", "Ψ less")
 
@@ -138,7 +138,7 @@ class RelationView:
         if step is None or not state.is_current:
             return "<span class='wb-note'>Add puts the effect into the model and fits it at once.</span>"
         expected = f"predicted ΔOFV {markup.decimals(step.predicted, 2)}, " if math.isfinite(step.predicted) else ""
-        tested = f", p {p_text(step.p)} on {step.df} df" if math.isfinite(step.p) else ""
+        tested = f", p {markup.p_value(step.p)} on {step.df} df" if math.isfinite(step.p) else ""
         remark = f" {markup.escaped(step.remark)}" if step.remark else ""
         return (
             f"Run {run.number}: {markup.escaped(step.title)}; {expected}<b>realised "
@@ -202,9 +202,9 @@ class RelationView:
 
 
 def _legend(line: str, smooth: object) -> str:
-    texts = [f"<span>{_LINE.format(INDIVIDUAL, 'none')}{line}</span>"]
-    texts += [f"<span>{_LINE.format(SMOOTH, '5 3')}LOWESS</span>"] if smooth is not None else []
-    return f"<div class='wb-legend'>{''.join(texts)}</div>"
+    texts = [markup.tag("span", svg.stroke(INDIVIDUAL), line)]
+    texts += [markup.tag("span", svg.stroke(SMOOTH, "5 3"), "LOWESS")] if smooth is not None else []
+    return markup.tag("div", *texts, class_="wb-legend")
 
 
 def shortened(texts: Sequence[str], longest: int) -> list[str]:
@@ -241,27 +241,22 @@ def _table(screened: Screened, parameter: str, covariate: str) -> str:
             (found.shape, expected, ", ".join(markup.number(v, 3) for v in found.coefficients[:3]) +
              (" …" if len(found.coefficients) > 3 else ""),
              f"{sign}{markup.number(effect.effect, 3)} "
-             f"({markup.number(effect.lower, 3)} … {markup.number(effect.upper, 3)})",
-             p_text(found.p), p_text(found.p_corrected), p_text(found.p_sampled), markup.decimals(found.r2, 2),
+             f"({markup.ends(effect.lower, effect.upper)})",
+             *map(markup.p_value, (found.p, found.p_corrected, found.p_sampled)), markup.decimals(found.r2, 2),
              f"{found.psi_drop:.0f} %")
         )  # fmt: skip
         about = _reach(found)
     notes = [" ".join(filter(None, (about, remarks)))]
     if rows and rows[0].modelled:
         notes.append("The covariate acts on the parameter in this model already: what is left is tested.")
-    said = "".join(f"<p class='wb-note'>{markup.escaped(line)}</p>" for line in notes)
-    return markup.table(_HEAD, lines) + said
+    return markup.joined(markup.table(_HEAD, lines), *map(markup.note, notes))
 
 
 def _reach(found: Tested) -> str:
     """Between which values of the covariate the effect is stated."""
     effect = found.largest
-    ends = f"Effect: from {_short(effect.low)} to {_short(effect.high)}"
+    ends = f"Effect: from {markup.cell(effect.low, 4)} to {markup.cell(effect.high, 4)}"
     if found.shape not in ("categorical", "fraction"):
         return f"{ends}, where 5 and 95 % of the subjects lie."
     others = len(found.contrasts) - 1
     return f"{ends}, the level that differs most; there are {others} more." if others else f"{ends}."
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

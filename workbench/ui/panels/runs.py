@@ -113,8 +113,7 @@ class RunsPanel(Panel):
 
 
 def _line(texts: Sequence[str]) -> str:
-    cells = "".join(f"<span title='{text}'>{text}</span>" for text in map(markup.escaped, texts))
-    return f"<div class='wb-run'>{cells}</div>"
+    return markup.tag("div", *(markup.tag("span", text, title=text) for text in texts), class_="wb-run")
 
 
 def _comparison(found: Comparison) -> str:
@@ -126,14 +125,14 @@ def _comparison(found: Comparison) -> str:
         alike = math.isfinite(line["delta_ofv"])
         rows.append(
             (name, markup.decimals(line["ofv"], 3), markup.decimals(line["delta_ofv"], 2), line["df"],
-             f"{line['p']:.3g}" if math.isfinite(line["p"]) else "",
+             markup.short(line["p"], 3) if math.isfinite(line["p"]) else "",
              markup.decimals(line["aic"], 2), markup.decimals(line["aic"] - first["aic"] if alike else math.nan, 2),
              markup.decimals(line["bic"], 2), markup.decimals(line["bic"] - first["bic"] if alike else math.nan, 2))
         )  # fmt: skip
     words = [f"{name}: {'; '.join(what) or 'the same model'}." for name, what in found.differences.items()]
     words += [str(remark) for remark in table["remark"] if remark]
-    said = "".join(f"<p>{markup.escaped(line)}</p>" for line in words)
-    return f"{markup.table(head, rows)}{said}{_side_by_side(found.parameters, found.names)}"
+    estimates = _side_by_side(found.parameters, found.names)
+    return markup.joined(markup.table(head, rows), markup.paragraphs(words), estimates)
 
 
 def _side_by_side(parameters: pd.DataFrame, names: Sequence[str]) -> str:
@@ -143,7 +142,6 @@ def _side_by_side(parameters: pd.DataFrame, names: Sequence[str]) -> str:
         cells = [str(label)]
         for name in names:
             estimate, rse = line[(name, "estimate")], line[(name, "rse")]
-            cells += [markup.number(estimate) if math.isfinite(estimate) else "",
-                      markup.decimals(rse, 1) if math.isfinite(rse) else ""]  # fmt: skip
+            cells += [markup.number(estimate) if math.isfinite(estimate) else "", markup.decimals(rse, 1, none="")]
         rows.append(cells)
     return markup.table(head, rows)

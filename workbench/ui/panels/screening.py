@@ -11,7 +11,7 @@ from workbench import markup, screening
 from workbench.errors import WorkbenchError
 from workbench.results.runs import Run
 from workbench.ui.figures.forest import BAND, forest_plot
-from workbench.ui.panels.heatmap import Heatmap, p_text
+from workbench.ui.panels.heatmap import Heatmap
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.panels.relation import RelationView
 from workbench.ui.panels.search import SearchView
@@ -188,7 +188,7 @@ def _steps(steps: Sequence[tuple[Run, Step]]) -> str:
         return ""
     rows = [
         (f"{step.before.number} → {run.number}", step.title, markup.decimals(step.predicted, 2),
-         markup.decimals(step.delta_ofv, 2), step.df, p_text(step.p), step.remark)
+         markup.decimals(step.delta_ofv, 2), step.df, markup.p_value(step.p), step.remark)
         for run, step in steps
     ]  # fmt: skip
     return f"<h4>Steps</h4>{markup.table(_STEPS, rows)}{markup.code(steps[0][1].code)}"

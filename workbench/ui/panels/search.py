@@ -10,7 +10,6 @@ from ipywidgets import HTML, BoundedFloatText, Button, Dropdown, VBox
 from workbench import markup
 from workbench.errors import FitError
 from workbench.screening.search import StepProgress, Trial
-from workbench.ui.panels.heatmap import p_text
 from workbench.ui.panels.panel import Refusal, row
 from workbench.ui.session import screenings
 from workbench.ui.session.job import Request
@@ -107,7 +106,7 @@ def _log(trials: Sequence[Trial], *, live: bool) -> str:
         rows.append(
             (trial.step, f"{'+' if forward else '−'} {trial.candidate}", "" if live else verdict,
              markup.decimals(-trial.predicted, 2) if math.isfinite(trial.predicted) else "",
-             markup.decimals(-trial.delta_ofv if forward else trial.delta_ofv, 2), trial.df, p_text(trial.p),
+             markup.decimals(-trial.delta_ofv if forward else trial.delta_ofv, 2), trial.df, markup.p_value(trial.p),
              markup.decimals(trial.ofv, 2), trial.status)
         )  # fmt: skip
     return markup.table(_HEAD, rows)

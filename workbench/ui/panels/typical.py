@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ipywidgets import Widget
 
-from workbench.markup.html import escaped
+from workbench.markup import escaped
 from workbench.ui.figures.time import Overlay, drawn_of
 from workbench.ui.panels.panel import Panel, ResponseSwitch, note, point_in_words, response_title, row, scale_switch
 

@@ -156,7 +156,7 @@ def _agreement(fit: FitResult, others: dict[str, FitResult]) -> str:
             theirs = values.get(name, math.nan)
             apart = (theirs - value) / se if se else math.nan
             cells += [markup.decimals(theirs, 3) if name == "OFV" else markup.number(theirs)]
-            cells += [f"{apart:+.2f}".replace("-", "−") if math.isfinite(apart) else ""]
+            cells += [markup.signed(apart, 2)]
         rows.append(cells)
     said = "".join(
         f"<p class='wb-note'>{markup.escaped(method_of(name).title)}: {markup.escaped(other.said)}</p>"
@@ -197,8 +197,8 @@ def _resampled(fit: FitResult, bootstrap: tuple[Bootstrap, str] | None, sir: tup
             e = by_name[str(label)]
             rows.append(
                 (label, markup.number(e.value), markup.number(line["mean"]), markup.number(e.se, 3),
-                 markup.number(line["se"], 3), f"{markup.number(e.lower, 3)} … {markup.number(e.upper, 3)}",
-                 f"{markup.number(line['lower'], 3)} … {markup.number(line['upper'], 3)}")
+                 markup.number(line["se"], 3), markup.ends(e.lower, e.upper),
+                 markup.ends(line["lower"], line["upper"]))
             )  # fmt: skip
         columns = ("", "estimate", "mean", "SE", f"SE {name}", "95 % interval", f"95 % {name}")
         shown += f"<p>{head}</p>{markup.table(columns, rows)}{markup.code(code)}"

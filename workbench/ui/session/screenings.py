@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from workbench import engine, screening
 from workbench.errors import WorkbenchError
-from workbench.markup.html import rounded
+from workbench.markup import rounded
 from workbench.methods import USUAL
 from workbench.model import Model
 from workbench.results.fit import FitResult
