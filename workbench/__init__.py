@@ -3,43 +3,36 @@
     import workbench as wb
     fit = wb.fit(wb.Model(wb.pk(absorption="first-order")), wb.load_example("theophylline"))
 
-Names are loaded when first used, so that `import workbench` stays fast.
+The public names stand in `__init__.pyi`, for this file and for type checkers. They are loaded when first used, so that
+`import workbench` stays fast.
 """
 
-from importlib import import_module
-from typing import Any
+import ast as _ast
+from importlib import import_module as _import_module
+from pkgutil import get_data as _get_data
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "DataError": "errors", "ModelError": "errors", "FitError": "errors", "WorkbenchError": "errors",
-    "GroupedData": "data", "read_data": "data", "load_example": "data",
-    "pk": "model", "pkpd": "model", "equation": "model", "ode": "model",
-    "Model": "model", "Parameter": "model", "Block": "model", "Effect": "model", "Finding": "findings",
-    "Constant": "model", "Proportional": "model", "Combined": "model", "Combined2": "model", "Power": "model",
-    "Exponential": "model", "ResidualError": "model", "ErrorParameter": "model",
-    "Quadrature": "methods", "Importance": "methods", "Saem": "methods",
-    "TwoStage": "methods",
-    "objective": "engine", "fit": "engine", "predict": "engine", "simulate": "engine", "initial_values": "engine",
-    "likelihood_ratio_test": "inference", "profile": "inference", "bootstrap": "inference", "sir": "inference",
-    "screen": "screening", "Screening": "screening",
-    "compare": "screening", "linearised_screen": "screening", "stepwise": "screening",
-    "full_covariate_model": "screening", "forest": "screening", "bootstrap_inclusion": "screening",
-    "randomisation_test": "screening",
-    "FitResult": "results", "Status": "results",
-    "Workbench": "ui",
-}  # fmt: skip
+
+def _public() -> dict[str, str]:
+    """The module that each public name comes from."""
+    listed = _ast.parse(_get_data(__name__, "__init__.pyi") or b"")
+    imports = (node for node in listed.body if isinstance(node, _ast.ImportFrom))
+    return {alias.name: node.module or "" for node in imports for alias in node.names}
+
+
+_PUBLIC = _public()
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}")
-    value = getattr(import_module(f"workbench.{_PUBLIC[name]}"), name)
+    value = getattr(_import_module(_PUBLIC[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -346,7 +346,7 @@ def _model(args: argparse.Namespace, data: wb.GroupedData) -> wb.Model:
     import workbench as wb
     from workbench.model.residual import ERROR_MODELS
 
-    absorption = args.absorption or _assumed_absorption(data)
+    absorption: Any = args.absorption or _assumed_absorption(data)
     structure = wb.pk(
         args.compartments,
         None if absorption == "none" else absorption,
@@ -370,8 +370,9 @@ def _started(model: wb.Model, name: str, value: float) -> wb.Model:
     """Set an initial value by the name that the table of estimates gives it."""
     from dataclasses import replace
 
+    stated: dict[str, Any] = {name: value}
     if name in model.error.names:
-        return model.with_error(replace(model.error, **{name: value}))
+        return model.with_error(replace(model.error, **stated))
     if name.removeprefix("iiv_") in model.random_effects and name.startswith("iiv_"):
         return model.with_parameter(name.removeprefix("iiv_"), iiv=value)
     if name in model.structure.names:

@@ -185,6 +185,17 @@ class Saem(Options):
 
     In the first half of the exploration variances fall slowly (simulated annealing). In the smoothing the k-th
     iteration goes 1/k of the way. Importance sampling gives -2LL and the standard errors at the end.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> wb.Saem(seed=2)
+    wb.Saem(seed=2)
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data, method=wb.Saem(50, 30, samples=100), covariance=False)
+    >>> fit.method
+    'saem'
     """
 
     exploration: int = option("iterations that go all the way to what suits the draws best", default=300, least=1)

@@ -53,7 +53,7 @@ def test_tables_are_escaped():
 def test_code_in_a_message_keeps_its_columns():
     text = markup.said("The equation: <b> is no\nsign.\n    a < b\n      ^\nAllowed is a.")
     assert text == (
-        "<div>The equation: &lt;b&gt; is no<br>sign.</div><pre class='wb-fault'>a &lt; b\n  ^</pre>"
+        '<div>The equation: &lt;b&gt; is no<br>sign.</div><pre class="wb-fault">a &lt; b\n  ^</pre>'
         "<div>Allowed is a.</div>"
     )
     assert markup.said("") == ""

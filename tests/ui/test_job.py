@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
+from workbench.ui.front_end import FrontEnd
 from workbench.ui.session.background import Background
-from workbench.ui.session.job import FrontEnd, Job
+from workbench.ui.session.work import Job
 
 
 def test_a_job_reports_and_ends():

@@ -124,7 +124,7 @@ def test_an_equation_is_checked_as_one_types_and_taken_by_apply(shown):
     assert editor.text.value == LOGISTIC and "Asym, xmid, scal" in editor.verdict.value
     editor.text.value = "Asym/(1 + exp(-(t - xmid)/scal)"
     assert "never closed" in editor.verdict.value and "     ^" in editor.verdict.value
-    assert "<pre class='wb-fault'>" in editor.verdict.value and editor.preview.value == ""
+    assert '<pre class="wb-fault">' in editor.verdict.value and editor.preview.value == ""
     assert editor.apply.disabled and bench.model is before
     steeper = "Asym/(1 + exp(-k*(t - xmid)))"
     editor.text.value = steeper

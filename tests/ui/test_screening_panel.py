@@ -364,13 +364,13 @@ def test_a_forest_plot_places_ratios_on_a_logarithmic_axis():
             ("V", "SEX", "level", "m", "f", 1.0, np.nan, np.nan, "")]  # fmt: skip
     names = ["parameter", "covariate", "at", "value", "reference", "ratio", "lower", "upper", "verdict"]
     drawn = forest_plot(pd.DataFrame(rows, columns=names))
-    places = [float(x) for x in re.findall(r"<circle cx='([\d.]+)%'", drawn)]
-    one = float(re.search(r"wb-one' x1='([\d.]+)%'", drawn)[1])
+    places = [float(x) for x in re.findall(r'<circle cx="([\d.]+)%"', drawn)]
+    one = float(re.search(r'x1="([\d.]+)%"[^>]*class="wb-one"', drawn)[1])
     assert one - places[0] == pytest.approx(places[1] - one, abs=0.02) and places[2] == one
-    ends = [float(x) for x in re.search(r"<line x1='([\d.]+)%' x2='([\d.]+)%'", drawn).groups()]
+    ends = [float(x) for x in re.search(r'<line x1="([\d.]+)%" y1="50%" x2="([\d.]+)%"', drawn).groups()]
     assert (ends[1] - ends[0]) / (one - places[0]) == pytest.approx(np.log(0.625 / 0.4) / np.log(2), abs=0.01)
     assert EVIL not in drawn and "(5 %)" in drawn and drawn.count("<circle") == 3
-    ticks = [float(x) for x in re.findall(r"<text x='([\d.]+)%'", drawn)]
+    ticks = [float(x) for x in re.findall(r'<text x="([\d.]+)%"', drawn)]
     assert np.diff(sorted(ticks)).min() >= 9
 
 

@@ -98,6 +98,13 @@ def load_example(name: str | None = None) -> GroupedData | pd.DataFrame:
     Returns
     -------
     GroupedData or DataFrame
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> len(data.subjects)
+    12
     """
     if name is None:
         titles = pd.Series({key: example.title for key, example in EXAMPLES.items()}, name="about")

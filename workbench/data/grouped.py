@@ -39,6 +39,16 @@ class GroupedData:
         is asked of it.
     history : tuple of Step
         Every step since the source; each prints as a Python call.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> data.covariate_names
+    ('WT',)
+    >>> light = data.filter("WT < 70")
+    >>> len(light.subjects) < len(data.subjects)
+    True
     """
 
     content: Content

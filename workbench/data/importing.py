@@ -81,7 +81,8 @@ def read_data(
     Examples
     --------
     >>> import pandas as pd
-    >>> read_data(pd.DataFrame({"ID": [1, 1], "TIME": [0, 1], "DV": [2.0, 1.0]}), name="tiny")
+    >>> import workbench as wb
+    >>> wb.read_data(pd.DataFrame({"ID": [1, 1], "TIME": [0, 1], "DV": [2.0, 1.0]}), name="tiny")
     <GroupedData tiny: 1 subjects, 2 observations>
     """
     options: dict[str, Any] = {

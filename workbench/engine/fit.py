@@ -45,6 +45,14 @@ def objective(model: Model, data: GroupedData, method: str | Options = "focei") 
         If model and data do not fit together.
     FitError
         If the objective is not a number there.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.initial_values(wb.Model(wb.pk(absorption="first-order")), data)
+    >>> wb.objective(model, data) > wb.fit(model, data).ofv
+    True
     """
     check_types(model, data)
     asked = _suited(method, model)
@@ -115,6 +123,17 @@ def fit(
         If model and data do not fit together.
     FitError
         If the objective cannot be computed at the initial values.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data)
+    >>> fit.converged, round(fit.ofv)
+    (True, 104)
+    >>> wb.fit(model.with_covariate("V", "WT"), data, covariance=False).ofv < fit.ofv
+    True
     """
     reports = Reports(callback)
     check_types(model, data)

@@ -39,6 +39,15 @@ def predict(model: Model, data: GroupedData) -> pd.DataFrame:
     ------
     ModelError
         If model and data do not fit together.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.initial_values(wb.Model(wb.pk(absorption="first-order")), data)
+    >>> predicted = wb.predict(model, data)
+    >>> len(predicted) == len(data.frame)
+    True
     """
     import pandas as pd
 
@@ -72,6 +81,15 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
     DataFrame
         Columns replicate (from 1), ID, TIME, IPRED, DV; one row per observation and replicate, indexed by the row
         in the data.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.initial_values(wb.Model(wb.pk(absorption="first-order")), data)
+    >>> simulated = wb.simulate(model, data, replicates=2, seed=1)
+    >>> list(simulated.columns)
+    ['replicate', 'ID', 'TIME', 'IPRED', 'DV']
     """
     import pandas as pd
 

@@ -39,7 +39,7 @@ _GOOD = (Status.converged.name, Status.boundary.name)
 _FAR = 5.0  # of an x from the estimates, mostly a logarithm: nearer than that nothing has run away
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bootstrap(Shown):
     """Estimates from resampled subjects, or from simulated observations.
 
@@ -307,6 +307,16 @@ def bootstrap(
         simulated, or the method is another one.
     DataError
         If there is no such column, or a subject has no value in it.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data)
+    >>> found = wb.bootstrap(fit, replicates=5, seed=1)
+    >>> len(found.table)
+    5
     """
     check_method(fit, "The bootstrap", Ability.BOOTSTRAP)
     replicates, seed = whole("replicates", replicates, 1, FitError), whole("seed", seed, 0, FitError)

@@ -128,6 +128,15 @@ def profile(
     ------
     FitError
         If the fit did not converge, or the estimate is fixed or not there.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data)
+    >>> wb.profile(fit, "V", points=0)
+    V ..., 95 % interval ... by profile likelihood (... points)
     """
     check_method(fit, "A profile", Ability.PROFILE)
     estimate = fit.estimate(name)

@@ -74,6 +74,19 @@ def likelihood_ratio_test(small: FitResult, large: FitResult) -> LikelihoodRatio
     ------
     FitError
         If the two cannot be compared.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data)
+    >>> larger = wb.fit(model.with_covariate("V", "WT"), data)
+    >>> test = wb.likelihood_ratio_test(fit, larger)
+    >>> test
+    ΔOFV ... on 1 df, p = ... (χ²(1))
+    >>> test.df
+    1
     """
     from scipy.stats import chi2
 

@@ -53,7 +53,7 @@ class SirIteration(NamedTuple):
     resamples_dofv: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sir(Shown):
     """Estimates drawn from a proposal and resampled by how likely they are.
 
@@ -264,6 +264,15 @@ def sir(
     ------
     FitError
         If the fit has no covariance, an argument is not usable, or too few samples are likely at all.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data)
+    >>> wb.sir(fit, samples=200, resamples=50, seed=1)
+    Sampling importance resampling, 1 iteration: 50 of 200 samples, ...
     """
     check_method(fit, "Sampling importance resampling", Ability.SIR)
     covariance = _covariance_of(fit)

@@ -29,6 +29,13 @@ class Block:
         Keep the correlations as they are stated.
     level : {"subject", "occasion"}
         Whether η (between subjects) or κ (between the occasions of a subject) are meant.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> wb.Block("CL", "V", correlations=[0.5]).matrix()
+    array([[1. , 0.5],
+           [0.5, 1. ]])
     """
 
     names: tuple[str, ...]

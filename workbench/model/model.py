@@ -62,6 +62,21 @@ class Model:
     ModelError
         If a parameter is unknown to the structure, missing, or named twice; if a block names one without
         random effect; if a response is unknown.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> model = wb.Model(
+    ...     wb.pk(absorption="first-order"),
+    ...     [wb.Parameter("ka", 1.5, iiv=0.6), wb.Parameter("CL", 2.8, iiv=0.3), wb.Parameter("V", 32, iiv=0.2)],
+    ...     error=wb.Combined2(0.5, 0.1),
+    ...     correlate=[("CL", "V")],
+    ... )
+    >>> heavier = model.with_covariate("V", "WT", shape="power", reference=70)
+    >>> heavier == model
+    False
+    >>> heavier.without_covariate("V", "WT") == model
+    True
     """
 
     structure: Structure

@@ -108,6 +108,14 @@ class Parameter:
     ModelError
         If a number is not finite, not positive or inside its bounds where it must be, or the formula holds something
         not allowed.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> wb.Parameter("CL", 2.8, iiv=0.3, covariates="log(WT/70)").fixed_parts
+    ()
+    >>> wb.Parameter("F", 0.7, transform="logit", fixed=True).limits
+    (0.0, 1.0)
     """
 
     name: str

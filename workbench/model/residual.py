@@ -373,7 +373,15 @@ class Combined(ResidualError):
 
 @dataclass(frozen=True, repr=False)
 class Combined2(ResidualError):
-    """sd = √(a² + (b·f)²), two independent errors (Monolix combined2, NONMEM's usual additive plus proportional)."""
+    """sd = √(a² + (b·f)²), two independent errors (Monolix combined2, NONMEM's usual additive plus proportional).
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> model = wb.Model(wb.pk(), error=wb.Combined2(0.5, 0.1))
+    >>> model.error.names
+    ('a', 'b')
+    """
 
     title = "combined2"
     sd = "sqrt(a^2 + (b*f)^2)"

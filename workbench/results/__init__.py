@@ -1,5 +1,6 @@
 """What a fit found: frozen values with their tables, and the runs of a session."""
 
-from workbench.results.fit import Estimate, FitResult, Progress, Start, Status
+from workbench.results.fit import Criteria, Estimate, FitResult, Progress, Start, Status
+from workbench.results.runs import Run, Runs
 
-__all__ = ["Estimate", "FitResult", "Progress", "Start", "Status"]
+__all__ = ["Criteria", "Estimate", "FitResult", "Progress", "Run", "Runs", "Start", "Status"]

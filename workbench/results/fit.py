@@ -166,6 +166,19 @@ class FitResult:
         are not in the likelihood.
     counted : int, optional
         Number of estimated quantities where they are not those of `lines` but each subject's own ("individual").
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data)
+    >>> fit.converged
+    True
+    >>> fit.estimates.index.tolist()
+    ['ka', 'CL', 'V', 'iiv_ka', 'iiv_CL', 'iiv_V', 'a', 'b']
+    >>> print(fit.summary())
+    1-compartment, first-order absorption; ...
     """
 
     model: Model

@@ -108,7 +108,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Runs:
-    """All fits of a session, in order; adding one makes a new `Runs`."""
+    """All fits of a session, in order; adding one makes a new `Runs`.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> runs = wb.Runs().add(wb.fit(wb.Model(wb.pk(absorption="first-order")), data))
+    >>> len(runs), runs[-1].number
+    (1, 1)
+    """
 
     _runs: tuple[Run, ...] = ()
 

@@ -111,6 +111,16 @@ def compare(*fits: FitResult, names: tuple[str, ...] | list[str] | None = None) 
     ------
     FitError
         If there are less than two, one is no fit, or the names are not one for each.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data)
+    >>> compared = wb.compare(fit, wb.fit(model.with_covariate("V", "WT"), data), names=["base", "WT"])
+    >>> compared.table["df"].tolist()
+    [0, 1]
     """
     for fit in fits:
         if not isinstance(fit, FitResult):

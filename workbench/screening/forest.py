@@ -57,6 +57,14 @@ def forest(
     ------
     FitError
         If `reference` names what is no covariate of the model or no value of it, or band or percentiles are none.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order")).with_covariate("V", "WT")
+    >>> wb.forest(wb.fit(model, data))["at"].tolist()
+    ['5 %', '95 %']
     """
     if not isinstance(fit, FitResult):
         raise FitError(f"Effects are shown of a fit as wb.fit(…) gives it, got {type(fit).__name__}.")

@@ -150,6 +150,15 @@ def full_covariate_model(
         If the scope names what is not there.
     FitError
         If no effect of the scope can be estimated, or the objective cannot be computed.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> full = wb.full_covariate_model(model, data, {"V": ["WT"], "CL": ["WT"]})
+    >>> len(full.table)
+    2
     """
     check_types(model, data)
     check_method(method, Ability.COVARIATES)

@@ -128,6 +128,15 @@ def bootstrap_inclusion(
     ------
     FitError, ModelError
         If an argument is not allowed.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> found = wb.bootstrap_inclusion(model, data, {"V": ["WT"]}, replicates=2, starts=1)
+    >>> len(found.table)
+    1
     """
     check_types(model, data)
     replicates, seed = whole("replicates", replicates, 1, FitError), whole("seed", seed, 0, FitError)
@@ -305,6 +314,15 @@ def randomisation_test(
     ------
     FitError
         If the fits cannot be compared, or differ in something else.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> base, full = wb.fit(model, data), wb.fit(model.with_covariate("V", "WT"), data)
+    >>> 0 < wb.randomisation_test(base, full, permutations=5, starts=1).p <= 1
+    True
     """
     permutations, starts = whole("permutations", permutations, 1, FitError), whole("starts", starts, 1, FitError)
     seed = whole("seed", seed, 0, FitError)

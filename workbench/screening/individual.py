@@ -107,6 +107,17 @@ def screen(
         If a parameter has no random effect, a covariate is no column, or another argument is not possible.
     FitError
         If the fit has no random effects.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data)
+    >>> screened = wb.screen(fit, covariates=["WT"])
+    >>> screened.strongest
+    ('WT',)
+    >>> larger = screened.apply("V ~ WT (power)")
     """
     from statsmodels.stats.multitest import multipletests
 

@@ -155,6 +155,16 @@ def linearised_screen(
         If the base cannot be linearised.
     ModelError
         If the scope names what is not there.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> fit = wb.fit(model, data)
+    >>> predicted = wb.linearised_screen(fit, {"V": ["WT"]})
+    >>> predicted["V", "WT"].delta_ofv > 0
+    True
     """
     if not isinstance(fit, FitResult):
         raise FitError(f"The base is a fit as wb.fit(…) gives it, got {type(fit).__name__}.")

@@ -202,6 +202,15 @@ def stepwise(
         If the scope names what is not there.
     FitError
         If an argument is not allowed, `resume` is another search, or the base model does not end at a minimum.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.Model(wb.pk(absorption="first-order"))
+    >>> found = wb.stepwise(model, data, {"V": ["WT"]}, forward=0.2, backward=1, covariance=False)
+    >>> len(found.steps)
+    1
     """
     begun = time.perf_counter()
     check_types(model, data)

@@ -13,6 +13,7 @@ from workbench.methods import method_of
 from workbench.model import Model, usual_model
 from workbench.results.fit import FitResult
 from workbench.results.runs import Run, Runs
+from workbench.ui.front_end import FrontEnd
 from workbench.ui.panels import (
     BandPanel,
     CodePanel,
@@ -75,7 +76,7 @@ class Workbench:
             _is_a(Model, model, "model")
         self._background = Background()
         self._state = state = State(self._background.ask)
-        self._fitting = Fitting(state)
+        self._fitting = Fitting(state, FrontEnd().keep_pace)
         if data is not None and model is None:
             model = usual_model(data)
         state.update(data=data, model=model)

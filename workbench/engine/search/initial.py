@@ -68,6 +68,14 @@ def initial_values(model: Model, data: GroupedData) -> Model:
     ------
     ModelError
         If model and data do not fit together, or no values were found at which a custom structure can be computed.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> data = wb.load_example("theophylline")
+    >>> model = wb.initial_values(wb.Model(wb.pk(absorption="first-order")), data)
+    >>> model.is_complete
+    True
     """
     check_types(model, data)
     model = model.with_centred(data)

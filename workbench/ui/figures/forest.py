@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -40,7 +41,7 @@ def forest_plot(effects: pd.DataFrame) -> markup.Html:
     one = svg.line((at(1), 0), (at(1), "100%"), class_="wb-one")
     rows: list[markup.Html] = []
     before = None
-    for line in effects.itertuples():
+    for line in map(_Effect._make, effects[list(_Effect._fields)].itertuples(index=False)):
         effect = f"{line.parameter} ~ {line.covariate}"
         rows.append(tag("b", effect, class_="wb-cut", title=effect) if effect != before else tag("b"))
         before = effect
@@ -61,6 +62,19 @@ def forest_plot(effects: pd.DataFrame) -> markup.Html:
     texts = [svg.text(at(tick), 13, f"{tick:g}") for tick in shown]
     axis = svg.drawing(*marks, *texts, class_="wb-scale", aria_hidden="true")
     return tag("div", *rows, tag("b"), tag("span"), axis, tag("span"), class_="wb-forest")
+
+
+class _Effect(NamedTuple):
+    """A row of what `workbench.forest` gives."""
+
+    parameter: str
+    covariate: str
+    at: str
+    value: object
+    ratio: float
+    lower: float
+    upper: float
+    verdict: str
 
 
 def _spaced(ticks: Sequence[tuple[float, float]]) -> list[float]:

@@ -15,8 +15,8 @@ from workbench.ui.figures.sparklines import sparklines
 from workbench.ui.figures.time import Trace
 from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.panels.settings import SettingsRow
-from workbench.ui.session.job import Portion
 from workbench.ui.session.state import State
+from workbench.ui.session.work import Portion
 
 _HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
 
@@ -256,7 +256,7 @@ def _correlations(fit: FitResult) -> str:
     names = list(matrix.index)
     rows = []
     for k, name in enumerate(names):
-        values = [float(matrix.iloc[k, m]) for m in range(k)]
+        values = matrix.to_numpy()[k, :k].tolist()
         texts = [markup.decimals(v, 2) for v in values]
         cells = [markup.tag("b", text) if abs(v) > 0.9 else text for v, text in zip(values, texts, strict=True)]
         rows.append([name, *cells, "1", *[""] * (len(names) - k - 1)])

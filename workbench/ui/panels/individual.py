@@ -25,8 +25,8 @@ from workbench.ui.figures.time import (
 )
 from workbench.ui.panels.panel import Panel, ResponseSwitch, note, response_title, row, scale_switch
 from workbench.ui.session import studies
-from workbench.ui.session.job import Request
 from workbench.ui.session.state import State
+from workbench.ui.session.work import Request
 
 PER_PAGE = 12  # more figures on a page drown the browser
 

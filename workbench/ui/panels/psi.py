@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ class PsiMatrix:
         self._names = names
         self.spreads = {name: self._kept(("sd", name), lambda: HTML(layout=self._layout)) for name in names}
         pairs = [(a, b) for a in names for b in names if a != b]
-        self.cells = {pair: self._kept(("cell", *pair), lambda pair=pair: self._cell(*pair)) for pair in pairs}
+        self.cells = {pair: self._kept(("cell", *pair), partial(self._cell, *pair)) for pair in pairs}
         corner = self._kept(("corner",), lambda: HTML(layout=self._layout))
         widgets: list[Widget] = [corner, *(self._label("head", name) for name in names)]
         for a in names:

@@ -19,9 +19,9 @@ from workbench.ui.figures.time import INDIVIDUAL, Array, Plane, put, ticks
 from workbench.ui.panels.heatmap import refusal
 from workbench.ui.panels.panel import Refusal, row
 from workbench.ui.session import screenings
-from workbench.ui.session.job import Request
 from workbench.ui.session.screenings import Screened
 from workbench.ui.session.state import State
+from workbench.ui.session.work import Request
 
 SMOOTH = "var(--wb-q2)"
 _MOST_TEXTS = 12
@@ -153,8 +153,8 @@ class RelationView:
         if list(self.pair.options) != options:
             self.pair.options = options
         self.pair.value = chosen
-        shapes = [r.shape for r in screened.found.rows if (r.parameter, r.covariate) == chosen]
-        found = {c.shape: p.p for c, p in screened.predictions.items() if c.place == chosen}
+        shapes: list[str] = [r.shape for r in screened.found.rows if (r.parameter, r.covariate) == chosen]
+        found: dict[str, float] = {c.shape: p.p for c, p in screened.predictions.items() if c.place == chosen}
         if list(self.shape.options) != (shapes or [""]):
             self.shape.options = shapes or [""]
         if other:

@@ -16,9 +16,9 @@ from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.panels.relation import RelationView
 from workbench.ui.panels.search import SearchView
 from workbench.ui.session import screenings
-from workbench.ui.session.job import Request
 from workbench.ui.session.screenings import SCREEN_CODE, Screened, Step
 from workbench.ui.session.state import State
+from workbench.ui.session.work import Request
 
 _WHICH = [("p on η", "p"), ("p on samples", "p_sampled"), ("predicted ΔOFV", "delta_ofv")]
 _TIPS = [

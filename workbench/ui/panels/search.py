@@ -12,9 +12,9 @@ from workbench.errors import FitError
 from workbench.screening.search import StepProgress, Trial
 from workbench.ui.panels.panel import Refusal, row
 from workbench.ui.session import screenings
-from workbench.ui.session.job import Request
 from workbench.ui.session.screenings import Searched, Searching
 from workbench.ui.session.state import State
+from workbench.ui.session.work import Request
 
 _HEAD = ("step", "effect", "", "predicted", "ΔOFV", "df", "p", "OFV", "fit")
 _CRITERIA = [("likelihood ratio", "lrt"), ("AIC", "aic"), ("BIC", "bic")]
@@ -96,7 +96,7 @@ def _where(now: StepProgress) -> str:
 
 def _log(trials: Sequence[Trial], *, live: bool) -> str:
     """A line for each fit; the changes of a search that has ended are marked."""
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for trial in trials:
         if trial.direction == "base":
             rows.append((0, "base", "", "", "", "", "", markup.decimals(trial.ofv, 2), trial.status))

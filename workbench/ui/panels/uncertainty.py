@@ -17,8 +17,8 @@ from workbench.results.fit import FitResult
 from workbench.results.runs import Run
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.session import studies
-from workbench.ui.session.job import Request
 from workbench.ui.session.state import State
+from workbench.ui.session.work import Request
 
 _ALL = "all estimates"
 _KINDS = [("subjects", "subjects"), ("parametric", "parametric"), ("importance (SIR)", "sir")]

@@ -2,160 +2,38 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-
-from ipywidgets import IntText, jslink
 
 from workbench import engine
 from workbench.data import GroupedData
 from workbench.model import Model
-from workbench.results.fit import FitResult, Progress, Status
-from workbench.results.runs import Settings
+from workbench.results.fit import FitResult, Progress, Settings, Status
 from workbench.ui.session.state import State, in_words
+from workbench.ui.session.work import Job, Portion, Request
 
 INTERVAL = 0.1  # seconds between redraws: a person sees motion, the browser is not drowned
 _REPLAYED = 6  # a fit that is done before the first redraw is shown in that many steps all the same
 _REPLAY_INTERVAL = 0.07
 
 
-class FrontEnd:
-    """How far the browser is: a number sent to it comes back when it has worked through all that was sent before.
-
-    Where there is no browser nothing comes back: after one time-out it is no longer waited for, until something does.
-    """
-
-    WINDOW = 2
-    TIMEOUT = 1.0
-
-    def __init__(self) -> None:
-        self._there, self._back = IntText(), IntText()
-        self._link = jslink((self._there, "value"), (self._back, "value"))
-        self._news = threading.Condition()
-        self._present = True
-        self._back.observe(self._returned, "value")
-
-    def _returned(self, change: Any) -> None:
-        with self._news:
-            self._present = True
-            self._news.notify_all()
-
-    def keep_pace(self) -> None:
-        """Return when the browser is at most `WINDOW` redraws behind."""
-        self._there.value += 1
-        with self._news:
-            if self._present:
-                self._present = self._news.wait_for(
-                    lambda: self._there.value - self._back.value < self.WINDOW, self.TIMEOUT
-                )
-
-
-class Job:
-    """Work in a thread; it reports snapshots and learns from the answer whether to stop."""
-
-    def __init__(self, work: Callable[[Callable[[Any], bool]], Any]):
-        self._work = work
-        self._lock = threading.Lock()
-        self._snapshots: deque[Any] = deque(maxlen=64)
-        self.stopped = False
-        self.done = threading.Event()
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="workbench-fit", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ask the work to end at its next report."""
-        self.stopped = True
-
-    def latest(self) -> Any:
-        """The last snapshot; None before the first."""
-        with self._lock:
-            return self._snapshots[-1] if self._snapshots else None
-
-    def spread(self, count: int) -> list[Any]:
-        """At most `count` snapshots, evenly from the first to the last of those kept."""
-        with self._lock:
-            kept = list(self._snapshots)
-        if len(kept) <= count:
-            return kept
-        return [kept[round(i * (len(kept) - 1) / (count - 1))] for i in range(count)]
-
-    def _report(self, snapshot: Any) -> bool:
-        with self._lock:
-            self._snapshots.append(snapshot)
-        return self.stopped
-
-    def _run(self) -> None:
-        try:
-            self.result = self._work(self._report)
-        except BaseException as error:  # shown in the panel, whatever it is
-            self.error = error
-        finally:
-            self.done.set()
-
-
-@dataclass(frozen=True)
-class Portion:
-    """How much of some work is done: the snapshot of what is no single fit.
-
-    Attributes
-    ----------
-    done, total : int
-        `total` is 0 where it is not known.
-    seconds : float
-        Since it began.
-    """
-
-    done: int
-    total: int
-    seconds: float
-
-    @property
-    def left(self) -> float:
-        """Seconds that the rest will take; NaN where that is not known."""
-        return self.seconds / self.done * (self.total - self.done) if self.done and self.total else math.nan
-
-
-@dataclass(frozen=True)
-class Request:
-    """Work to be done.
-
-    Attributes
-    ----------
-    title : str
-        What the status line calls it; "" for a fit.
-    work : callable
-        Takes what to report snapshots to, a `Progress` or a `Portion`; told to stop, it returns what there is.
-    done : callable
-        Brings what it returned into the state.
-    model : Model or None
-        What is fitted.
-    """
-
-    title: str
-    work: Callable[[Callable[[Any], bool]], Any]
-    done: Callable[[Any], None]
-    model: Model | None = None
-
-
 class Fitting:
     """Does the work of a session one thing after the other, the latest request first, and shows it as it goes.
 
     Its pump thread is the only one that changes the state while a fit runs (the user's own edits apart).
+
+    Parameters
+    ----------
+    state : State
+    keep_pace : callable, optional
+        Returns when what shows the state is ready for more.
     """
 
-    def __init__(self, state: State):
+    def __init__(self, state: State, keep_pace: Callable[[], None] | None = None):
         self._state = state
-        self._front_end = FrontEnd()
+        self._keep_pace = keep_pace
         self._changed = threading.Condition()  # never held while the state is updated
         self._request: Request | None = None
         self._warming = False
@@ -273,8 +151,8 @@ class Fitting:
             self._state.update(progress=snapshot)
         else:
             self._state.update(portion=snapshot)
-        if not self._waiting:  # a cell that waits may be what keeps the browser's answers from us
-            self._front_end.keep_pace()
+        if self._keep_pace is not None and not self._waiting:
+            self._keep_pace()  # but not while a cell waits, which may be what keeps the browser's answers from us
 
     def _finish(self, job: Job, request: Request) -> None:
         with self._changed:

@@ -20,9 +20,9 @@ from workbench.screening import LinearisedScreen, Screening, Stepwise
 from workbench.screening.linearised import Prediction
 from workbench.screening.scope import Candidate
 from workbench.screening.search import Criterion, StepProgress, Trial, startable
-from workbench.ui.session.job import Portion, Request
 from workbench.ui.session.state import State
 from workbench.ui.session.studies import Report
+from workbench.ui.session.work import Portion, Request
 
 SCREEN_CODE = "screen = wb.screen(fit)\nwb.linearised_screen(fit, screen.scope)"
 _STATSMODELS = "statsmodels.regression.linear_model"

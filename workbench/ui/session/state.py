@@ -24,10 +24,11 @@ from workbench.errors import DataError, ModelError, WorkbenchError
 from workbench.methods import USUAL, Ability, method_of
 from workbench.model import Model, usual_model
 from workbench.model.families import family_of
-from workbench.results.fit import FitResult, Progress
-from workbench.results.runs import Run, Runs, Settings, cell
-from workbench.ui.figures.sketch import Drawn, Predicted, Sketch, is_quick
+from workbench.results.fit import FitResult, Progress, Settings
+from workbench.results.runs import Run, Runs, cell
+from workbench.ui.session.curves import Drawn, Predicted, Sketch, is_quick
 from workbench.ui.session.file import File
+from workbench.ui.session.work import Portion
 
 Array = NDArray[np.float64]
 Watcher = Callable[[frozenset[str]], None]
@@ -147,7 +148,7 @@ class State:
         self.runs = Runs()
         self.run: Run | None = None
         self.progress: Progress | None = None
-        self.portion: object = None
+        self.portion: Portion | None = None
         self.task = ""
         self.studies: dict[tuple[int, str], Any] = {}
         self.running: Model | None = None

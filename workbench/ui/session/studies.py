@@ -15,9 +15,9 @@ from workbench.errors import FitError, ModelError
 from workbench.methods import Subjects, that_see
 from workbench.results.fit import FitResult, Progress
 from workbench.results.runs import Run
-from workbench.ui.figures.sketch import Sketch
-from workbench.ui.session.job import Portion, Request
+from workbench.ui.session.curves import Sketch
 from workbench.ui.session.state import State
+from workbench.ui.session.work import Portion, Request
 
 Array = NDArray[np.float64]
 Report = Callable[[Any], bool]
@@ -73,11 +73,12 @@ def profiles(state: State, run: Run, names: Sequence[str]) -> Request:
 
         for name in names:
             try:
-                found[name] = inference.profile(run.fit, name, callback=told)
+                profile = inference.profile(run.fit, name, callback=told)
             except FitError as error:
                 found[name] = str(error)
             else:
-                spent += len(found[name].points)
+                found[name] = profile
+                spent += len(profile.points)
             if stopped:
                 break
         return found
