@@ -40,6 +40,13 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
     lost = runaway(problem, best)
     if lost and status is not Status.stopped:
         status, remarks = Status.diverged, [*remarks, lost]
+    corners = int(best.at_corner.sum())
+    if corners:
+        remarks.append(
+            f"The modes of {corners} of {problem.n_subjects} subjects lie at a corner, where a lag or an input ends at "
+            "the time of a sample: curvature there is one-sided, and this method approximates it; method='importance' "
+            "and 'saem' do not."
+        )
     if problem.exchanged(best.x) is not None:
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
     return replace(outcome, status=status), " ".join(remarks)

@@ -32,7 +32,7 @@ _LAST_STEP = 1e-6  # squared distance to the mode above which it is no mode but 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def objective_and_gradient(seen, predicted, at_zero, A, B, Bl, zeta, method, kind, sigma, bend, found, slopes):
+def objective_and_gradient(seen, predicted, at_zero, A, B, Bl, zeta, method, kind, sigma, bend, corners, found, slopes):
     """OFV of each subject at its mode and its total derivatives by θ, L, and σ.
 
     Parameters
@@ -45,6 +45,8 @@ def objective_and_gradient(seen, predicted, at_zero, A, B, Bl, zeta, method, kin
     method : int; kind : int64[responses]; sigma : float64[responses, C]
     bend : float64[N, D, D, D]
         ∂l_uu/∂u, the last index the direction (Laplace; else not used).
+    corners : pull float64[N, D], wall float64[N, D]
+        Of modes at a kink, see `corners`.
     found : ofv float64[N], by_theta float64[N, M], by_L float64[N, Q, Q], by_sigma float64[N, responses, C]
         Filled.
     slopes : K, luu, lut, lu, lus, float64[N, ...]
@@ -71,8 +73,9 @@ def objective_and_gradient(seen, predicted, at_zero, A, B, Bl, zeta, method, kin
 
     for i in range(N):
         value = _expand(
-            i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, found, slopes, of_record, of_subject, scratch
-        )
+            i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, corners, found, slopes, of_record,
+            of_subject, scratch,
+        )  # fmt: skip
         logdet, good = _log_determinant(i, first, predicted, Bl, method, bend, slopes, of_record, of_subject, of_zeta)
         good = _adjoint(i, Bl, method, slopes, of_subject, of_zeta, by_mode) and good
         _through_variances(i, seen, predicted, at_zero, method, found, slopes, of_record, of_subject, by_mode)
@@ -83,7 +86,9 @@ def objective_and_gradient(seen, predicted, at_zero, A, B, Bl, zeta, method, kin
 
 
 @inner
-def _expand(i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, found, slopes, of_record, of_subject, scratch):
+def _expand(
+    i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, corners, found, slopes, of_record, of_subject, scratch
+):
     """l and its derivatives."""
     first, y, upper, what, response = seen
     f, fu, fuu = predicted
@@ -92,6 +97,7 @@ def _expand(i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, found, s
     weights, by_R0, by_sigma, fe, _, _ = of_record
     lue, _, W, _ = of_subject
     of_variance, bz = scratch
+    pull, wall = corners
     g_sigma = found[3]
     D, Q, C = Bl.shape[1], Bl.shape[2], sigma.shape[1]
     linear = method == FO
@@ -152,6 +158,12 @@ def _expand(i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, found, s
             lut[i, d, e] += luu[i, d, e]
             if method == LAPLACE:
                 W[d, e] = 0.5 * luu[i, d, e]
+    for d in range(D):
+        lu[i, d] += pull[i, d]
+        lue[d] += pull[i, d]
+        for e in range(D):
+            luu[i, d, e] += wall[i, d] * wall[i, e]
+            lut[i, d, e] += wall[i, d] * wall[i, e]
     return value
 
 

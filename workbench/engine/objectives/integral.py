@@ -22,6 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from workbench.engine.objectives.objective import Evaluation, Objective
+from workbench.engine.objectives.scan import depths
 from workbench.engine.problem.problem import Problem, of_subjects
 from workbench.engine.problem.residual import record, record_slopes
 from workbench.errors import ModelError
@@ -149,11 +150,23 @@ class Integral:
         point = problem.scale.point(x)
         mean, _ = layout.mean(point.theta)
         Bl = layout.B @ point.L
-        found = []
+        found, ones = [], np.ones(len(problem.y))
         with np.errstate(all="ignore"):
             for log_weight, zeta, f, _ in self._predicted(mean, Bl, 0):
                 depth = np.empty(zeta.shape[:2])
-                _depths(seen.first, seen.y, seen.upper, seen.what, seen.response, f, seen.kind, point.sigma, depth)
+                depths(
+                    True,
+                    seen.first,
+                    seen.y,
+                    seen.upper,
+                    seen.what,
+                    seen.response,
+                    f,
+                    seen.kind,
+                    point.sigma,
+                    ones,
+                    depth,
+                )
                 found.append((zeta, log_weight - 0.5 * (depth + (zeta**2).sum(axis=2))))
             zeta, power = (np.concatenate(parts) for parts in zip(*found, strict=True))
             power[~np.isfinite(power)] = -np.inf
@@ -281,18 +294,6 @@ class _Draws:
 
 _ONE = np.zeros((1, 1, 0)), np.zeros((1, 1))  # without random effects there is nothing to sum over
 _KINDS: dict[type[Quadrature | Importance], Callable[[Problem, Any], _Nodes]] = {Quadrature: _Grid, Importance: _Draws}
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _depths(first_observation, y, upper, what, response, f, kind, sigma, depth):
-    """-2 log p(y | ζ) of each subject at each node, float64[k, N], but for a constant."""
-    for node in range(depth.shape[0]):
-        for i in range(depth.shape[1]):
-            depth[node, i] = 0.0
-            for j in range(first_observation[i], first_observation[i + 1]):
-                k = response[j]
-                L, _, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[node, j], sigma, k, 1.0)
-                depth[node, i] += L
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -24,8 +24,9 @@ from workbench.engine.problem.residual import record
 
 FOCEI, FOCE, FO, LAPLACE = 0, 1, 2, 3
 
-SEARCHING, FOUND, FAILED = 0, 1, 2
+SEARCHING, FOUND, FAILED, KINK = range(4)
 _MAX_HALVINGS = 24
+_MOST_HALVINGS = 60  # all together
 _PATIENCE = 20  # steps after which those that are cautious grow
 _LARGEST_STEP = 5.0  # of ζ, in standard deviations
 
@@ -46,13 +47,14 @@ def coordinates(subjects, mean, Bl, zeta, u):
 @njit(cache=True, nogil=True, error_model="numpy")
 def search_step(
     subjects, first_observation, y, upper, what, response, f, fu, fuu, R0, mean, Bl, method, kind, sigma,
-    zeta, trial, step, stretch, best, halvings, steps, state, tolerance, max_steps, u,
+    zeta, trial, step, stretch, best, halvings, halved, steps, state, tolerance, max_steps, u,
 ):  # fmt: skip
     """One step of the search for each subject's mode, after f was predicted at the trial points.
 
     Accepts the trial and takes the Newton step from it, or halves the step that led to it. A subject is FOUND
     where the Newton decrement, the distance to the mode in its own standard errors squared, is below `tolerance`;
     its f, fu, fuu are then those at the mode. FAILED: no finite or no lower value was found.
+    KINK: l rises along the step, however short: it has no gradient there, as where a lag ends at an observation.
     Changes zeta and what follows it in place; returns the subjects still SEARCHING.
     """
     D, Q = Bl.shape[1], Bl.shape[2]
@@ -81,8 +83,9 @@ def search_step(
                     W[d, e] += w * product
         if not math.isfinite(value) or value > best[i] + 1e-10 * (1.0 + abs(best[i])):
             halvings[i] += 1
-            if halvings[i] > _MAX_HALVINGS:  # a kink, say where an infusion ends at an observation, has no gradient
-                state[i] = FOUND if math.isfinite(best[i]) else FAILED
+            halved[i] += 1
+            if halvings[i] > _MAX_HALVINGS or (halved[i] > _MOST_HALVINGS and math.isfinite(best[i])):
+                state[i] = KINK if math.isfinite(best[i]) else FAILED
                 continue
             if best[i] == np.inf:  # not even the starting point can be computed: move towards η = 0
                 for q in range(Q):
@@ -187,3 +190,48 @@ def curvature(first_observation, y, upper, what, response, f, fu, fuu, kind, sig
             for d in range(D):
                 for e in range(D):
                     luu[i, d, e] += L2 * fu[j, d] * fu[j, e] + L1 * fuu[j, d, e]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def expansion(
+    subjects, first_observation, y, upper, what, response, f, fu, fuu, R0, Bl, zeta, method, kind, sigma,
+    value, lu, gradient, hessian, log_determinant,
+):  # fmt: skip
+    """l of some subjects at zeta[k], with its derivatives by u and ζ, and log|H|; see `corners`."""
+    D, Q = Bl.shape[1], Bl.shape[2]
+    luu, W, H = np.zeros((D, D)), np.zeros((D, D)), np.zeros((Q, Q))
+    interaction = method in (FOCEI, LAPLACE)
+    for which in range(subjects.shape[0]):
+        i = subjects[which]
+        value[which] = 0.0
+        lu[which] = 0.0
+        luu[:] = 0.0
+        W[:] = 0.0
+        for j in range(first_observation[i], first_observation[i + 1]):
+            k = response[j]
+            L, L1, L2, w, _ = record(interaction, what[j], kind[k], y[j], upper[j], f[j], sigma, k, R0[j])
+            value[which] += L
+            for d in range(D):
+                lu[which, d] += L1 * fu[j, d]
+                for e in range(D):
+                    luu[d, e] += L2 * fu[j, d] * fu[j, e] + L1 * fuu[j, d, e]
+                    W[d, e] += w * fu[j, d] * fu[j, e]
+        if method == LAPLACE:
+            W[:] = 0.5 * luu
+        for q in range(Q):
+            value[which] += zeta[which, q] * zeta[which, q]
+            gradient[which, q] = 2.0 * zeta[which, q]
+            for d in range(D):
+                gradient[which, q] += Bl[i, d, q] * lu[which, d]
+            for p in range(Q):
+                H[q, p] = 1.0 if p == q else 0.0
+                hessian[which, q, p] = 2.0 * H[q, p]
+                for d in range(D):
+                    for e in range(D):
+                        H[q, p] += Bl[i, d, q] * W[d, e] * Bl[i, e, p]
+                        hessian[which, q, p] += Bl[i, d, q] * luu[d, e] * Bl[i, e, p]
+        log_determinant[which] = -np.inf
+        if cholesky(H, Q):
+            log_determinant[which] = 0.0
+            for q in range(Q):
+                log_determinant[which] += 2.0 * math.log(H[q, q])

@@ -7,20 +7,23 @@ does. So the objective is a function of x, whatever the optimiser tried before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.objectives import likelihood as lik
+from workbench.engine.objectives.corners import Corners, Expansion, no_corners, settle
 from workbench.engine.objectives.gradient import objective_and_gradient, predict_modes
+from workbench.engine.objectives.scan import Scan
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import variances
 from workbench.engine.problem.scale import Point
 from workbench.methods import Approximation
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 _KERNELS = {
     Approximation.FO: lik.FO, Approximation.FOCE: lik.FOCE, Approximation.FOCEI: lik.FOCEI,
@@ -30,6 +33,7 @@ _STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace
 _TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
 _SAME_MODE = 1e-6
 _MAX_STEPS = 300
+_BASINS = 8  # starts of a subject in other basins
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,8 @@ class Evaluation:
         l at the modes; of two modes of a subject the lower is the right one.
     rounds : int
         Predictions of all or some subjects that the search took.
+    at_corner : bool[N]
+        Subjects whose mode is where l has a kink, see `corners`; empty where that is not asked.
     """
 
     x: Array
@@ -66,6 +72,7 @@ class Evaluation:
     depth: Array
     slopes: tuple[Array, ...]
     rounds: int
+    at_corner: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     @property
     def eta(self) -> Array:
@@ -143,6 +150,7 @@ class Objective:
         self._all = np.arange(problem.n_subjects)
         self._seen = (seen.first, seen.y, seen.upper, seen.what, seen.response)
         self._accepted: Evaluation | None = None
+        self._scan = Scan(problem, _moving(problem) if self.method != lik.FO else np.zeros(0, dtype=np.int64))
         self.tolerance = _TOLERANCE
         self.evaluations = 0
         self.rounds = 0
@@ -156,62 +164,133 @@ class Objective:
         self._accepted = None
 
     def deepen(self, at: Evaluation) -> Evaluation:
-        """Look for deeper modes from η = 0, where no history leads the search; the same evaluation if there is none.
+        """Look for deeper modes, where no history leads the search; the same evaluation if there is none.
 
-        A subject can have two modes (absorption and elimination exchanged, say), and a search that follows one of
-        them from point to point stays with it.
+        A subject can have several modes (absorption and elimination exchanged, a lag on either side of a sample), and
+        a search that follows one of them from point to point stays with it. Others are looked for from η = 0 and from
+        where `Scan` says.
         """
         if self.method == lik.FO or not self.problem.n_random:
             return at
-        last, self._accepted = self._accepted, None
-        fresh = self.evaluate(at.x)
-        self._accepted = last
-        deeper = fresh.depth < at.depth - _SAME_MODE
-        if not deeper.any():
+        point, mean = at.point, at.mean
+        Bl = self.problem.layout.B @ point.L
+        R0 = None if self.approximation.interaction else self._variance_at_zero(point, mean, Bl)
+        zeta, depth = at.zeta.copy(), at.depth.copy()
+        starts = [np.zeros_like(zeta)]
+        starts += self._scan.starts(mean, Bl, point.L, point.sigma, R0, zeta, depth, _BASINS)
+        for start in starts:
+            subjects = np.flatnonzero(np.isfinite(start).all(axis=1))
+            trial = np.where(np.isfinite(start), start, 0.0)
+            other, below, _, rounds, _ = self._search(point, mean, Bl, trial, subjects)
+            self.rounds += rounds
+            deeper = np.zeros(len(depth), dtype=bool)
+            deeper[subjects] = below[subjects] < depth[subjects] - _SAME_MODE
+            zeta[deeper], depth[deeper] = other[deeper], below[deeper]
+        if not (depth < at.depth).any():
             return at
-        return self.evaluate(at.x, np.where(deeper[:, None], fresh.zeta, at.zeta))
+        return self.evaluate(at.x, zeta)
+
+    def _variance_at_zero(self, point: Point, mean: Array, Bl: Array) -> Array:
+        """Residual variance at η = 0, float64[n]; fills what the gradient needs of it."""
+        problem, seen = self.problem, self.problem.observations
+        u = np.empty(mean.shape)
+        lik.coordinates(self._all, mean, Bl, np.zeros((len(mean), problem.n_random)), u)
+        if self.method == lik.FO:
+            problem.predict(self._all, u, 2, self._f, self._fu, self._fuu)
+            f0 = self._f
+        else:
+            problem.predict(self._all, u, 1, self._f0, self._f0u, self._fuu)
+            f0 = self._f0
+        variances(seen.kind, seen.response, f0, point.sigma, self._R0, self._R0_f, self._R0_s)
+        return self._R0
+
+    def _search(
+        self, point: Point, mean: Array, Bl: Array, trial: Array, subjects: Index
+    ) -> tuple[Array, Array, Index, int, Corners]:
+        """Search the modes of some subjects from trial[N, Q], which is overwritten.
+
+        Returns
+        -------
+        zeta : float64[N, Q]
+        depth : float64[N]
+            l there; infinite where nothing was found.
+        state : int64[N]
+        rounds : int
+        corners : Corners
+        """
+        N, Q = trial.shape
+        zeta, step, stretch, depth = np.zeros((N, Q)), np.zeros((N, Q)), np.ones(N), np.full(N, np.inf)
+        halvings, halved, steps, state = (np.zeros(N, dtype=np.int64) for _ in range(4))
+        u, rounds, searching = np.empty(mean.shape), 0, subjects
+        lik.coordinates(subjects, mean, Bl, trial, u)
+        while searching.size:
+            self.problem.predict(searching, u, 2, self._f, self._fu, self._fuu)
+            searching = lik.search_step(
+                searching, *self._seen, self._f, self._fu, self._fuu, self._R0, mean, Bl, self.method,
+                self.problem.observations.kind, point.sigma,
+                zeta, trial, step, stretch, depth, halvings, halved, steps, state, self.tolerance, _MAX_STEPS, u,
+            )  # fmt: skip
+            rounds += 1
+        kinked = np.flatnonzero(state == lik.KINK)
+        corners = no_corners(N, mean.shape[1])
+        if kinked.size:
+            self._settle(point, mean, Bl, zeta, depth, kinked, corners)
+            state[kinked] = lik.FOUND
+        return zeta, depth, state, rounds, corners
+
+    def _settle(
+        self, point: Point, mean: Array, Bl: Array, zeta: Array, depth: Array, kinked: Index, corners: Corners
+    ) -> None:
+        """Put the modes of subjects whose search ended at a kink into its corner; predictions are those there."""
+        seen, Q, D = self.problem.observations, zeta.shape[1], mean.shape[1]
+        u = np.empty(mean.shape)
+
+        def expand(subjects: Index, at: Array) -> Expansion:
+            k = len(subjects)
+            u[subjects] = mean[subjects] + np.einsum("idq,iq->id", Bl[subjects], at)
+            self.problem.predict(subjects, u, 2, self._f, self._fu, self._fuu)
+            found = Expansion(np.empty(k), np.empty((k, D)), np.empty((k, Q)), np.empty((k, Q, Q)), np.empty(k))
+            lik.expansion(
+                subjects, *self._seen, self._f, self._fu, self._fuu, self._R0, Bl, at, self.method, seen.kind,
+                point.sigma, *found,
+            )  # fmt: skip
+            return found
+
+        zeta[kinked], _ = settle(expand, kinked, zeta[kinked], self.tolerance, corners)
+        depth[kinked] = expand(kinked, zeta[kinked]).value
 
     def evaluate(self, x: Array, start: Array | None = None) -> Evaluation:
-        """Compute objective and gradient at x; the modes are searched from `start`, float64[N, Q], if given."""
+        """Compute objective and gradient at x.
+
+        The modes are searched from `start`, float64[N, Q], if given, else from where the accepted point predicts them;
+        without one from η = 0 and, where random effects move events in time, in all basins.
+        """
+        found = self._evaluate(x, start)
+        if start is None and self._accepted is None and len(self._scan.moving):
+            return self.deepen(found)
+        return found
+
+    def _evaluate(self, x: Array, start: Array | None) -> Evaluation:
         problem, method, seen = self.problem, self.method, self.problem.observations
         layout = problem.layout
         point = problem.scale.point(x)
         mean, A = layout.mean(point.theta)
         Bl = layout.B @ point.L
         N, Q, D, M = problem.n_subjects, problem.n_random, problem.n_coordinates, A.shape[2]
-        zeta = np.zeros((N, Q))
-        u = np.empty((N, D))
         f, fu, fuu = self._f, self._fu, self._fuu
-        f0u = self._f0u
         rounds = 0
-        depth = np.full(N, np.inf)
-
         if not self.approximation.interaction:
-            lik.coordinates(self._all, mean, Bl, zeta, u)
-            if method == lik.FO:
-                problem.predict(self._all, u, 2, f, fu, fuu)
-                f0, f0u = f, fu
-            else:
-                problem.predict(self._all, u, 1, self._f0, f0u, fuu)
-                f0 = self._f0
-            variances(seen.kind, seen.response, f0, point.sigma, self._R0, self._R0_f, self._R0_s)
+            self._variance_at_zero(point, mean, Bl)
             rounds += 1
+        f0u = fu if method == lik.FO else self._f0u
         if method == lik.FO:
+            zeta, depth, corners = np.zeros((N, Q)), np.full(N, np.inf), no_corners(N, D)
             lik.linear_modes(seen.first, seen.y, f, fu, self._R0, Bl, zeta)
             found = True
         else:
             trial = self._start(point, mean) if start is None else start.copy()
-            step, stretch = np.zeros((N, Q)), np.ones(N)
-            halvings, steps, state = (np.zeros(N, dtype=np.int64) for _ in range(3))
-            lik.coordinates(self._all, mean, Bl, trial, u)
-            searching = self._all
-            while searching.size:
-                problem.predict(searching, u, 2, f, fu, fuu)
-                searching = lik.search_step(
-                    searching, *self._seen, f, fu, fuu, self._R0, mean, Bl, method, seen.kind, point.sigma,
-                    zeta, trial, step, stretch, depth, halvings, steps, state, self.tolerance, _MAX_STEPS, u,
-                )  # fmt: skip
-                rounds += 1
+            zeta, depth, state, spent, corners = self._search(point, mean, Bl, trial, self._all)
+            rounds += spent
             found = bool((state == lik.FOUND).all())
         bend = np.empty((0, D, D, D))
         if method == lik.LAPLACE and found:
@@ -230,14 +309,16 @@ class Objective:
         else:
             objective_and_gradient(
                 self._seen, (f, fu, fuu), (self._R0, self._R0_f, self._R0_s, f0u), A, layout.B, Bl,
-                zeta, method, seen.kind, point.sigma, bend, (ofv, by_theta, by_L, by_sigma), slopes,
+                zeta, method, seen.kind, point.sigma, bend, corners, (ofv, by_theta, by_L, by_sigma), slopes,
             )  # fmt: skip
         scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
         ofv += seen.jacobian
         self.evaluations += 1
         self.rounds += rounds
         total = float(ofv.sum()) if found else float("nan")
-        return Evaluation(x, point, mean, total, scores.sum(axis=0), ofv, scores, zeta, depth, slopes, rounds)
+        return Evaluation(
+            x, point, mean, total, scores.sum(axis=0), ofv, scores, zeta, depth, slopes, rounds, corners.at
+        )
 
     def _bend(self, mean: Array, Bl: Array, zeta: Array, point: Point) -> Array:
         """∂l_uu/∂u at the modes, by differences of fourth order, float64[N, D, D, D]."""
@@ -303,3 +384,13 @@ class Objective:
         far = ~(np.abs(trial).max(axis=1, initial=0.0) < 10.0)
         trial[far] = last.zeta[far]
         return trial
+
+
+def _moving(problem: Problem) -> Index:
+    """The random effects, in the order of η, of parameters that move events in time."""
+    scale = problem.scale
+    k = len(scale.occasion.names)
+    occasions = (problem.n_random - len(scale.subject.names)) // k if k else 0
+    effects = [*scale.subject.names, *(list(scale.occasion.names) * occasions)]
+    times = {info.name for info in problem.structure.info if info.dimension == "time"}
+    return np.array([q for q, name in enumerate(effects) if name in times], dtype=np.int64)

@@ -81,6 +81,8 @@ def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterat
                 break
         else:  # the last place it was put to, by a deeper mode or new nodes, is no minimum yet
             status = search.descend()
+        if status is not Status.converged:
+            search.deepen()  # what is said of the place is true of it, wherever the search ended
     return Outcome(search.current, status, tuple(search.trace), tuple(search.path))
 
 

@@ -1,0 +1,151 @@
+"""Where else the mode of a subject's random effects could be: a cheap look at the conditional likelihood.
+
+Where a random effect moves an event in time (a lag, the duration of an input), l(ζ) of `likelihood` has a basin for
+each interval between two samples, and Newton's method stays in the one where it begins. The scan computes l, without
+derivatives, at draws from the population and, for each effect that moves events, along a grid of its values; the
+lowest points that lie apart from each other are where to search from.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.stats import norm, qmc
+
+from workbench.engine.problem.problem import Problem, of_subjects
+from workbench.engine.problem.residual import record
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_DRAWS = 16
+_REACH = 3.2  # standard deviations to both sides
+_FINE = 0.1  # of the transformed scale between two points of a grid
+_FEWEST, _MOST = 17, 65  # points of a grid
+_APART = 0.25  # of a standard deviation: nearer points are in the same basin
+_BESIDE = 0.1  # of a standard deviation: into a basin that begins right beside a mode
+_TOGETHER = 16_000  # observations predicted in one call
+
+
+class Scan:
+    """Starts for the search of modes.
+
+    Parameters
+    ----------
+    problem : Problem
+    moving : int64[k]
+        The random effects that move events in time.
+    """
+
+    def __init__(self, problem: Problem, moving: Index):
+        self._problem, self.moving = problem, moving
+        self._copies: Problem | None = None
+        self._draws: Array | None = None
+
+    def _prepared(self) -> tuple[Problem, Array]:
+        """Copies of the problem, as many as are predicted together, and draws of ζ, float64[draws, Q]."""
+        if self._copies is None or self._draws is None:
+            problem, Q = self._problem, self._problem.n_random
+            most = max(1, min(_TOGETHER // max(len(problem.y), 1), _MOST))
+            everyone = np.arange(problem.n_subjects)
+            self._copies = of_subjects(problem, np.tile(everyone, most)) if most > 1 else problem
+            sobol = qmc.Sobol(Q, scramble=True, rng=np.random.default_rng(1)).random(_DRAWS)
+            self._draws = np.asarray(norm.ppf(np.clip(sobol, 1e-6, 1 - 1e-6)))
+        return self._copies, self._draws
+
+    def starts(self, mean: Array, Bl: Array, L: Array, sigma: Array, R0: Array | None, zeta: Array,
+               depth: Array, most: int) -> list[Array]:  # fmt: skip
+        """Points from which modes deeper than the known ones could be found.
+
+        Parameters
+        ----------
+        mean : float64[N, D]; Bl : float64[N, D, Q]; L : float64[Q, Q]; sigma : float64[responses, k]
+        R0 : float64[n] or None
+            Residual variance at η = 0, where it is taken from there.
+        zeta : float64[N, Q]; depth : float64[N]
+            The known modes, and l there.
+        most : int
+            Starts of a subject.
+
+        Returns
+        -------
+        list of float64[N, Q]
+            NaN for a subject that has no further one.
+        """
+        points = self._points(L, zeta)
+        values = self._depths(points, mean, Bl, sigma, R0)
+        values[~np.isfinite(values)] = np.inf
+        if not len(self.moving):
+            values[values >= depth - 1e-6] = np.inf  # a smooth l: only what is lower already
+        found = [zeta + side * _BESIDE * np.eye(zeta.shape[1])[q] for q in self.moving for side in (-1.0, 1.0)]
+        taken = zeta
+        for _ in range(most):
+            near = self._near(points, taken)
+            values[near] = np.inf
+            lowest = values.argmin(axis=0)
+            at = np.take_along_axis(points, lowest[None, :, None], axis=0)[0]
+            none = ~np.isfinite(np.take_along_axis(values, lowest[None], axis=0)[0])
+            if none.all():
+                break
+            taken = np.where(none[:, None], np.nan, at)
+            found.append(taken)
+        return found
+
+    def _points(self, L: Array, zeta: Array) -> Array:
+        """float64[points, N, Q]."""
+        N, Q = zeta.shape
+        _, draws = self._prepared()
+        parts = [np.broadcast_to(draws[:, None, :], (_DRAWS, N, Q))]
+        for q in self.moving:
+            count = int(np.clip(math.ceil(2 * _REACH * float(np.linalg.norm(L[q])) / _FINE), _FEWEST, _MOST))
+            grid = np.linspace(-_REACH, _REACH, count)
+            for others in (zeta, np.zeros_like(zeta)):
+                along = np.repeat(others[None], count, axis=0)
+                along[:, :, q] = grid[:, None]
+                parts.append(along)
+        return np.concatenate(parts)
+
+    def _near(self, points: Array, taken: Array) -> NDArray[np.bool_]:
+        """bool[points, N]: which points lie in the basin of one that is taken."""
+        with np.errstate(invalid="ignore"):
+            if len(self.moving):
+                return np.asarray(np.abs(points - taken)[:, :, self.moving].max(axis=2) < _APART)
+            return np.asarray(np.linalg.norm(points - taken, axis=2) < 1.0)
+
+    def _depths(self, points: Array, mean: Array, Bl: Array, sigma: Array, R0: Array | None) -> Array:
+        """l at the points, float64[points, N]."""
+        seen = self._problem.observations
+        K, N, _ = points.shape
+        D, n = mean.shape[1], len(seen.y)
+        copies, _ = self._prepared()
+        most = copies.n_subjects // N
+        f, none = np.empty(most * n), (np.empty((0, D)), np.empty((0, D, D)))
+        depth = np.empty((K, N))
+        interaction = R0 is None
+        variance = np.ones(n) if R0 is None else R0
+        with np.errstate(all="ignore"):
+            for begin in range(0, K, most):
+                part = points[begin : begin + most]
+                k = len(part)
+                u = mean + np.einsum("idq,kiq->kid", Bl, part)
+                copies.predict(np.arange(k * N), u.reshape(k * N, D), 0, f, *none)
+                depths(
+                    interaction, seen.first, seen.y, seen.upper, seen.what, seen.response, f[: k * n].reshape(k, n),
+                    seen.kind, sigma, variance, depth[begin : begin + k],
+                )  # fmt: skip
+        return np.asarray(depth + (points**2).sum(axis=2))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def depths(interaction, first_observation, y, upper, what, response, f, kind, sigma, R0, depth):
+    """-2 log p(y | ζ) of each subject at each node, float64[k, N], but for a constant; predictions f float64[k, n]."""
+    for node in range(depth.shape[0]):
+        for i in range(depth.shape[1]):
+            depth[node, i] = 0.0
+            for j in range(first_observation[i], first_observation[i + 1]):
+                k = response[j]
+                L, _, _, _, _ = record(interaction, what[j], kind[k], y[j], upper[j], f[node, j], sigma, k, R0[j])
+                depth[node, i] += L
