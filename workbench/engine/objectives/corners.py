@@ -113,7 +113,7 @@ def _of_one(expand: Expand, subject: int, zeta: Array) -> _One:
 def _settled(at: Callable[[Array], _One], zeta: Array, tolerance: float) -> tuple[Array, Array, Array] | None:
     """Mode, pull and wall of one subject; None where there is no corner."""
     here = at(zeta)
-    if not np.isfinite(here.gradient).all():
+    if not _finite(here):
         return None
     direction = _downhill(here)
     for _ in range(_TURNS):
@@ -122,6 +122,8 @@ def _settled(at: Callable[[Array], _One], zeta: Array, tolerance: float) -> tupl
             return None
         before, after = surface
         low, high = at(before), at(after)
+        if not (_finite(low) and _finite(high)):
+            return None
         jump = high.gradient - low.gradient
         size = float(np.linalg.norm(jump))
         if not size > _KINK * (1.0 + np.linalg.norm(low.gradient)):
@@ -132,6 +134,8 @@ def _settled(at: Callable[[Array], _One], zeta: Array, tolerance: float) -> tupl
         across = _SIDE * (1.0 + np.linalg.norm(before))
         before, after = before - across * normal, after + across * normal
         low, high = at(before), at(after)
+        if not (_finite(low) and _finite(high)):
+            return None
         side, place = (high, after) if high.log_determinant >= low.log_determinant else (low, before)
         tangent = np.linalg.svd(normal[None])[2][1:].T
         if not tangent.size:
@@ -156,6 +160,10 @@ def _settled(at: Callable[[Array], _One], zeta: Array, tolerance: float) -> tupl
     c /= np.linalg.norm(c)
     scale = max(float(np.abs(side.hessian).max()), 1.0)
     return place, by_u - side.by_u, np.sqrt(_WALL * scale) * c
+
+
+def _finite(at: _One) -> bool:
+    return bool(np.isfinite(at.gradient).all() and np.isfinite(at.hessian).all())
 
 
 def _downhill(at: _One) -> Array:

@@ -1,0 +1,75 @@
+"""Subjects with several modes, and modes at a corner: where a random effect moves an event in time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import workbench as wb
+from workbench.engine.objectives.objective import Objective
+from workbench.engine.problem.problem import compile
+
+TIMES = np.array([0.25, 0.5, 0.75, 1, 1.5, 2, 4, 6, 8, 12.0])
+PARAMETERS = [
+    wb.Parameter("ka", 1.5, iiv=0.5),
+    wb.Parameter("CL", 3.0, iiv=0.3),
+    wb.Parameter("V", 30.0, iiv=0.2),
+    wb.Parameter("lag", 0.6, iiv=0.4),
+]
+LAGGED = wb.Model(wb.pk(absorption="first-order", lag=True), PARAMETERS, error=wb.Combined2(0.05, 0.1))
+
+
+def simulated(seed, subjects=24):
+    k = len(TIMES) + 1
+    frame = pd.DataFrame({"ID": np.repeat(np.arange(1, subjects + 1), k), "TIME": np.tile(np.r_[0, TIMES], subjects)})
+    frame["EVID"] = np.tile(np.r_[1, np.zeros(k - 1, int)], subjects)
+    frame["AMT"], frame["DV"] = np.where(frame["EVID"] == 1, 100.0, 0.0), 0.0
+    frame.loc[frame["EVID"] == 0, "DV"] = wb.simulate(LAGGED, wb.read_data(frame), seed=seed)["DV"].to_numpy()
+    return wb.read_data(frame)
+
+
+def brute_force(problem, method, starts=20):
+    """The objective at the deepest modes that searches from draws of the population find."""
+    target = Objective(problem, method)
+    rng, depth, ofv = np.random.default_rng(5), np.full(problem.n_subjects, np.inf), np.full(problem.n_subjects, np.nan)
+    for _ in range(starts):
+        found = target.evaluate(problem.x, rng.standard_normal((problem.n_subjects, problem.n_random)))
+        deeper = np.isfinite(found.by_subject) & (found.depth < depth - 1e-6)
+        depth[deeper], ofv[deeper] = found.depth[deeper], found.by_subject[deeper]
+    return depth, ofv
+
+
+@pytest.mark.parametrize("method", ["focei", "foce", "laplace"])
+@pytest.mark.parametrize("seed", [0, 1, 3, 5])
+def test_the_objective_is_that_at_the_deepest_modes(seed, method):
+    problem = compile(LAGGED, simulated(seed))
+    found = Objective(problem, method).evaluate(problem.x)
+    depth, ofv = brute_force(problem, method)
+    assert found.finite
+    # never less deep than what twenty starts a subject find; where the mode is the same, so is what it adds
+    np.testing.assert_array_less(found.depth, depth + 1e-3)
+    same = np.abs(found.depth - depth) < 1e-3
+    assert same.sum() > 20
+    np.testing.assert_allclose(found.by_subject[same], ofv[same], atol=1e-2)
+
+
+@pytest.mark.parametrize("method", ["focei", "foce"])
+def test_the_gradient_at_corners_is_exact(method):
+    problem = compile(LAGGED, simulated(3))
+    target = Objective(problem, method)
+    at = target.evaluate(problem.x)
+    assert at.at_corner.any()  # else the data do not show it
+    target.accept(at)
+    differences = np.empty_like(at.gradient)
+    for m in range(len(differences)):
+        ends = [problem.x.copy(), problem.x.copy()]
+        ends[0][m] += 1e-5
+        ends[1][m] -= 1e-5
+        differences[m] = (target.evaluate(ends[0]).ofv - target.evaluate(ends[1]).ofv) / 2e-5
+    np.testing.assert_allclose(at.gradient, differences, rtol=1e-5, atol=1e-5 * np.abs(differences).max())
+
+
+def test_a_fit_says_that_modes_lie_at_corners_and_its_objective_is_that_of_its_model():
+    data = simulated(3)
+    fit = wb.fit(LAGGED, data, covariance=False)
+    assert "at a corner" in fit.message and "importance" in fit.message
+    assert fit.ofv == pytest.approx(wb.objective(fit.model, data), abs=1e-3)
