@@ -142,7 +142,13 @@ from workbench.model import (
     ResidualError as ResidualError,
 )
 from workbench.model import (
+    Shape as Shape,
+)
+from workbench.model import (
     Structure as Structure,
+)
+from workbench.model import (
+    add_shape as add_shape,
 )
 from workbench.model import (
     equation as equation,

@@ -34,7 +34,7 @@ def terms(bench, parameter):
 
 @given(
     st.sampled_from(["log", "identity", "logit", "probit"]),
-    st.sampled_from(SHAPES),
+    st.sampled_from(tuple(SHAPES)),
     st.one_of(st.just("median"), st.floats(1e-12, 1e12), st.text(min_size=1, max_size=8), st.integers(-50, 50)),
     st.booleans(),
 )

@@ -73,8 +73,18 @@ def split_terms(formula: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _split(formula: str) -> tuple[str, ...]:
-    source = Source(formula, "Covariate formula")
+    source = _Formula(formula, "Covariate formula")
     return tuple(_Check(source).term(tree) for tree in _terms(read_typed(source, FORMULAS)))
+
+
+class _Formula(Source):
+    """A formula: what is not merely not allowed cannot be read."""
+
+    def error(self, at: int, message: str, mend: str = "") -> WorkbenchError:
+        """A ModelError that shows the formula and has a caret under character `at`."""
+        if "not allowed" not in message:
+            message = f"cannot be read: {message}"
+        return super().error(at, message, mend or "It is a sum of terms such as 'log(WT/70) + C(SEX)'.")
 
 
 @lru_cache(maxsize=1024)
@@ -225,9 +235,7 @@ def with_numbers(term: str, medians: Mapping[str, float]) -> str:
     def number(node: Expression) -> Expression | None:
         if not (isinstance(node, Apply) and node.function == "median" and isinstance(node.arguments[0], Name)):
             return None
-        value = medians[node.arguments[0].name]
-        size = Number(abs(value), spelled_number(abs(value)), node.at)
-        return Apply("neg", (size,), node.at, None, 1) if value < 0 else size
+        return number_node(medians[node.arguments[0].name])
 
     return _Check(Source(term, "Covariate term")).term(with_nodes(tree_of(term), number))
 
@@ -239,3 +247,34 @@ def with_columns(term: str, names: Mapping[str, str]) -> str:
         return replace(node, name=names.get(node.name, node.name)) if isinstance(node, Name) else None
 
     return _Check(Source(term, "Covariate term")).term(with_nodes(tree_of(term), renamed))
+
+
+# -- templates -----------------------------------------------------------------------------------------------------
+
+
+def number_node(value: float) -> Expression:
+    """A number as it stands in a term."""
+    size = Number(abs(value), spelled_number(abs(value)), 0)
+    return Apply("neg", (size,), 0, None, 1) if value < 0 else size
+
+
+def filled(template: str, parts: Mapping[str, Expression]) -> str:
+    """A checked term with expressions in place of some of its names."""
+    tree = with_nodes(tree_of(template), lambda node: parts.get(node.name) if isinstance(node, Name) else None)
+    return _Check(Source(spelled(tree), "Covariate term")).term(tree)
+
+
+def matched(template: str, term: str) -> dict[str, Expression] | None:
+    """What stands in a checked term for the names of a template; None if it is of another form."""
+    found: dict[str, Expression] = {}
+
+    def alike(wanted: Expression, there: Expression) -> bool:
+        if isinstance(wanted, Name):
+            return spelled(found.setdefault(wanted.name, there)) == spelled(there)
+        if isinstance(wanted, Apply) and isinstance(there, Apply):
+            pairs = zip(wanted.arguments, there.arguments, strict=False)
+            same = wanted.function == there.function and len(wanted.arguments) == len(there.arguments)
+            return same and all(alike(a, b) for a, b in pairs)
+        return spelled(wanted) == spelled(there)
+
+    return found if alike(tree_of(template), tree_of(term)) else None

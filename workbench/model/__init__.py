@@ -17,6 +17,7 @@ from workbench.model.residual import (
     Proportional,
     ResidualError,
 )
+from workbench.model.shapes import Shape, add_shape
 from workbench.model.structure import ParameterInfo, Structure
 from workbench.model.usual import rising_subjects, usual_model
 
@@ -38,7 +39,9 @@ __all__ = [
     "Power",
     "Proportional",
     "ResidualError",
+    "Shape",
     "Structure",
+    "add_shape",
     "equation",
     "ode",
     "pk",

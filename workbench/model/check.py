@@ -16,6 +16,7 @@ from workbench.findings import Finding
 from workbench.language.formula import columns_of
 from workbench.model.design import design_of
 from workbench.model.residual import ResidualError
+from workbench.model.shapes import SHAPES
 from workbench.model.structure import Structure, unsaid
 
 if TYPE_CHECKING:
@@ -224,11 +225,12 @@ class _Check:
         value = parameter.value if parameter.value is not None and parameter.transform != "log" else 1.0
         bad = factor <= 0 if parameter.value is None else ~((factor * value > lower) & (factor * value < upper))
         if bad.any():
+            others = ", ".join(shape.name for shape in SHAPES.values() if shape.acts == "transformed")
             yield Finding(
                 "error",
                 f"{parameter.name}: the stated coefficients multiply its typical value by {factor[bad][0]:.4g} in "
                 f"{int(bad.sum())} records {self.rows(bad)}, which leads out of ({lower:g}, {upper:g}). State smaller "
-                "ones, or a shape that cannot: power, exponential, categorical.",
+                f"ones, or a shape that cannot: {others}.",
                 parameter.name,
             )
 

@@ -7,7 +7,7 @@ formulaic evaluates the Python inside a formula, so nothing reaches it but text 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -44,6 +44,10 @@ def _above(values: Any, at: Any) -> Any:
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log": np.log, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs, "below": _below, "above": _above,
+}  # fmt: skip
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "neg": np.negative,
+    "pos": np.positive, **COMPARISONS, **_FUNCTIONS,
 }  # fmt: skip
 _KEPT: WeakKeyDictionary[GroupedData, dict[str, Design]] = WeakKeyDictionary()
 _MOST_KEPT = 500
@@ -148,6 +152,18 @@ def _median(term: str, name: str, baseline: pd.DataFrame) -> float:
     if not math.isfinite(median):
         raise ModelError(f"Covariate term {term!r}: {name} has no finite median.")
     return float(f"{median:.12g}")
+
+
+def computed(tree: Expression, values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """A term of numbers, whose medians are numbers, for given values of its columns."""
+    if isinstance(tree, Name):
+        return values[tree.name]
+    if isinstance(tree, Number):
+        return np.asarray(tree.value)
+    assert isinstance(tree, Apply)
+    parts = [computed(part, values) for part in tree.arguments]
+    with np.errstate(all="ignore"):
+        return np.asarray(_OPERATIONS[tree.function](*parts), dtype=float)
 
 
 def levels_of(values: pd.Series[Any]) -> list[Any]:

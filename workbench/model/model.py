@@ -322,7 +322,7 @@ class Model:
         self,
         parameter: str,
         covariate: str,
-        shape: Shape = "power",
+        shape: str | Shape = "power",
         reference: Reference = "median",
         start: float | Iterable[float] | None = None,
         fixed: bool = False,
@@ -333,7 +333,9 @@ class Model:
         Parameters
         ----------
         parameter, covariate : str
-        shape : str
+        shape : str or Shape
+            One of these, another that `wb.add_shape` has made known, or a `wb.Shape(…)`.
+
             ============= ================================================ ==================================
             shape         on a log-normal parameter                        otherwise
             ============= ================================================ ==================================

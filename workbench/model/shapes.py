@@ -1,90 +1,318 @@
-"""The shapes that a covariate effect usually has, as terms of a formula."""
+"""The shapes that a covariate effect usually has. Each says for itself what it is meant for and which terms it makes.
+
+Screening, searches and panels ask; the names stand here only. `add_shape` makes one of your own known to them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workbench.checks import finite
 from workbench.errors import ModelError
-from workbench.language.formula import spelled_number
+from workbench.language.formula import (
+    category_of,
+    columns_of,
+    filled,
+    level_of,
+    matched,
+    number_node,
+    spelled_number,
+    split_terms,
+    tree_of,
+)
+from workbench.language.tree import Apply, Expression, Name, spelled
+from workbench.model.design import computed
 from workbench.model.parameter import Effect, Parameter
 from workbench.model.structure import Structure
 
-Shape = Literal["power", "exponential", "linear", "piecewise", "categorical", "fraction"]
-SHAPES: tuple[Shape, ...] = ("power", "exponential", "linear", "piecewise", "categorical", "fraction")
+Array = NDArray[np.float64]
 Reference = float | str
 
-_CATEGORIES = ("categorical", "fraction")
 _DISPOSITION_RATES = ("k", "k12", "k21", "k13", "k31", "alpha", "beta", "gamma")
 _HALF_LIVES = ("t_half", "t_half_alpha", "t_half_beta")
+
+
+@dataclass(frozen=True)
+class Acting:
+    """How a covariate acts on a parameter.
+
+    Attributes
+    ----------
+    covariate, shape : str
+        As `Model.with_covariate` takes them.
+    reference : "median", number or level
+        "median" stands for the first level where the shape is one of categories.
+    effects : tuple of Effect
+        One by term of the shape.
+    """
+
+    covariate: str
+    shape: str
+    reference: Reference
+    effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a covariate c acts on a parameter, whose typical value is that at the reference r.
+
+    Parameters
+    ----------
+    name : str
+    terms : tuple of str
+        Formulas in c and r, with a coefficient each: ("log(c/r)",). They are 0 where c is r.
+    acts : {"transformed", "natural", "fraction"}
+        "transformed": Σ θ·term is added on the transformed scale. "natural": the typical value is multiplied by
+        1 + Σ θ·term; where the transform is the identity, it is added. "fraction": it is multiplied there, too.
+    identity : bool
+        It is meant for parameters whose transform is the identity, too.
+    categorical : bool
+        Of categories, with a coefficient for each level but the reference; `terms` is then ("C(c)",).
+    positive : bool
+        Of covariates that are positive everywhere.
+    breakpoint : bool
+        The reference is where the slope changes.
+    usual : bool
+        It is tried where none is asked for, if it is the first of those that are possible.
+    screened : bool
+        The fast screen tests it; without being asked for if its coefficients act on the transformed scale.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> wb.Shape("saturating", ("c/(c + r) - 0.5",), positive=True).term("WT", 70)
+    '(WT/(WT+70)-0.5)'
+    """
+
+    name: str
+    terms: tuple[str, ...]
+    acts: Literal["transformed", "natural", "fraction"] = "transformed"
+    identity: bool = True
+    categorical: bool = False
+    positive: bool = False
+    breakpoint: bool = False
+    usual: bool = False
+    screened: bool = True
+
+    def __post_init__(self) -> None:
+        for term in (self.terms,) if isinstance(self.terms, str) else self.terms:
+            if len(split_terms(term)) != 1 or not {"c"} <= set(columns_of(term)) <= {"c", "r"}:
+                raise ModelError(
+                    f"The shape {self.name!r}: terms= is a tuple of formulas such as 'log(c/r)', each one term in the "
+                    f"covariate c and the reference r; got {self.terms!r}."
+                )
+
+    # -- what it is meant for ----------------------------------------------------------------------------------
+
+    def suits(self, transform: str) -> bool:
+        """Whether it makes sense on a parameter with this transform."""
+        return self.identity or transform != "identity"
+
+    def fractional(self, transform: str) -> bool:
+        """Whether its terms multiply the typical value of such a parameter by 1 + Σ θ·term."""
+        return self.acts == "fraction" or (self.acts == "natural" and transform != "identity")
+
+    def takes(self, categorical: bool, positive: bool) -> bool:
+        """Whether it is for categories, or for numbers that are all positive or not."""
+        return self.categorical == categorical and (positive or not self.positive)
+
+    # -- its terms ---------------------------------------------------------------------------------------------
+
+    def term(self, covariate: str, reference: Reference = "median", which: int = 0) -> str:
+        """One of its terms, of a covariate at a reference."""
+        if self.categorical:
+            level = f", {_level(reference)}" if reference != "median" else ""
+            (text,) = split_terms(f"C({covariate}{level})")
+            return text
+        return filled(self.terms[which], {"c": Name(covariate, 0), "r": self._centre(covariate, reference)})
+
+    def effects(
+        self,
+        parameter: Parameter,
+        covariate: str,
+        reference: Reference = "median",
+        start: float | Iterable[float] | None = None,
+        fixed: bool = False,
+    ) -> tuple[Effect, ...]:
+        """What it adds to a parameter, with its coefficients.
+
+        Raises
+        ------
+        ModelError
+            If the reference is none, or there are too many coefficients.
+        """
+        terms = [self.term(covariate, reference, which) for which in range(len(self.terms))]
+        given = None if start is None else _coefficients(start)
+        if given is None or len(terms) == 1:
+            values = [given] * len(terms)
+        elif len(given) in (1, len(terms)):
+            values = [(value,) for value in (given * len(terms) if len(given) == 1 else given)]
+        else:
+            count = "two" if len(terms) == 2 else len(terms)
+            raise ModelError(
+                f"shape={self.name!r} has {count} coefficients, of {', '.join(terms)}; got start={start!r}."
+            )
+        fractional = self.fractional(parameter.transform)
+        return tuple(
+            Effect(term, value, fixed, fractional=fractional) for term, value in zip(terms, values, strict=True)
+        )
+
+    def read(self, parameter: Parameter, effect: Effect, others: Sequence[Effect]) -> Acting | None:
+        """How a covariate acts by an effect, with others where it has several terms; None if not in this shape."""
+        fractional = self.fractional(parameter.transform)
+        if effect.fractional != fractional or not self.suits(parameter.transform):
+            return None
+        for covariate, reference in self._places(effect.term):
+            wanted = [self.term(covariate, reference, which) for which in range(len(self.terms))]
+            there = {e.term: e for e in (effect, *others) if e.fractional == fractional}
+            if effect.term in wanted and all(term in there for term in wanted):
+                return Acting(covariate, self.name, reference, tuple(there[term] for term in wanted))
+        return None
+
+    def _places(self, term: str) -> Iterator[tuple[str, Reference]]:
+        """Covariates and references of which one of its terms might be this."""
+        category = category_of(tree_of(term))
+        if self.categorical or category is not None:
+            if self.categorical and category is not None:
+                column, *references = category.arguments
+                level = level_of(references[0]) if references else "median"
+                if isinstance(column, Name) and level is not None:
+                    yield column.name, level
+            return
+        for template in self.terms:
+            bound = matched(template, term) or {}
+            covariate, at = bound.get("c"), bound.get("r")
+            if not isinstance(covariate, Name):
+                continue
+            if at is None or spelled(at) == f"median({covariate.name})":
+                yield covariate.name, "median"
+            elif isinstance(level := level_of(at), int | float) and (level > 0 or not self.positive):
+                yield covariate.name, float(level)
+
+    def _centre(self, covariate: str, reference: Reference) -> Expression:
+        """The reference of a covariate that is a number, as it stands in a term."""
+        if reference == "median":
+            return Apply("median", (Name(covariate, 0),), 0, None, 1)
+        number = finite(reference, "reference")
+        if self.positive and number <= 0:
+            raise ModelError(f"shape={self.name!r} needs a positive reference, got {number:g}.")
+        return number_node(number)
+
+    # -- what a regression sees of it --------------------------------------------------------------------------
+
+    def columns(self, values: Array, reference: float, levels: int = 0) -> Array:
+        """What its coefficients multiply on the transformed scale, to first order where they act on the natural one.
+
+        Parameters
+        ----------
+        values : float64[N]
+            The covariate; of a category the number of its level, from 0; NaN where there is none.
+        reference : float
+            Of numbers.
+        levels : int
+            Of a category, how many.
+
+        Returns
+        -------
+        float64[N, k]
+            NaN where there is no value.
+        """
+        if self.categorical:
+            indicators = (values[:, None] == np.arange(1, levels)).astype(float)
+            return np.where(np.isnan(values)[:, None], np.nan, indicators)
+        known = {"c": values, "r": np.full(len(values), reference)}
+        return np.column_stack([computed(tree_of(term), known) for term in self.terms])
+
+
+SHAPES: dict[str, Shape] = {
+    shape.name: shape
+    for shape in (
+        Shape("power", ("log(c/r)",), identity=False, positive=True, usual=True),
+        Shape("exponential", ("c - r",), identity=False, usual=True),
+        Shape("linear", ("c - r",), "natural", usual=True),
+        Shape("piecewise", ("below(c, r)", "above(c, r)"), "natural", breakpoint=True, screened=False),
+        Shape("categorical", ("C(c)",), categorical=True, usual=True),
+        Shape("fraction", ("C(c)",), "fraction", categorical=True),
+    )
+}
+"""The known shapes by name; see `Model.with_covariate` for what they mean."""
+
+
+def add_shape(shape: Shape) -> None:
+    """Make a shape known by its name: to `Model.with_covariate`, screens, searches and panels.
+
+    Raises
+    ------
+    ModelError
+        If another shape has that name.
+    """
+    if not isinstance(shape, Shape):
+        raise ModelError(f"A wb.Shape(…) is needed, got {shape!r}.")
+    if SHAPES.setdefault(shape.name, shape) != shape:
+        raise ModelError(f"There is another shape {shape.name!r} already; give it another name.")
+
+
+def read_shape(parameter: Parameter, effect: Effect, others: Sequence[Effect] = ()) -> Acting | None:
+    """How a covariate acts by an effect, in the first shape that it has; None if in none of the known ones."""
+    found = (shape.read(parameter, effect, others) for shape in SHAPES.values())
+    return next((acting for acting in found if acting is not None), None)
+
+
+def usual_shape(transform: str, categorical: bool, positive: bool) -> Shape:
+    """The shape with which a covariate is tried where none is asked for."""
+    return next(s for s in SHAPES.values() if s.usual and s.suits(transform) and s.takes(categorical, positive))
 
 
 def shaped_effects(
     parameter: Parameter,
     covariate: str,
-    shape: Shape,
+    shape: str | Shape,
     reference: Reference,
     start: float | Iterable[float] | None,
     fixed: bool,
     breakpoint: Reference | None,
 ) -> tuple[Effect, ...]:
     """The effects that `Model.with_covariate` adds; its docstring says what the arguments mean."""
-    identity = parameter.transform == "identity"
-    fit = tuple(s for s in SHAPES if not (identity and s in ("power", "exponential")))
-    if shape not in fit:
+    fit = [s.name for s in SHAPES.values() if s.suits(parameter.transform)]
+    chosen = SHAPES.get(shape) if isinstance(shape, str) else shape
+    if not isinstance(chosen, Shape) or not chosen.suits(parameter.transform):
+        given = chosen.name if isinstance(chosen, Shape) else shape
         raise ModelError(
-            f"shape={shape!r} for {parameter.name} (transform {parameter.transform!r}); allowed are "
-            f"{', '.join(map(repr, fit[:-1]))} or {fit[-1]!r}."
+            f"shape={given!r} for {parameter.name} (transform {parameter.transform!r}); allowed are {_either(fit)}."
         )
     if not isinstance(covariate, str) or not covariate.isidentifier() or iskeyword(covariate):
         raise ModelError(f"{covariate!r} cannot stand in a covariate formula; rename the column to one word.")
     if breakpoint is not None:
-        if shape != "piecewise":
-            raise ModelError(f"shape={shape!r} has no breakpoint; 'piecewise' has one.")
+        if not chosen.breakpoint:
+            having = _either(s.name for s in SHAPES.values() if s.breakpoint)
+            raise ModelError(f"shape={chosen.name!r} has no breakpoint; {having} has one.")
         if reference not in ("median", breakpoint):
             raise ModelError(
-                f"shape='piecewise' has its typical value at the breakpoint: reference={reference!r} and "
+                f"shape={chosen.name!r} has its typical value at the breakpoint: reference={reference!r} and "
                 f"breakpoint={breakpoint!r} differ; give one of them."
             )
         reference = breakpoint
-    if shape in _CATEGORIES:
-        term = f"C({covariate})" if reference == "median" else f"C({covariate}, {_level(reference)})"
-        return (Effect(term, _coefficients(start), fixed, fractional=shape == "fraction"),)
-    at = _centre(covariate, reference, positive=shape == "power")
-    if shape == "piecewise":
-        both = _coefficients(start)
-        first, last = (both[0], both[-1]) if both else (None, None)
-        if both is not None and len(both) > 2:
-            raise ModelError(f"shape='piecewise' has two coefficients, below and above; got start={start!r}.")
-        return tuple(
-            Effect(f"{side}({covariate}, {at})", None if value is None else (value,), fixed, fractional=not identity)
-            for side, value in (("below", first), ("above", last))
-        )
-    term = f"log({covariate}/{at})" if shape == "power" else f"({covariate} - {at})"
-    return (Effect(term, _coefficients(start), fixed, fractional=shape == "linear" and not identity),)
+    return chosen.effects(parameter, covariate, reference, start, fixed)
 
 
-def _coefficients(start: float | Iterable[float] | None) -> tuple[float, ...] | None:
-    if start is None:
-        return None
-    given: Any = start if isinstance(start, Iterable) and not isinstance(start, str) else (start,)
-    return tuple(finite(value, "start") for value in given)
-
-
-def _centre(covariate: str, reference: Reference, positive: bool) -> str:
-    """The reference of a covariate that is a number, as it stands in a term."""
-    if reference == "median":
-        return f"median({covariate})"
-    number = finite(reference, "reference")
-    if positive and number <= 0:
-        raise ModelError(f"shape='power' needs a positive reference, got {number:g}.")
-    return spelled_number(number)
+def _either(names: Iterable[str]) -> str:
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _level(reference: Reference) -> str:
     return repr(reference) if isinstance(reference, str) else spelled_number(finite(reference, "reference"))
+
+
+def _coefficients(start: float | Iterable[float]) -> tuple[float, ...]:
+    given: Any = start if isinstance(start, Iterable) and not isinstance(start, str) else (start,)
+    return tuple(finite(value, "start") for value in given)
 
 
 def allometric_exponents(structure: Structure, clearance: float, volume: float) -> dict[str, float]:

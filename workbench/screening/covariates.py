@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from workbench.data.tables import is_categorical, varying_subjects
 from workbench.errors import ModelError
 from workbench.model import Effect, Parameter
 from workbench.model.design import levels_of
-from workbench.model.shapes import Shape
+from workbench.model.shapes import SHAPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,34 +77,39 @@ class UsableCovariate:
         """Over the subjects, of their first values: where `Model.with_covariate` centres."""
         return float(np.median(self.baseline[self.known]))
 
-    def shapes(self, parameter: Parameter, among: Collection[Shape] | None = None) -> tuple[Shape, ...]:
-        """Shapes in which it can act on a parameter.
+    @cached_property
+    def positive(self) -> bool:
+        """Whether it is of numbers that are all positive."""
+        return self.kind == "continuous" and bool((self.baseline[self.known] > 0).all())
 
-        If not chosen `among` others, those whose coefficients act on the transformed scale: "power" (of values that are
-        all positive) and "exponential", but "linear" where the transform is the identity; "categorical" for categories.
+    def shapes(self, parameter: Parameter, among: Collection[str] | None = None) -> tuple[str, ...]:
+        """Shapes in which it can act on a parameter, of those that are screened.
+
+        If not chosen `among` others, those whose coefficients act on the transformed scale.
         """
-        if self.kind == "categorical":
-            possible: tuple[Shape, ...] = ("categorical", "fraction")
-        elif parameter.transform == "identity":
-            possible = ("linear",)
-        else:
-            positive = bool((self.baseline[self.known] > 0).all())
-            possible = ("power", "exponential", "linear") if positive else ("exponential", "linear")
-        chosen = among or ("power", "exponential", "categorical", *(("linear",) if len(possible) == 1 else ()))
-        return tuple(shape for shape in possible if shape in chosen)
+        return tuple(
+            shape.name
+            for shape in SHAPES.values()
+            if shape.screened
+            and shape.suits(parameter.transform)
+            and shape.takes(self.kind == "categorical", self.positive)
+            and (shape.name in among if among else not shape.fractional(parameter.transform))
+        )
 
-    def columns(self, shape: Shape) -> Array:
+    def columns(self, shape: str) -> Array:
         """What a coefficient multiplies on the transformed scale, float64[N, k]; NaN where there is no value.
 
-        log(c / median) by "power", an indicator of each level but the first by "categorical" and "fraction", and
-        c - median by the others; to first order, where the coefficient acts on the natural scale.
+        See `Shape.columns`; the reference is the median.
         """
-        if shape in ("categorical", "fraction"):
-            indicators = (self.baseline[:, None] == np.arange(1, len(self.levels))).astype(float)
-            return np.where(self.known[:, None], indicators, np.nan)
-        if shape == "power":
-            return cast(Array, np.log(self.baseline / self.median)[:, None])
-        return (self.baseline - self.median)[:, None]
+        return SHAPES[shape].columns(self.baseline, 0.0 if self.levels else self.median, len(self.levels))
+
+    @property
+    def plain(self) -> Array:
+        """An indicator of each level but the first, or the numbers less their median; float64[N, k]."""
+        if self.kind == "continuous":
+            return (self.baseline - self.median)[:, None]
+        indicators = (self.baseline[:, None] == np.arange(1, len(self.levels))).astype(float)
+        return np.where(self.known[:, None], indicators, np.nan)
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ CORRECTIONS = ("holm", "bonferroni", "sidak", "holm-sidak", "hommel", "simes-hoc
 _NOTHING_LEFT = 99.0
 _EDGES = (5.0, 95.0)  # percentiles between which an effect is stated
 _ROUGH = 30.0  # effective draws: fewer are a rough picture of a distribution
-_SCREENED: tuple[Shape, ...] = tuple(shape for shape in SHAPES if shape != "piecewise")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ def screen(
     parameters: Iterable[str] | None = None,
     covariates: Iterable[str] | None = None,
     *,
-    shapes: Iterable[Shape] | None = None,
+    shapes: Iterable[str | Shape] | None = None,
     correction: str = "holm",
     draws: int = 50,
     seed: int = 1,
@@ -85,9 +84,9 @@ def screen(
     covariates : iterable of str, optional
         Columns of the data; all of its covariates if not given.
     shapes : iterable of str, optional
-        Of "power", "exponential", "linear", "categorical" and "fraction". If not given, those in which the effect is
-        linear on the transformed scale, as the regression is: "power", "exponential" and "categorical", and "linear"
-        for a parameter without transform. The others hold to first order.
+        Of "power", "exponential", "linear", "categorical", "fraction" and those that `wb.add_shape` has made known. If
+        not given, those in which the effect is linear on the transformed scale, as the regression is: "power",
+        "exponential" and "categorical", and "linear" for a parameter without transform. The others hold to first order.
     correction : str
         How p is corrected for the number of tests in the table: "holm", "bonferroni", "fdr_bh" or another of
         `CORRECTIONS`, the methods of statsmodels' `multipletests`.
@@ -173,14 +172,15 @@ def _parameters(fit: FitResult, wanted: Iterable[str] | None) -> tuple[str, ...]
     return names
 
 
-def _shapes(wanted: Iterable[Shape] | None) -> Collection[Shape] | None:
+def _shapes(wanted: Iterable[str | Shape] | None) -> Collection[str] | None:
     if wanted is None:
         return None
-    shapes = (cast(Shape, wanted),) if isinstance(wanted, str) else tuple(wanted)
-    unknown = [shape for shape in shapes if shape not in _SCREENED]
-    if unknown or not shapes:
-        raise ModelError(f"shapes={shapes!r}; allowed are {listed(_SCREENED)}.")
-    return shapes
+    given = (wanted,) if isinstance(wanted, str | Shape) else tuple(wanted)
+    known = {name: shape for name, shape in SHAPES.items() if shape.screened}
+    unknown = [shape for shape in given if shape not in known and shape not in known.values()]
+    if unknown or not given:
+        raise ModelError(f"shapes={given!r}; allowed are {listed(tuple(known))}; wb.add_shape(…) makes others known.")
+    return [shape.name if isinstance(shape, Shape) else shape for shape in given]
 
 
 def _individuals(
@@ -216,7 +216,7 @@ def _individuals(
     return individuals, refused, tuple(remarks)
 
 
-def _tested(who: _Individuals, candidate: UsableCovariate, shape: Shape) -> Tested | Refusal:
+def _tested(who: _Individuals, candidate: UsableCovariate, shape: str) -> Tested | Refusal:
     """One regression."""
     from statsmodels.regression.linear_model import OLS
 
@@ -276,19 +276,25 @@ def _rank_correlation(eta: Array, values: Array) -> tuple[float, float]:
 
 
 def _contrasts(
-    parameter: Parameter, candidate: UsableCovariate, shape: Shape, fitted: Any, use: NDArray[np.bool_]
+    parameter: Parameter, candidate: UsableCovariate, shape: str, fitted: Any, use: NDArray[np.bool_]
 ) -> tuple[Contrast, ...]:
     """The effect of going from one value of the covariate to another, with its 95 % interval."""
-    values, intervals = fitted.params[1:], fitted.conf_int(0.05)[1:]
     if candidate.kind == "categorical":
         ends = [(candidate.levels[0], level) for level in candidate.levels[1:]]
-        steps = np.ones(len(ends))
+        steps = np.eye(len(ends))
     else:
         low, high = np.percentile(candidate.baseline[use], _EDGES)
         ends = [(float(low), float(high))]
-        steps = np.array([np.log(high / low) if shape == "power" else high - low])
-    effects = np.column_stack([values, intervals]) * steps[:, None]
+        at = SHAPES[shape].columns(np.array([low, high]), candidate.median)
+        steps = at[1:] - at[:1]
+    effects = [_step(fitted, np.concatenate([[0.0], step])) for step in steps]
     if parameter.transform == "log":
         with np.errstate(over="ignore"):
-            effects = np.exp(effects)
-    return tuple(Contrast(*pair, *effect) for pair, effect in zip(ends, effects.tolist(), strict=True))
+            effects = [np.exp(effect) for effect in effects]
+    return tuple(Contrast(*pair, *effect.tolist()) for pair, effect in zip(ends, effects, strict=True))
+
+
+def _step(fitted: Any, step: Array) -> Array:
+    """Change along a direction of the coefficients, with its 95 % interval."""
+    found = fitted.t_test(step)
+    return np.concatenate([np.ravel(found.effect), np.ravel(found.conf_int(0.05))])

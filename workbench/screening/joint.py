@@ -13,7 +13,6 @@ from workbench.screening.covariates import UsableCovariate
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.model.shapes import Shape
 
 Array = NDArray[np.float64]
 
@@ -26,7 +25,7 @@ class Term(NamedTuple):
     """A covariate in a shape, with its columns, float64[N, k]."""
 
     covariate: str
-    shape: Shape
+    shape: str
     columns: Array
 
 
@@ -77,7 +76,7 @@ def variance_inflation(candidates: Sequence[UsableCovariate]) -> pd.Series[Any]:
 
     found = {c.name: np.nan for c in candidates}
     kept = _kept(candidates)
-    blocks = [c.columns("categorical" if c.kind == "categorical" else "exponential") for c in kept]
+    blocks = [c.plain for c in kept]
     X = np.column_stack([np.ones((len(kept[0].baseline), 1)), *blocks]) if kept else np.empty((0, 1))
     X = X[np.isfinite(X).all(axis=1)]
     owner = np.concatenate([[-1], *(np.full(block.shape[1], i) for i, block in enumerate(blocks))])
@@ -97,7 +96,7 @@ def variance_inflation(candidates: Sequence[UsableCovariate]) -> pd.Series[Any]:
 
 
 def forward_selection(
-    etas: Mapping[str, Array], candidates: Sequence[UsableCovariate], shapes: Mapping[str, Sequence[tuple[str, Shape]]]
+    etas: Mapping[str, Array], candidates: Sequence[UsableCovariate], shapes: Mapping[str, Sequence[tuple[str, str]]]
 ) -> pd.DataFrame:
     """Multivariable regressions of the random effects, built forwards by BIC.
 
@@ -157,7 +156,7 @@ def _independent(X: Array) -> bool:
 
 
 def penalised_path(
-    eta: Array, candidates: Sequence[UsableCovariate], terms: Sequence[tuple[str, Shape]], l1: float, points: int
+    eta: Array, candidates: Sequence[UsableCovariate], terms: Sequence[tuple[str, str]], l1: float, points: int
 ) -> pd.DataFrame:
     """Coefficients as a penalty on their size is relaxed: the lasso for l1 = 1, else the elastic net.
 

@@ -70,7 +70,7 @@ class Prediction(NamedTuple):
     @property
     def candidate(self) -> Candidate:
         """The effect."""
-        return Candidate(self.parameter, self.covariate, self.shape)  # type: ignore[arg-type]
+        return Candidate(self.parameter, self.covariate, self.shape)
 
 
 @dataclass(frozen=True)

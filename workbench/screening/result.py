@@ -15,7 +15,6 @@ from workbench.checks import is_whole, whole
 from workbench.errors import ModelError
 from workbench.markup import Html, frame_text, interval, joined, short, tag
 from workbench.model import Model
-from workbench.model.shapes import Shape
 from workbench.results.fit import FitResult
 from workbench.screening.covariates import Refusal, UsableCovariate
 from workbench.screening.joint import correlations, forward_selection, penalised_path, variance_inflation
@@ -45,7 +44,7 @@ class Tested:
 
     parameter: str
     covariate: str
-    shape: Shape
+    shape: str
     n: int
     df: int
     coefficients: tuple[float, ...]
@@ -158,7 +157,7 @@ class Screening:
         """Regressions on several covariates, built forwards by BIC; see `joint.forward_selection`."""
         return forward_selection(self.etas, self.candidates, self.scope)
 
-    def _terms(self, parameter: str) -> list[tuple[str, Shape]]:
+    def _terms(self, parameter: str) -> list[tuple[str, str]]:
         return [(row.covariate, row.shape) for row in self.rows if row.parameter == parameter]
 
     def path(self, parameter: str, l1: float = 1.0, points: int = 20) -> pd.DataFrame:
@@ -174,7 +173,7 @@ class Screening:
         if not 0 < l1 <= 1:
             raise ModelError(f"l1={l1!r}; a number above 0 and at most 1 is needed.")
         points = whole("points", points, 2)
-        best: dict[str, Shape] = {}
+        best: dict[str, str] = {}
         for covariate, shape in self._terms(self._parameter(parameter)):
             best.setdefault(covariate, shape)
         return penalised_path(self.etas[parameter], self.candidates, list(best.items()), l1, points)
@@ -216,7 +215,7 @@ class Screening:
         return name
 
     @property
-    def scope(self) -> dict[str, list[tuple[str, Shape]]]:
+    def scope(self) -> dict[str, list[tuple[str, str]]]:
         """What was tested, as `linearised_screen` and `stepwise` take it."""
         return {name: self._terms(name) for name in self.etas}
 

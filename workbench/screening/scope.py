@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,8 @@ from workbench.errors import DataError, ModelError
 from workbench.language.formula import columns_of
 from workbench.model import Effect, Model
 from workbench.model.design import design_of
-from workbench.model.shapes import Shape
+from workbench.model.shapes import SHAPES, Shape
+from workbench.model.shapes import usual_shape as _usual
 
 Scope = Mapping[str, Iterable[str | tuple[str, str]]]
 
@@ -30,7 +31,7 @@ class Candidate:
 
     parameter: str
     covariate: str
-    shape: Shape
+    shape: str
 
     def __str__(self) -> str:
         return f"{self.covariate} on {self.parameter} ({self.shape})"
@@ -85,11 +86,11 @@ def candidates(model: Model, data: GroupedData, scope: Scope | None) -> tuple[li
     faults: dict[tuple[str, str], str] = {}
     twins = _twins(data)
     for parameter, covariate, given in _pairs(model, data, scope):
-        shape = cast(Shape, given or usual_shape(model, data, parameter, covariate))
+        shape = given or usual_shape(model, data, parameter, covariate)
         candidate = Candidate(parameter, covariate, shape)
         if candidate in found:
             continue
-        what = (covariate, "categories" if shape in ("categorical", "fraction") else "numbers")
+        what = (covariate, "categories" if SHAPES[shape].categorical else "numbers")
         if what not in faults:
             faults[what] = _fault(data, *what)
         first = twins.get(covariate)
@@ -113,7 +114,7 @@ def as_it_acts(candidate: Candidate, model: Model, data: GroupedData) -> Candida
     """An effect that a model has, by the shape that it has there; as it is, where that is none of the named shapes."""
     smaller, centred = _without(model, candidate), model.with_centred(data)
     there = {(effect.term, effect.fractional) for effect in candidate.effects(centred)}
-    for shape in (candidate.shape, *get_args(Shape)):
+    for shape in (candidate.shape, *SHAPES):
         other = Candidate(candidate.parameter, candidate.covariate, shape)
         try:
             made = other.effects(other.added_to(smaller).with_centred(data))
@@ -156,6 +157,7 @@ def _pairs(model: Model, data: GroupedData, scope: Scope | None) -> list[tuple[s
             raise ModelError(f"The scope of {parameter} is {items!r}; a list of covariates is needed.")
         for item in given:
             pair = (item, None) if isinstance(item, str) else tuple(item) if isinstance(item, tuple | list) else ()
+            pair = tuple(part.name if isinstance(part, Shape) and part in SHAPES.values() else part for part in pair)
             if len(pair) != 2 or not all(isinstance(part, str) for part in pair if part is not None):
                 raise ModelError(
                     f"The scope of {parameter} holds {item!r}; a covariate, or a pair such as ('WT', 'power')."
@@ -164,23 +166,19 @@ def _pairs(model: Model, data: GroupedData, scope: Scope | None) -> list[tuple[s
             if covariate not in data.frame.columns:
                 have = ", ".join(data.covariate_names) or "none"
                 raise ModelError(f"The scope of {parameter} names {covariate!r}. Covariates there: {have}.")
-            if shape is not None and shape not in get_args(Shape):
+            if shape is not None and shape not in SHAPES:
                 raise ModelError(
-                    f"The scope of {parameter}: {covariate} has the shape {shape!r}; allowed are "
-                    f"{', '.join(get_args(Shape))}."
+                    f"The scope of {parameter}: {covariate} has the shape {shape!r}; allowed are {', '.join(SHAPES)}."
                 )
             pairs.append((parameter, covariate, shape))
     return pairs
 
 
-def usual_shape(model: Model, data: GroupedData, parameter: str, covariate: str) -> Shape:
+def usual_shape(model: Model, data: GroupedData, parameter: str, covariate: str) -> str:
     """The shape with which a covariate is tried where none is asked for."""
     values = data.frame[covariate].dropna()
-    if is_categorical(values):
-        return "categorical"
-    if model[parameter].transform == "identity":
-        return "linear"
-    return "power" if (values > 0).all() else "exponential"
+    categorical = is_categorical(values)
+    return _usual(model[parameter].transform, categorical, not categorical and bool((values > 0).all())).name
 
 
 def _fault(data: GroupedData, covariate: str, kind: str) -> str:
@@ -196,7 +194,9 @@ def _fault(data: GroupedData, covariate: str, kind: str) -> str:
         return f"{covariate} is the same on every record"
     if kind == "numbers":
         numeric = pd.api.types.is_numeric_dtype(values.dtype)
-        return "" if numeric else f"{covariate} is text, not numbers; its shape can be categorical"
+        return (
+            "" if numeric else f"{covariate} is text, not numbers; its shape can be {_usual('log', True, False).name}"
+        )
     if levels > MOST_LEVELS:
         return f"{covariate} has {levels} levels, more than {MOST_LEVELS}; group them"
     owner = pd.Series(data.events.subject).groupby(values.to_numpy()).nunique()

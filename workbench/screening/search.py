@@ -87,7 +87,7 @@ class Trial:
     @property
     def candidate(self) -> Candidate:
         """The effect."""
-        return Candidate(self.parameter, self.covariate, self.shape)  # type: ignore[arg-type]
+        return Candidate(self.parameter, self.covariate, self.shape)
 
     @property
     def ok(self) -> bool:

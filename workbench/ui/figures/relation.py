@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from workbench.data.cells import plain_label
 from workbench.engine.problem.scale import Quantity
 from workbench.model import Parameter
-from workbench.model.shapes import Shape
 from workbench.screening import Screening
 from workbench.screening.result import smoothed
 
@@ -45,7 +44,7 @@ class Relation:
     levels: tuple[str, ...]
 
 
-def relation(found: Screening, parameter: str, covariate: str, shape: Shape, *, natural: bool = False) -> Relation:
+def relation(found: Screening, parameter: str, covariate: str, shape: str, *, natural: bool = False) -> Relation:
     """Random effects of a parameter along a covariate; `natural`: its individual values instead.
 
     Individual values are regressed on their transformed scale.

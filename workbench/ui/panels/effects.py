@@ -12,15 +12,14 @@ from workbench.data import GroupedData
 from workbench.data.tables import is_categorical
 from workbench.language.formula import columns_of
 from workbench.model import Effect, Model, Parameter
-from workbench.model.shapes import Reference
+from workbench.model.shapes import SHAPES, Acting, Reference
 from workbench.ui.panels.covariates import subject_covariates
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
-from workbench.ui.session.shapes import Acting, read_effects, shapes_for, with_other_terms, with_reference, with_shape
+from workbench.ui.session.shapes import read_effects, shapes_for, with_other_terms, with_reference, with_shape
 
 _MOST_COLUMNS = 12
 _MOST_SEEN = 4  # of these, where the panel is narrow
 _MOST_LEVELS = 12
-_CATEGORIES = ("categorical", "fraction")
 _WEIGHTS = ("WT", "BW", "WEIGHT", "BWT", "WTKG", "MASS")
 _ABOUT = (
     "A shape says how a covariate acts; the typical value is that at the reference. Terms of no named shape, such as "
@@ -67,7 +66,7 @@ class EffectCell:
         if acting is None:
             self.reference.value = self.coefficient.value = ""
             return
-        category = acting.shape in _CATEGORIES
+        category = SHAPES[acting.shape].categorical
         reference = acting.reference
         if category and reference == "median":
             reference = levels[0] if levels else ""
@@ -120,7 +119,7 @@ class CovariatesPanel(Panel):
 
     def reference_of(self, covariate: str, shape: str, text: str) -> Reference:
         """What a typed reference means: the median, a number, or a level."""
-        if shape in _CATEGORIES:
+        if shape and SHAPES[shape].categorical:
             levels = self._levels.get(covariate, [])
             found = next((level for level in levels if str(level) == text), None)
             if found is not None:
@@ -134,7 +133,7 @@ class CovariatesPanel(Panel):
 
     def _scale_by_weight(self) -> None:
         model = self.state.stated_model()
-        reference: Any = self.reference_of(self.weight.value or "", "power", self.reference.value.strip())
+        reference: Any = self.reference_of(self.weight.value or "", "", self.reference.value.strip())
         self.state.update(
             model=model.allometric(self.weight.value or "WT", reference, estimate=bool(self.estimate.value))
         )
@@ -181,12 +180,11 @@ class CovariatesPanel(Panel):
             levels = sorted(set(known.tolist()), key=lambda level: (isinstance(level, str), level))
             few = len(levels) <= _MOST_LEVELS
             self._levels[name] = levels if few or is_categorical(values[name]) else []
-            numbers = ("power", "exponential", "linear", "piecewise")
-            if is_categorical(values[name]):
-                self._shapes[name] = _CATEGORIES
-            else:
-                self._shapes[name] = (*numbers, *_CATEGORIES) if few else numbers
-        weights = [name for name in data.covariate_names if self._shapes[name] != _CATEGORIES]
+            category = is_categorical(values[name])
+            self._shapes[name] = tuple(
+                shape.name for shape in SHAPES.values() if (few or category if shape.categorical else not category)
+            )
+        weights = [name for name in data.covariate_names if not is_categorical(values[name])]
         self.weight.options = weights
         guess = next((name for name in weights if name.upper() in _WEIGHTS), None)
         self.weight.value = guess or (weights[0] if weights else None)

@@ -12,6 +12,7 @@ from ipywidgets import HTML, Button, Dropdown, ToggleButtons, VBox
 from workbench import markup
 from workbench.errors import ModelError
 from workbench.markup import svg
+from workbench.model.shapes import SHAPES
 from workbench.screening.result import Tested
 from workbench.screening.scope import Candidate
 from workbench.ui.figures.relation import Relation, relation
@@ -256,7 +257,7 @@ def _reach(found: Tested) -> str:
     """Between which values of the covariate the effect is stated."""
     effect = found.largest
     ends = f"Effect: from {markup.cell(effect.low, 4)} to {markup.cell(effect.high, 4)}"
-    if found.shape not in ("categorical", "fraction"):
+    if not SHAPES[found.shape].categorical:
         return f"{ends}, where 5 and 95 % of the subjects lie."
     others = len(found.contrasts) - 1
     return f"{ends}, the level that differs most; there are {others} more." if others else f"{ends}."
