@@ -16,12 +16,17 @@ from workbench.methods import METHODS
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 
+SLOW = ("covariate-screening", "estimation")
+
 
 def test_there_is_a_quickstart():
     assert "quickstart.ipynb" in [path.name for path in NOTEBOOKS]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in SLOW else []) for path in NOTEBOOKS],
+)
 def test_notebook_runs(path, tmp_path):
     copy_examples(tmp_path)
     notebook = nbformat.read(tmp_path / path.relative_to(FOLDER), as_version=4)

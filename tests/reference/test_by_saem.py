@@ -10,6 +10,8 @@ from .by_saem import BY_SAEM, fitted
 from .cases import Case, each
 from .results import evaluated
 
+pytestmark = pytest.mark.slow
+
 UNCERTAIN = 0.3  # of -2 log L: the scatter that the sources state for theirs
 
 

@@ -20,6 +20,7 @@ def fits(data):
     return base, wb.fit(base.model.with_covariate("CL", "WT"), data, covariance=False)
 
 
+@pytest.mark.slow
 def test_inclusion(data):
     found = wb.bootstrap_inclusion(wb.Model(wb.pk()), data, replicates=8, seed=2)
     again = wb.bootstrap_inclusion(wb.Model(wb.pk()), data, replicates=3, seed=2, jobs=2)

@@ -248,6 +248,7 @@ SPARSE = wb.Model(
 )
 
 
+@pytest.mark.slow
 def test_shrinkage_fools_the_modes_and_not_the_samples():
     """Weight does not act on V, whose modes follow CL; at 1 % the modes say that it does."""
     modes, samples = [], []
@@ -262,6 +263,7 @@ def test_shrinkage_fools_the_modes_and_not_the_samples():
     assert np.sum(np.array(modes) < 0.01) >= 5 and np.array(samples).min() > 0.01
 
 
+@pytest.mark.slow
 def test_the_test_on_samples_holds_its_level_under_shrinkage():
     rng = np.random.default_rng(8)
     frame = sparse(1)
