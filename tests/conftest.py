@@ -109,7 +109,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """A worker for each core unless said (`-n`), but none for benchmarks, the debugger, or a single file."""
     option = config.option
-    if getattr(option, "numprocesses", 0) is not None:  # said, or there is no xdist
+    said = getattr(option, "numprocesses", 0) is not None  # or there is no xdist
+    if said or hasattr(config, "workerinput"):
         return
     alone = len(config.args) == 1 and ".py" in config.args[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
