@@ -6,7 +6,6 @@ Only the standard library is imported here at the top; what a command needs is l
 from __future__ import annotations
 
 import argparse
-import math
 import secrets
 import shutil
 import signal
@@ -429,24 +428,17 @@ def _show(fit: wb.FitResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from workbench.markup import interval, relative, short
-
     # Names come from the data: no markup, no emoji.
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     data, structure = fit.data, fit.model.structure
     console.print(f"{data.name}: {len(data.events.subjects)} subjects, {fit.n_observations} observations")
     console.print(f"{structure.title}, {fit.model.error.title} error, {method_of(fit.method).short}")
-    table = Table("", "estimate", "SE", "RSE %", "95 % interval")
+    head, *rows = fit.rows()
+    table = Table(*head)
     for column in table.columns[1:]:
         column.justify = "right"
-    for e in fit.lines:
-        table.add_row(
-            e.name,
-            short(e.value),
-            "fixed" if e.fixed else short(e.se),
-            relative(e.se, e.value),
-            interval(e.lower, e.upper) if math.isfinite(e.se) else "",
-        )
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
     if fit.se_reason:
         console.print(f"Standard errors: {fit.se_reason}")

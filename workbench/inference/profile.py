@@ -19,7 +19,8 @@ from workbench.inference.held import Held
 from workbench.inference.target import check_method, target_of
 from workbench.markup import Html, interval, short, svg, tag
 from workbench.methods import Ability
-from workbench.results.fit import Estimate, FitResult, Status
+from workbench.results.fit import FitResult, Status
+from workbench.results.tables import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd

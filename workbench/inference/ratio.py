@@ -8,7 +8,8 @@ from math import comb
 
 from workbench.errors import FitError
 from workbench.methods import Ability, method_of
-from workbench.results.fit import Estimate, FitResult, Status
+from workbench.results.fit import FitResult, Status
+from workbench.results.tables import Estimate
 
 _HIGHER = 0.01  # of the OFV: a larger model that is worse by this is not at its minimum
 

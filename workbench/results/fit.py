@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from workbench import markup
 from workbench.errors import FitError
 from workbench.methods import Subjects, method_of
+from workbench.results.tables import PLAIN, Estimate, Numbers, estimate_rows, whitened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,21 +68,6 @@ class Progress(NamedTuple):
     etas: Array
     done: int = 0
     total: int = 0
-
-
-class Estimate(NamedTuple):
-    """One line of the table of estimates, on the natural scale.
-
-    `se` is NaN where it could not be computed (the reason is `FitResult.se_reason`) or the value is fixed.
-    """
-
-    name: str
-    value: float
-    se: float
-    lower: float
-    upper: float
-    fixed: bool
-    kind: str
 
 
 class Start(NamedTuple):
@@ -425,6 +411,8 @@ class FitResult:
 
         events, at = self.data.events, self.record
         owner = events.subject[at]
+        interaction = method_of(self.method).approximation.interaction
+        variance = (self.isd if interaction else self.sd) ** 2
         y = np.where(np.isnan(self.y), np.nan, events.dv[at])
         columns: dict[str, object] = {
             "ID": np.asarray(events.subjects, dtype=object)[owner],
@@ -435,26 +423,13 @@ class FitResult:
             "RES": y - self.pred,
             "IRES": y - self.ipred,
             "IWRES": (self.y - self.analysed_ipred) / self.isd,
-            "CWRES": self._conditional_residuals(self.y, owner),
+            "CWRES": whitened(self.y - self.linear_prediction, self.linear_slope, variance, owner),
         }
         if len(self.model.structure.responses) > 1:
             columns["DVID"] = np.asarray(self.model.structure.responses, dtype=object)[self.response]
         if np.isnan(self.y).any():
             columns["CENS"] = events.censored[at]
         return pd.DataFrame(columns, index=self.data.frame.index[events.row[at]]).infer_objects()
-
-    def _conditional_residuals(self, y: Array, owner: NDArray[np.int64]) -> Array:
-        interaction = method_of(self.method).approximation.interaction
-        variance = (self.isd if interaction else self.sd) ** 2
-        residual = np.full_like(y, np.nan)
-        bounds = np.flatnonzero(np.diff(owner)) + 1
-        for subject in np.split(np.arange(len(y)), bounds):
-            at = subject[np.isfinite(y[subject] - self.linear_prediction[subject])]
-            G = self.linear_slope[at]
-            values, vectors = np.linalg.eigh(G @ G.T + np.diag(variance[at]))
-            deviations = np.sqrt(np.where(values > 0, values, np.nan))  # none where the residual error vanished
-            residual[at] = vectors @ ((vectors.T @ (y[at] - self.linear_prediction[at])) / deviations)
-        return residual
 
     @property
     def shrinkage(self) -> pd.DataFrame:
@@ -502,9 +477,22 @@ class FitResult:
         kind = dimensions.get(name, "")
         return derived_unit(self.data.units, kind) if kind else ""
 
+    def rows(self, numbers: Numbers = PLAIN, *, units: bool = True) -> list[tuple[str, ...]]:
+        """The table of estimates as people read it: its head, then a row for each.
+
+        Parameters
+        ----------
+        numbers : Numbers
+            How they are written.
+        units : bool
+            With their units, where some are known.
+        """
+        known = {e.name: self.unit(e.name) for e in self.lines} if units else {}
+        return estimate_rows(self.lines, self.shrinkage["sd"].to_dict(), known, numbers)
+
     def summary(self) -> str:
         """The fit in plain text."""
-        return "\n".join([self._headline(), self._sentence(), "", markup.text_table(self._rows()), *self._footnotes()])
+        return "\n".join([self._headline(), self._sentence(), "", markup.text_table(self.rows()), *self._footnotes()])
 
     def _headline(self) -> str:
         subjects = len(self.data.events.subjects)
@@ -520,24 +508,6 @@ class FitResult:
             f"({self.evaluations} evaluations, {markup.duration(self.seconds)})"
         )
 
-    def _rows(self) -> list[tuple[str, ...]]:
-        shrinkage = self.shrinkage["sd"]
-        rows: list[tuple[str, ...]] = [("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %", "unit")]
-        for e in self.lines:
-            shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan
-            rows.append(
-                (
-                    e.name,
-                    markup.short(e.value),
-                    "fixed" if e.fixed else markup.short(e.se),
-                    markup.relative(e.se, e.value),
-                    markup.interval(e.lower, e.upper) if math.isfinite(e.se) else "",
-                    markup.decimals(shrunk, 1, none=""),
-                    self.unit(e.name),
-                )
-            )
-        return rows if any(row[-1] for row in rows[1:]) else [row[:-1] for row in rows]
-
     def _footnotes(self) -> list[str]:
         return [f"\nStandard errors: {self.se_reason}"] if self.se_reason else []
 
@@ -545,7 +515,7 @@ class FitResult:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        head, *body = self._rows()
+        head, *body = self.rows()
         return markup.tag(
             "div",
             markup.tag("b", self._headline()),

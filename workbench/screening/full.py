@@ -17,7 +17,8 @@ from workbench.inference import likelihood_ratio_test
 from workbench.markup import Shown
 from workbench.methods import Ability, Options
 from workbench.model import Model
-from workbench.results.fit import Estimate, FitResult, Progress
+from workbench.results.fit import FitResult, Progress
+from workbench.results.tables import Estimate
 from workbench.screening.forest import forest
 from workbench.screening.linearised import Linearisation, not_tried
 from workbench.screening.scope import Candidate, RefusedEffect, Scope, candidates, follows

@@ -16,7 +16,8 @@ from workbench.engine.problem.scale import Quantity, Scale
 from workbench.engine.search.optimise import Outcome
 from workbench.methods import Options
 from workbench.model import Model
-from workbench.results.fit import Estimate, FitResult
+from workbench.results.fit import FitResult
+from workbench.results.tables import Estimate
 
 Array = NDArray[np.float64]
 

@@ -28,7 +28,8 @@ from workbench.engine.problem.scale import Point
 from workbench.errors import FitError, ModelError
 from workbench.methods import USUAL
 from workbench.model import Model
-from workbench.results.fit import Estimate, FitResult
+from workbench.results.fit import FitResult
+from workbench.results.tables import Estimate
 
 Array = NDArray[np.float64]
 

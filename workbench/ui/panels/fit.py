@@ -11,14 +11,13 @@ from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, Widget
 from workbench import markup
 from workbench.methods import METHODS, method_of
 from workbench.results.fit import FitResult, Progress
+from workbench.results.tables import CALM, HEAD
 from workbench.ui.figures.sparklines import sparklines
 from workbench.ui.figures.time import Trace
 from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.panels.settings import SettingsRow
 from workbench.ui.session.state import State
 from workbench.ui.session.work import Portion
-
-_HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %")
 
 
 class FitControls(Panel):
@@ -182,7 +181,7 @@ class FitPanel(Panel):
             self.trace.show(self._points)
             self.criteria.value = f"<span class='wb-note'>Fitting … {_progress(progress)}</span>"
             rows = [(name, markup.number(value), "", "", "", "") for name, value in progress.parameters.items()]
-            self.estimates.value = markup.table(_HEAD, rows)
+            self.estimates.value = markup.table(HEAD[:-1], rows)
             at = [iteration for iteration, _ in self._points]
             self.paths.value = sparklines(at, {n: [v[n] for v in self._values] for n in progress.parameters})
             self.starts.value = ""
@@ -190,7 +189,7 @@ class FitPanel(Panel):
             self._points, self._values = [], []
             self.trace.show(fit.trace)
             self.criteria.value = _criteria(fit)
-            self.estimates.value = markup.table(_HEAD, _estimates(fit)) + _footnote(fit) + _correlations(fit)
+            self.estimates.value = _estimates(fit) + _footnote(fit) + _correlations(fit)
             history = fit.history
             names = [e.name for e in fit.lines if e.name in history and not e.fixed]
             self.paths.value = sparklines(history.index.tolist(), {name: history[name].tolist() for name in names})
@@ -198,7 +197,7 @@ class FitPanel(Panel):
         else:
             self.trace.show(())
             self.criteria.value = "<span class='wb-note'>Nothing has been fitted yet.</span>"
-            self.estimates.value = markup.table(_HEAD, [])
+            self.estimates.value = markup.table(HEAD[:-1], [])
             self.paths.value = self.starts.value = ""
 
 
@@ -211,22 +210,9 @@ def _criteria(fit: FitResult) -> str:
     )
 
 
-def _estimates(fit: FitResult) -> list[tuple[str, ...]]:
-    shrinkage = fit.shrinkage["sd"]
-    rows: list[tuple[str, ...]] = []
-    for e in fit.lines:
-        shrunk = shrinkage.get(e.name.removeprefix("iiv_"), math.nan) if e.kind == "iiv" else math.nan
-        rows.append(
-            (
-                e.name,
-                markup.number(e.value),
-                "fixed" if e.fixed else markup.number(e.se, 3),
-                markup.relative(e.se, e.value),
-                markup.ends(e.lower, e.upper) if math.isfinite(e.se) else "",
-                markup.decimals(shrunk, 1, none=""),
-            )
-        )
-    return rows
+def _estimates(fit: FitResult) -> str:
+    head, *rows = fit.rows(CALM, units=False)
+    return markup.table(head, rows)
 
 
 def _footnote(fit: FitResult) -> str:
