@@ -15,8 +15,8 @@ import pytest
 import workbench
 from workbench import cli
 from workbench.data.examples import EXAMPLES, examples_folder
+from workbench.model.library.pk import Absorption, Parameters
 from workbench.model.residual import ERROR_MODELS
-from workbench.model.structure import Absorption, Parameters
 from workbench.results.fit import Status
 
 

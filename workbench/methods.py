@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
+from inspect import cleandoc
 from typing import Any, Literal, Protocol, TypeVar, dataclass_transform
 
 from workbench.checks import finite, is_whole, listed, one_of, whole
@@ -111,13 +112,12 @@ def option(meaning: str, *, default: Any, **limits: Any) -> Any:
 def described(cls: type[T]) -> type[T]:
     """Make a class of options of its fields: frozen, with each of them in the docstring."""
     made: Any = dataclass(frozen=True, repr=False)(cls)
-    lines = []
+    head, examples, rest = cleandoc(cls.__doc__ or "").partition("\n\nExamples\n")
+    lines = [head, "", "Parameters", "----------"]
     for name, own in made.described().items():
         lines += [f"{name} : {own.kind}", f"    {own.said[0].upper()}{own.said[1:]}."]
-    made.__doc__ = "\n".join(
-        [(cls.__doc__ or "").rstrip(), "", "    Parameters", "    ----------", *(f"    {line}" for line in lines), "",
-         "    Raises", "    ------", "    ModelError", "        If one of them is not allowed.", "    "]
-    )  # fmt: skip
+    lines += ["", "Raises", "------", "ModelError", "    If one of them is not allowed."]
+    made.__doc__ = "\n".join(lines) + examples + rest
     found: type[T] = made
     return found
 
