@@ -32,6 +32,8 @@ class Finding:
         Name of a mend for `GroupedData.mend`, or advice in words.
     places : tuple of int
         Positions of the rows in the frame.
+    others : tuple of str
+        Names of further mends, where more than one thing may be meant.
     """
 
     severity: Severity
@@ -42,6 +44,12 @@ class Finding:
     subjects: tuple[Any, ...] = ()
     mend: str = ""
     places: tuple[int, ...] = field(default=(), repr=False)
+    others: tuple[str, ...] = ()
+
+    @property
+    def mends(self) -> tuple[str, ...]:
+        """All mends that are named."""
+        return tuple(filter(None, (self.mend, *self.others)))
 
     def __str__(self) -> str:
         return self.message

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from workbench.data.cells import labels_of
 from workbench.data.events import Events
 from workbench.data.records import Records, derive
+from workbench.findings import Finding
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,10 @@ class Content:
     covariate_rule : {"nocb", "locf", "linear"}
     allow : frozenset of str
         Errors that are meant as they are.
+    dates : str, optional
+        In which order dates of numbers are written, see `clock.hours`.
+    remarks : tuple of Finding
+        What was found while the rows were read and cannot be seen in them any more.
     """
 
     name: str
@@ -39,11 +44,13 @@ class Content:
     units: dict[str, str] = field(default_factory=dict)
     covariate_rule: str = "nocb"
     allow: frozenset[str] = frozenset()
+    dates: str | None = None
+    remarks: tuple[Finding, ...] = ()
 
     @cached_property
     def records(self) -> Records:
         """The records, as far as the cells can be read."""
-        return derive(self.frame, self.roles)
+        return derive(self.frame, self.roles, self.dates, self.allow)
 
     @property
     def events(self) -> Events:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.data import doctor, mends, tables, units
+from workbench.data import doctor, tables, units
 from workbench.data.cells import plain_label
+from workbench.data.checks import JUDGED
 from workbench.data.content import Content
 from workbench.data.events import Events
 from workbench.data.history import Step
@@ -39,6 +40,8 @@ class GroupedData:
         is asked of it.
     history : tuple of Step
         Every step since the source; each prints as a Python call.
+    before : GroupedData, optional
+        What the data were before the last step.
 
     Examples
     --------
@@ -53,6 +56,7 @@ class GroupedData:
 
     content: Content
     history: tuple[Step, ...]
+    before: GroupedData | None = None
 
     # ---- what was read -----------------------------------------------------------------------------------
 
@@ -226,16 +230,38 @@ class GroupedData:
             options.append(("rows", labels))
         return self._kept(keep, Step("exclude", (), tuple(options)))
 
-    def mend(self, name: str) -> GroupedData:
-        """Carry out a mend that `check` suggests; the names are in `workbench.data.mends.MENDS`."""
-        frame = mends.mended(self.content, self.findings, name)
-        if not len(frame):
-            raise DataError(Fault(f"{name} leaves no row"), self.name)
-        roles = self.content.roles | {
-            key: tuple(column for column in self.content.roles.get(key, ()) if column in frame.columns)
-            for key in ("covariates", "ignore")
-        }
-        return self._with(Step("mend", (name,)), frame=frame, roles=roles)
+    def mend(self, name: str, column: str | None = None) -> GroupedData:
+        """Carry out a mend that `check` suggests, in one column or in all; `undo` takes it back.
+
+        The names are in `workbench.data.checks.MENDS`.
+        """
+        content = doctor.mended(self.content, self.findings, name, column)
+        step = Step("mend", (name,), (("column", column),) if column is not None else ())
+        if content.records.faults:
+            raise DataError(content.records.faults, self.name)
+        return replace(self, content=content, history=(*self.history, step), before=self)
+
+    def undo(self, step: int = -1) -> GroupedData:
+        """The data without a step of `history`, the last one unless said; later steps are carried out again.
+
+        Raises
+        ------
+        DataError
+            There is no such step, it is the reading itself, or a later step no longer applies.
+        """
+        place = step if step >= 0 else len(self.history) + step
+        if not 0 < place < len(self.history):
+            raise DataError(
+                Fault(f"step {step} cannot be undone; there are steps 1 to {len(self.history) - 1}"), self.name
+            )
+        data: GroupedData | None = self
+        while data is not None and len(data.history) > place:
+            data = data.before
+        if data is None:
+            raise DataError(Fault("what was before that step is not known; read the data again"), self.name)
+        for later in self.history[place + 1 :]:
+            data = getattr(data, later.call)(*later.args, **dict(later.options))
+        return data
 
     def convert(self, /, **new_units: str) -> GroupedData:
         """Convert columns to other units, for example ``convert(time="day", response="ug/L")``.
@@ -329,13 +355,13 @@ class GroupedData:
         content = self.content.changed(**changes)
         if content.records.faults:
             raise DataError(content.records.faults, self.name)
-        return replace(self, content=content, history=(*self.history, step))
+        return replace(self, content=content, history=(*self.history, step), before=self)
 
     def _kept(self, rows: Any, step: Step) -> GroupedData:
         if not rows.any():
             raise DataError(Fault(f"{step} leaves no row"), self.name)
         before = {finding.name for finding in self.findings if finding.severity == "error"}
-        allow = self.content.allow | {name for name in doctor.JUDGED if name not in before}
+        allow = self.content.allow | {name for name in JUDGED if name not in before}
         return self._with(step, frame=self.content.frame[rows], allow=allow)
 
     def _known(self, labels: Iterable[Any], have: Iterable[Any], what: str) -> None:

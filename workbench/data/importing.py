@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
 
 from workbench.checks import is_number
-from workbench.data import doctor
+from workbench.data import censoring, doctor
 from workbench.data import units as unit_tools
+from workbench.data.checks import JUDGED, MENDS
+from workbench.data.clock import ORDERS
 from workbench.data.content import Content
-from workbench.data.doctor import JUDGED
 from workbench.data.grouped import GroupedData, checked_rule, number_columns
 from workbench.data.history import BareName, Step
-from workbench.data.reading import Table, read_table
+from workbench.data.labels import compartments, dose_rows, without_copies
+from workbench.data.names import AMOUNT_UNIT, RESPONSE_UNIT, TIME_UNIT, bare, split_unit
+from workbench.data.reading import Form, Table, read_table
 from workbench.data.roles import resolve
+from workbench.data.units import looks_like_unit, tidied
+from workbench.data.wide import STACKS, Wide, recognised, stacked
 from workbench.errors import DataError, Fault
+from workbench.findings import Finding
 
 
 def read_data(
@@ -37,7 +43,14 @@ def read_data(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
-    sheet: str | int = 0,
+    sheet: str | int | None = None,
+    skip: int = 0,
+    header: int | bool | None = None,
+    names: Iterable[str] = (),
+    comment: str | None = None,
+    lloq: float | None = None,
+    dates: str | None = None,
+    mends: Iterable[str] = (),
 ) -> GroupedData:
     """Read grouped data.
 
@@ -70,8 +83,31 @@ def read_data(
     strict : bool
         False returns data that have errors which `GroupedData.check` lists, so that they can be mended; `events`
         raises until they are. Unreadable cells raise in any case.
-    separator, decimal, encoding, sheet
+    separator, decimal, encoding
         How to read the file where the guess is wrong.
+    sheet : str or int, optional
+        The sheet of an Excel file; the first that looks like data unless said.
+    skip : int
+        Lines to skip at the top.
+    header : int or False, optional
+        Number of the line with the column names, or False where there is none; found unless said.
+    names : iterable of str
+        Column names, for files without a header, or in place of it. Columns at the right that get no name are left out.
+    comment : str, optional
+        The marks that leave a row out where one of them begins it, as NONMEM's IGNORE: "C", "#@"; "" for none. Unless
+        said, rows that begin with # or @, or whose first cell is marked with C while the others are not.
+    lloq : float, optional
+        The limit of quantification, where text such as BLQ, or flags, do not say it.
+    dates : {"dmy", "mdy", "ymd", "ydm"}, optional
+        Which of day, month and year comes first in dates of numbers, where the data do not tell.
+    mends : iterable of str
+        Mends to carry out at once, in this order: those that faults and `GroupedData.check` name, and "stack_times",
+        "stack_subjects", "stack_responses" for wide tables, "read_text_as_missing" for words in the response.
+
+    Notes
+    -----
+    What is left out (comments, marked rows, notes below the table) and what was read in a way that should be known
+    (units row, "<0.05" as censored, clock times) is said in the first step of `history` and in `check`.
 
     Raises
     ------
@@ -90,29 +126,69 @@ def read_data(
         "na_values": na_values if isinstance(na_values, (str, int, float)) else tuple(na_values), "name": name,
         "covariate_rule": covariate_rule, "dose": dose, "dose_time": dose_time,
         "allow": (allow,) if isinstance(allow, str) else tuple(allow), "strict": strict, "separator": separator,
-        "decimal": decimal, "encoding": encoding, "sheet": sheet,
+        "decimal": decimal, "encoding": encoding, "sheet": sheet, "skip": skip, "header": header,
+        "names": (names,) if isinstance(names, str) else tuple(names), "comment": comment, "lloq": lloq, "dates": dates,
+        "mends": (mends,) if isinstance(mends, str) else tuple(mends),
     }  # fmt: skip
     _check_options(options)
-    table = read_table(
-        source, name=name, na_values=na_values, separator=separator, decimal=decimal, encoding=encoding, sheet=sheet
-    )
+    table = read_table(source, name=name, na_values=na_values, form=form_of(options))
+    for mend in options["mends"]:
+        if mend in STACKS:
+            table = stacked(table, mend, resolve(table.frame, roles, table.unnamed)[0])
     if dose is not None:
         table, roles = _with_dose(table, roles, dose)
-    found, faults = resolve(table.frame, roles, table.unnamed)
-    faults = [*table.faults, *faults]
+    frame, copies = without_copies(table.frame)
+    found, faults = resolve(frame, roles, table.unnamed, lloq is not None)
+    wide = recognised(frame, found) if faults or "response" in found else []
+    faults = [*table.faults, *(_as_wide(faults, wide) if faults else [])]
     if "time" not in found:
         raise DataError(faults, table.name)
-    step = _step(source, options, table.notes)
+    frame, found, remarks = _said_otherwise(frame, found, options)
+    remarks = [*table.remarks, *copies, *remarks]
+    if wide and not faults:
+        mend = f'read_data(…, mends=("{wide[0].mend}",))'
+        remarks.append(Finding("warning", wide[0].message, name="further responses", mend=mend))
+    step = _step(source, options, (*table.notes, *(str(remark) for remark in remarks)))
     allowed = frozenset(options["allow"])
-    content = Content(table.name, table.frame, found, {}, checked_rule(covariate_rule), allowed)
+    content = Content(
+        table.name,
+        frame,
+        found,
+        {},
+        checked_rule(covariate_rule),
+        allowed,
+        dates=dates,
+        remarks=tuple(r for r in remarks if r.name != "text read as censored"),
+    )
     if faults or content.records.faults:
         raise DataError([*faults, *content.records.faults, *doctor.error_faults(doctor.examine(content))], table.name)
     notes = [note for note in (step.note, content.records.note) if note]
-    content = _settled(content, _units(units, content), dose_time)
+    content = _settled(content, _units(units, content, table), dose_time)
     data = GroupedData(content, (replace(step, note="; ".join(notes)),))
+    for mend in options["mends"]:
+        if mend in MENDS:
+            data = replace(data.mend(mend), history=data.history, before=None)
     if strict:
         data.require_sound()
     return data
+
+
+def _as_wide(faults: Iterable[Fault], wide: Sequence[Wide]) -> list[Fault]:
+    """The faults; where a wide table explains them, that comes first."""
+    ways = [Fault(way.message, mend=f'{STACKS[way.mend].text}: read_data(…, mends=("{way.mend}",))') for way in wide]
+    return [*ways, *faults]
+
+
+def _said_otherwise(
+    frame: pd.DataFrame, roles: dict[str, Any], options: Mapping[str, Any]
+) -> tuple[pd.DataFrame, dict[str, Any], list[Finding]]:
+    """Text where numbers are needed: compartments by name, doses among the responses, values below a limit."""
+    stated = options["roles"] or {}
+    frame, roles, doses = dose_rows(frame, roles)
+    words_missing = "read_text_as_missing" in options["mends"]
+    frame, roles, limits = censoring.settled(frame, roles, options["lloq"], words_missing)
+    frame, roles, compartment = compartments(frame, roles, stated)
+    return frame, roles, [*doses, *limits, *compartment]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +217,8 @@ def preview(source: Any, roles: Mapping[str, Any] | None = None, **options: Any)
 
     Takes the arguments of `read_data`. Raises DataError only where no table can be made of the source.
     """
-    reading = {key: options[key] for key in _READING if key in options}
-    table = read_table(source, **reading)
+    reading = {key: options[key] for key in ("na_values", "name") if key in options}
+    table = read_table(source, **reading, form=form_of(options))
     if options.get("dose") is not None:
         table, roles = _with_dose(table, roles, options["dose"])
     found, _ = resolve(table.frame, roles, table.unnamed)
@@ -154,10 +230,16 @@ def preview(source: Any, roles: Mapping[str, Any] | None = None, **options: Any)
     return Preview(table.frame, found, faults, table.name)
 
 
-_READING = ("na_values", "name", "separator", "decimal", "encoding", "sheet")
+def form_of(options: Mapping[str, Any]) -> Form:
+    """What `read_data`'s options state about the form of the file."""
+    given = {field.name: options[field.name] for field in fields(Form) if field.name in options}
+    return Form(**{**given, "names": tuple(given.get("names", ()))})
+
+
 _DEFAULTS = {
     "roles": None, "units": None, "na_values": (), "name": None, "covariate_rule": "nocb", "dose": None,
-    "dose_time": 0.0, "allow": (), "strict": True, "separator": None, "decimal": None, "encoding": None, "sheet": 0,
+    "dose_time": 0.0, "allow": (), "strict": True, "separator": None, "decimal": None, "encoding": None, "sheet": None,
+    "skip": 0, "header": None, "names": (), "comment": None, "lloq": None, "dates": None, "mends": (),
 }  # fmt: skip
 
 
@@ -173,6 +255,20 @@ def _check_options(options: Mapping[str, Any]) -> None:
         faults.append(Fault(f"dose {dose!r}; allowed: a number above 0"))
     if options["decimal"] not in (None, ".", ","):
         faults.append(Fault(f"decimal {options['decimal']!r}; allowed: '.' or ','"))
+    known = (*STACKS, "read_text_as_missing", *MENDS)
+    faults += [
+        Fault(f"there is no mend {m!r}; there are {', '.join(known)}") for m in options["mends"] if m not in known
+    ]
+    lloq = options["lloq"]
+    if lloq is not None and (isinstance(lloq, bool) or not isinstance(lloq, (int, float)) or not 0 < lloq < math.inf):
+        faults.append(Fault(f"lloq {lloq!r}; allowed: a number above 0"))
+    if options["dates"] not in (None, *ORDERS):
+        faults.append(Fault(f"dates {options['dates']!r}; allowed: {', '.join(ORDERS)}"))
+    skip, header = options["skip"], options["header"]
+    if isinstance(skip, bool) or not isinstance(skip, int) or skip < 0:
+        faults.append(Fault(f"skip {skip!r}; allowed: a number of lines"))
+    if header is not None and header is not False and (isinstance(header, bool) or not isinstance(header, int)):
+        faults.append(Fault(f"header {header!r}; allowed: the number of a line, or False"))
     if faults:
         raise DataError(faults, "read_data")
 
@@ -210,14 +306,36 @@ def _new_name(frame: pd.DataFrame, name: str) -> str:
     return name
 
 
-def _units(stated: Mapping[str, str] | None, data: Content) -> dict[str, str]:
-    """The stated units; hours where clock times were counted in hours."""
+def _units(stated: Mapping[str, str] | None, data: Content, table: Table) -> dict[str, str]:
+    """The stated units, and those found in the file; hours where clock times were counted in hours."""
     counted = data.records.note != ""
     if counted and stated and stated.get("time", "h") not in ("h", "hour", "hours", "hr"):
         message = f"time has the unit {stated['time']!r}, but clock times and dates are counted in 'h'"
         raise DataError(Fault(message, mend='leave it out, and use data.convert(time="…")'), data.name)
     checked = unit_tools.checked(stated, data.roles)
-    return checked | {"time": "h"} if counted else checked
+    found = {}
+    for column, unit in _found_units(data, table).items():
+        key = next((role for role, name in data.roles.items() if name == column), column)
+        if key != "time" or not counted:
+            found[key] = unit
+    found = unit_tools.known({key: unit for key, unit in found.items() if key not in checked}, data.roles)
+    return {**found, **checked, **({"time": "h"} if counted else {})}
+
+
+def _found_units(data: Content, table: Table) -> dict[str, str]:
+    """Unit by column: from its name, from a row of units, or from a column that holds nothing else."""
+    used = {column for column in data.roles.values() if isinstance(column, str)} | set(data.covariate_names)
+    found = {column: unit for column in data.frame.columns if (unit := split_unit(column)[1])}
+    found |= dict(table.units)
+    for role, spellings in ((("response",), RESPONSE_UNIT), (("amount", "dose"), AMOUNT_UNIT), (("time",), TIME_UNIT)):
+        column = next((data.roles[r] for r in role if r in data.roles), None)
+        for name in data.frame.columns:
+            if column is None or column in found or bare(name) not in spellings:
+                continue
+            cells = data.frame[name].dropna().astype(str).unique()
+            if len(cells) == 1 and looks_like_unit(cells[0]):
+                found[column] = tidied(cells[0])
+    return {column: unit for column, unit in found.items() if column in used}
 
 
 def _step(source: Any, options: Mapping[str, Any], notes: Iterable[str]) -> Step:

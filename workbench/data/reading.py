@@ -10,8 +10,8 @@ import os
 import re
 import warnings
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -21,15 +21,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workbench.data.cells import MISSING, limited
+from workbench.data.layout import (
+    COMMENT,
+    HEAD,
+    Head,
+    counted,
+    footers,
+    head_of,
+    is_title,
+    known_names,
+    left_out,
+    said,
+    units_of,
+    without_excluded,
+)
 from workbench.errors import DataError, Fault
-
-MISSING = ("", ".", "NA", "N/A", "NaN", "nan", "NULL")
-"""Cells that always mean "no value"; more on request (`na_values`)."""
+from workbench.findings import Finding
 
 _SEPARATORS = (",", ";", "\t", "|")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blank"}
 _COMMA_NUMBER = re.compile(r"\s*[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-_LISTED = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +59,10 @@ class Table:
         What was inferred and is not plain: a decimal comma, an encoding.
     unnamed : tuple of str
         Columns that the source left without a name.
+    units : mapping
+        Unit by column, from a row of units.
+    remarks : tuple of Finding
+        What was left out, and what was taken to be what.
     """
 
     frame: pd.DataFrame
@@ -54,6 +70,22 @@ class Table:
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
     unnamed: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is to be read, as far as that is stated; see `read_data`."""
+
+    separator: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    sheet: str | int | None = None
+    skip: int = 0
+    header: int | bool | None = None
+    names: tuple[str, ...] = ()
+    comment: str | None = None
 
 
 def read_table(
@@ -61,30 +93,20 @@ def read_table(
     *,
     name: str | None = None,
     na_values: Iterable[Any] = (),
-    separator: str | None = None,
-    decimal: str | None = None,
-    encoding: str | None = None,
-    sheet: str | int = 0,
+    form: Form | None = None,
 ) -> Table:
     """Read a path, file object, bytes or DataFrame; raises DataError where nothing can be made of it."""
+    form = form or Form()
     if isinstance(source, pd.DataFrame):
         table = _from_frame(source, name or "data")
     else:
         content, found = _bytes(source)
-        table = _from_bytes(content, name or found, separator, decimal, encoding, sheet)
-    frame = _blank_missing(_plain_cells(table.frame), na_values)
+        table = _from_bytes(content, name or found, form)
+    frame, remarks = without_excluded(_plain_cells(table.frame), form.comment)
+    frame = _blank_missing(frame, na_values)
     if not len(frame) and not table.faults:
         raise DataError(Fault("it has no rows", mend="a header line and one line per record are needed"), table.name)
-    return Table(frame, table.name, table.faults, table.notes, table.unnamed)
-
-
-def limited(faults: Sequence[Fault]) -> list[Fault]:
-    """The faults of one kind, at most a thousand of them spelled out."""
-    if len(faults) <= _LISTED:
-        return list(faults)
-    rest = len(faults) - _LISTED
-    last = Fault(f"{rest} more rows with the same fault, up to row {faults[-1].row}", None, faults[-1].column)
-    return [*faults[:_LISTED], last]
+    return replace(table, frame=frame, remarks=(*table.remarks, *remarks))
 
 
 def _bytes(source: Any) -> tuple[bytes, str]:
@@ -150,9 +172,22 @@ def _header(names: Sequence[str], row: Any) -> tuple[list[str], list[Fault], tup
 # ---- bytes ---------------------------------------------------------------------------------------------------
 
 
-def _from_bytes(
-    content: bytes, name: str, separator: str | None, decimal: str | None, encoding: str | None, sheet: str | int
-) -> Table:
+_SIGNATURES = {
+    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)",
+    b"%PDF": "a PDF",
+    b"RDX": "an R file (.RData)",
+    b"$FL2": "an SPSS file (.sav)",
+    b"SQLite format 3": "an SQLite database",
+    b"BZh": "a bzip2 archive",
+    b"7z\xbc\xaf": "a 7-zip archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"<!DOCTYPE": "a web page (HTML)",
+    b"<html": "a web page (HTML)",
+    b"\x89HDF": "an HDF5 file",
+}
+
+
+def _from_bytes(content: bytes, name: str, form: Form) -> Table:
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
@@ -160,40 +195,141 @@ def _from_bytes(
             raise DataError(f"the gzip file is damaged: {error}", name) from None
     if not content.strip():
         raise DataError(Fault("it is empty", mend="a header line and one line per record are needed"), name)
-    if content[:4] == b"PK\x03\x04":
-        return _from_sheet(content, name, sheet)
-    if content[:4] == b"PAR1" or content[:20] == b"HEADER RECORD*******":
-        return _from_binary(content, name)
-    return _from_text(_utf8(content, name, encoding), name, separator, decimal, _encoding_note(content, encoding))
+    if content[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+        return _from_workbook(content, name, form)
+    sas = content[:32].startswith(bytes(12) + b"\xc2\xea\x81\x60")
+    if content[:4] == b"PAR1" or content[:20] == b"HEADER RECORD*******" or sas:
+        return _from_binary(content, name, "SAS" if sas else "Parquet" if content[:4] == b"PAR1" else "SAS XPORT")
+    for signature, kind in _SIGNATURES.items():
+        if content.lstrip()[: len(signature)].lower() == signature.lower():
+            raise DataError(Fault(f"it is {kind}", mend="export the table as CSV or Excel (.xlsx)"), name)
+    return _from_text(_utf8(content, name, form.encoding), name, form, _encoding_note(content, form.encoding))
 
 
-def _from_sheet(content: bytes, name: str, sheet: str | int) -> Table:
+def _from_workbook(content: bytes, name: str, form: Form) -> Table:
+    """A sheet of an Excel file: the stated one, else the first that looks like data."""
+    old = content[:4] != b"PK\x03\x04"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            cells = pd.read_excel(io.BytesIO(content), sheet_name=sheet, header=None, keep_default_na=False)
+            sheets = pd.read_excel(io.BytesIO(content), sheet_name=None, header=None, keep_default_na=False)
     except ImportError:
-        mend = "pip install openpyxl, or save as CSV"
-        raise DataError(Fault("reading Excel needs openpyxl", mend=mend), name) from None
+        mend = f"pip install {'xlrd' if old else 'openpyxl'}, or save it as {'.xlsx or ' if old else ''}CSV"
+        kind = "an old Excel file (.xls); reading it needs xlrd" if old else "an Excel file; reading it needs openpyxl"
+        raise DataError(Fault(f"it is {kind}", mend=mend), name) from None
     except Exception as error:  # the libraries below raise whatever a damaged file leads them to
         raise DataError(Fault(f"cannot be read as an Excel file: {error}", mend="save it as CSV"), name) from None
-    cells = cells.set_axis(pd.RangeIndex(1, len(cells) + 1))
+    names = [str(sheet) for sheet in sheets]
+    there = ", ".join(map(repr, names))
+    if form.sheet is not None:
+        by_place = isinstance(form.sheet, int) and not isinstance(form.sheet, bool) and form.sheet < len(names)
+        chosen = names[form.sheet] if by_place else form.sheet  # type: ignore[index]
+        if chosen not in names:
+            raise DataError(Fault(f"the Excel file has no sheet {form.sheet!r}; there are {there}"), name)
+        return _from_sheet(sheets[chosen], name, form)
+    tables: dict[str, Table] = {}
+    reasons = []
+    for sheet, cells in sheets.items():
+        try:
+            tables[str(sheet)] = _from_sheet(cells, name, form)
+        except DataError as error:
+            reasons += list(error.faults)
+    if not tables:
+        raise DataError(reasons or [Fault("the sheets are empty")], name)
+    score = {sheet: known_names(list(table.frame.columns)) for sheet, table in tables.items()}
+    chosen = next(iter(tables))
+    if score[chosen] < 2:
+        chosen = max(tables, key=lambda sheet: score[sheet])
+    alike = [sheet for sheet in tables if sheet != chosen and score[sheet] >= 2]
+    table = tables[chosen]
+    if chosen == names[0] and not alike:
+        return table
+    message = f"the sheet {chosen!r} is read; there are {there}"
+    return replace(table, remarks=(said("sheet chosen", message, (), "state another one: sheet="), *table.remarks))
+
+
+def _from_sheet(cells: pd.DataFrame, name: str, form: Form) -> Table:
+    cells = cells.set_axis(pd.RangeIndex(1, len(cells) + 1)).iloc[form.skip :]
     cells = cells[~cells.isin(MISSING).all(axis=1)]
     if not len(cells):
         raise DataError("the sheet is empty", name)
-    columns, faults, unnamed = _header([str(value) for value in cells.iloc[0]], row=cells.index[0])
-    frame = cells.iloc[1:].set_axis(columns, axis=1)
+    first = cells.iloc[:, 0].map(
+        lambda cell: isinstance(cell, str) and cell.strip()[:1] in ("#", "@") and cell not in MISSING
+    )
+    commented = first.to_numpy(dtype=bool) & (form.comment != "")
+    if commented.all():
+        commented[:] = False
+    if commented[0] and known_names([str(cell).lstrip("#@ ") for cell in cells.iloc[0]]) > 1:
+        cells.iloc[0, 0] = str(cells.iloc[0, 0]).lstrip("#@ ")
+        commented[0] = False
+    lines = cells.index[commented]
+    cells = cells[~commented]
+    rows = [[_cell_text(cell) for cell in row] for row in cells.head(HEAD).itertuples(index=False)]
+    head = _head(rows, list(cells.index[:HEAD]), form, name)
+    width = cells.shape[1]
+    names = list(form.names) if form.names else [] if head.header is None else rows[head.header]
+    if head.header is None and not form.names:
+        raise _no_names(rows[0], cells.index[0], name)
+    names = names[:width] + [""] * (width - len(names))
+    columns, faults, unnamed = _header(names, row=None if head.header is None else cells.index[head.header])
+    body = cells.iloc[head.body :]
+    last = [[_cell_text(cell) for cell in row] for row in body.tail(HEAD).itertuples(index=False)]
+    end = len(body) - footers(last, [width] * len(last), width)
+    remarks = [
+        *left_out(lines, "comments"),
+        *left_out([cells.index[k] for k in head.skipped], "above or below the header, no data"),
+        *left_out(body.index[end:], "notes below the table"),
+    ]
+    units = units_of(columns, rows[head.units]) if head.units is not None else {}
+    if head.units is not None:
+        remarks.append(
+            said(
+                "units row", f"row {cells.index[head.units]} holds units: {_spelled(units)}", [cells.index[head.units]]
+            )
+        )
+    frame = body.iloc[:end].set_axis(columns, axis=1)
     for column in columns:
         values = frame[column].mask(frame[column].isin(MISSING))
         frame[column] = values.infer_objects()
-    return Table(frame, name, tuple(faults), (), unnamed)
+    empty = [column for column in unnamed if frame[column].isna().all()]
+    frame = frame.drop(columns=empty)
+    return Table(frame, name, tuple(faults), (), tuple(c for c in unnamed if c not in empty), units, tuple(remarks))
 
 
-def _from_binary(content: bytes, name: str) -> Table:
-    kind = "Parquet" if content[:4] == b"PAR1" else "SAS XPORT"
+def _cell_text(cell: Any) -> str:
+    return "" if cell is None or cell is pd.NaT or (isinstance(cell, float) and np.isnan(cell)) else str(cell)
+
+
+def _spelled(units: Mapping[str, str]) -> str:
+    return ", ".join(f"{column} {unit}" for column, unit in units.items()) or "none known"
+
+
+def _head(rows: Sequence[Sequence[str]], lines: Sequence[int], form: Form, name: str) -> Head:
+    """The head as it is stated, else as it is found."""
+    if form.header is False:
+        return Head(None)
+    if form.header is not None and form.header is not True:
+        if form.header not in lines:
+            raise DataError(Fault(f"header={form.header!r}: the first rows are {lines[0]} to {lines[-1]}"), name)
+        at = lines.index(form.header)
+        below = head_of(rows[at:])
+        units = at + below.units if below.header == 0 and below.units is not None else None
+        return Head(at, units, tuple(range(at)), at + (below.body if below.header == 0 else 1))
+    return head_of(rows)
+
+
+def _no_names(cells: Sequence[str], line: Any, name: str) -> DataError:
+    message = f"the first line holds numbers ({', '.join(cells[:4])}), not column names"
+    mend = 'put a line with the column names on top, or state them: names=["ID", "TIME", …]'
+    return DataError(Fault(message, int(line), mend=mend), name)
+
+
+def _from_binary(content: bytes, name: str, kind: str) -> Table:
     try:
         if kind == "Parquet":
             frame = pd.read_parquet(io.BytesIO(content))
+        elif kind == "SAS":
+            frame = pd.read_sas(io.BytesIO(content), format="sas7bdat", encoding="utf-8")
         else:
             frame = pd.read_sas(io.BytesIO(content), format="xport", encoding="utf-8")
     except ImportError:
@@ -250,10 +386,15 @@ class _Records:
     fields: NDArray[np.int64]
 
 
-def _from_text(text: bytes, name: str, separator: str | None, decimal: str | None, note: str) -> Table:
+def _from_text(text: bytes, name: str, form: Form, note: str) -> Table:
     if not text.endswith(b"\n"):
         text += b"\n"
-    separator = separator or _guess_separator(text)
+    text, stated = _separator_line(text)
+    text, commented = _without_comments(text, form.comment)
+    text, titles = _without_titles(text)
+    if form.skip:
+        text = b"\n" * form.skip + text.split(b"\n", form.skip)[-1] if text.count(b"\n") > form.skip else b"\n"
+    separator = form.separator or stated or _guess_separator(text)
     if separator == " ":
         text = re.sub(rb"[ \t]+", b" ", re.sub(rb"(?m)^[ \t]+|[ \t]+$", b"", text))
     if separator not in _NAMES:
@@ -263,31 +404,156 @@ def _from_text(text: bytes, name: str, separator: str | None, decimal: str | Non
     records = _records(text, separator, name, faults)
     if not len(records.begin):
         raise DataError(Fault("it is empty", mend="a header line and one line per record are needed"), name)
-    head = text[records.begin[0] : records.end[0]].decode("utf-8", "surrogatepass")
-    names = next(csv.reader(io.StringIO(head), delimiter=separator))
-    columns, header_faults, unnamed = _header(names, row=int(records.line[0]))
+
+    def cells(k: int) -> list[str]:
+        record = text[records.begin[k] : records.end[k]].decode("utf-8", "surrogatepass")
+        return next(csv.reader(io.StringIO(record), delimiter=separator), [])
+
+    rows = [cells(k) for k in range(min(HEAD, len(records.begin)))]
+    lines = [int(line) for line in records.line[: len(rows)]]
+    head = _head(rows, lines, form, name)
+    names = list(form.names) if form.names else rows[head.header] if head.header is not None else []
+    by_comment = None
+    if not names:
+        by_comment = _commented_header(commented, separator, len(rows[0]))
+        if by_comment is None:
+            raise _no_names(rows[0], lines[0], name)
+        names = by_comment[1]
+        commented = [(line, words) for line, words in commented if line != by_comment[0]]
+    line = by_comment[0] if by_comment else lines[head.header] if head.header is not None else None
+    width = len(names)
+    remarks: list[Finding] = []
+    if form.names:
+        width = max(
+            int(np.bincount(records.fields[head.body :]).argmax()) if len(records.fields) > head.body else 0, width
+        )
+        if width > len(names):
+            dropped = f"{counted(width - len(names), 'column')} without a name at the right left out"
+            remarks.append(said("more columns than names", dropped, ()))
+    columns, header_faults, unnamed = _header(names + [f"\0{k}" for k in range(width - len(names))], row=line)
     faults += header_faults
-    if 2 * sum(_is_number(cell) for cell in names) > len(names):
-        message = f"the first line holds numbers ({', '.join(names[:4])}), not column names"
-        raise DataError(Fault(message, int(records.line[0]), mend="put a line with the column names on top"), name)
-    ragged = records.fields[1:] != len(columns)
-    faults += _ragged(records, ragged, len(columns), separator)
-    keep = np.concatenate([[False], ~ragged])
-    body = text[records.end[0] + 1 :]
-    if ragged.any() or len(body) != int((records.end[1:] - records.begin[1:] + 1).sum()):
-        body = b"".join(text[b : e + 1] for b, e in zip(records.begin[keep], records.end[keep], strict=True))
-    frame = _parse(body, separator, decimal, len(columns), name)
+    keep = np.arange(len(records.begin)) >= head.body
+    marked, repeated = _repeats(text, records, head, keep, titles, cells)
+    notes_below = _below(records, keep & ~repeated & ~marked, width, cells)
+    keep &= ~repeated & ~marked & ~notes_below
+    ragged = keep & (records.fields != width)
+    faults += _ragged(records, ragged, keep, width, separator, line)
+    keep &= ~ragged
+    remarks += left_out([line for line, _ in commented], "comments")
+    remarks += left_out([lines[k] for k in head.skipped], "above or below the header, no data")
+    remarks += left_out(records.line[repeated], "repeated headers, and tables that begin anew")
+    remarks += left_out(records.line[marked], "marked in front of the first column")
+    remarks += left_out(records.line[notes_below], "notes below the table")
+    units = units_of(columns, rows[head.units]) if head.units is not None else {}
+    if head.units is not None:
+        where = lines[head.units]
+        remarks.append(said("units row", f"row {where} holds units: {_spelled(units)}", [where]))
+    body = b"".join(text[b : e + 1] for b, e in zip(records.begin[keep], records.end[keep], strict=True))
+    frame = _parse(body, separator, form.decimal, len(columns), name)
     if len(frame) != int(keep.sum()):
         raise DataError(Fault("quotes make its rows ambiguous", mend="save it again without stray quotes"), name)
     frame = frame.set_axis(columns, axis=1).set_axis(pd.Index(records.line[keep]), axis=0)
+    frame = frame.drop(columns=[column for column in columns if column.startswith("\0")])
     frame = frame.dropna(axis=0, how="all")
     empty = [column for column in unnamed if frame[column].isna().all()]
     frame = frame.drop(columns=empty)
     notes = [note] if note else []
-    if decimal is None and separator != ",":
+    if form.decimal is None and separator != ",":
         frame, changed = _decimal_comma(frame, faults)
         notes += ["decimal comma"] if changed else []
-    return Table(frame, name, tuple(faults), tuple(notes), tuple(c for c in unnamed if c not in empty))
+    unnamed = tuple(c for c in unnamed if c not in empty)
+    return Table(frame, name, tuple(faults), tuple(notes), unnamed, units, tuple(remarks))
+
+
+def _separator_line(text: bytes) -> tuple[bytes, str | None]:
+    """Excel's first line "sep=;" is no row; what it says."""
+    if found := re.match(rb'\s*"?sep=(.)"?[ \t]*\n', text, re.IGNORECASE):
+        mark = found[1].decode("latin-1")
+        return b"\n" * found[0].count(b"\n") + text[found.end() :], mark if mark in _NAMES else None
+    return text, None
+
+
+def _without_comments(text: bytes, marks: str | None) -> tuple[bytes, list[tuple[int, str]]]:
+    """Blank the lines that begin with # or @; a quoted cell that goes over several lines is left alone."""
+    signs = COMMENT if marks is None else "".join(m for m in marks if not m.isalnum() and m in "#@%!*;&/")
+    if not signs:
+        return text, []
+    pattern = re.compile(rb'(?m)^[ \t]*"?[' + re.escape(signs).encode() + rb"](?!N/A\b).*$")
+    parts, at, quotes, found = [], 0, 0, []
+    for hit in pattern.finditer(text):
+        before = text[at : hit.start()]
+        quotes += before.count(b'"')
+        if quotes % 2:
+            continue
+        found.append((text.count(b"\n", 0, hit.start()) + 1, hit[0].decode("utf-8", "replace")))
+        parts.append(before)
+        at = hit.end()
+    return (b"".join([*parts, text[at:]]), found) if found else (text, [])
+
+
+def _without_titles(text: bytes) -> tuple[bytes, list[int]]:
+    """Blank NONMEM's lines TABLE NO. 1; their numbers."""
+    if b"TABLE NO" not in text.upper():
+        return text, []
+    lines = text.split(b"\n")
+    at = [k for k, line in enumerate(lines) if is_title(line.decode("utf-8", "replace"))]
+    for k in at:
+        lines[k] = b""
+    return b"\n".join(lines), [k + 1 for k in at]
+
+
+def _commented_header(commented: Sequence[tuple[int, str]], separator: str, width: int) -> tuple[int, list[str]] | None:
+    """The column names, where the line that has them is marked as a comment: "#ID,TIME,DV"."""
+    for line, comment in reversed(commented):
+        words = re.sub(r"[#@]+[ \t]*", "", comment.strip(), count=1)
+        words = re.sub(r"\s+", " ", words) if separator == " " else words
+        try:
+            cells = next(csv.reader(io.StringIO(words), delimiter=separator), [])
+        except csv.Error:
+            continue
+        if len(cells) == width and known_names(cells) and 2 * sum(_is_number(cell) for cell in cells) <= width:
+            return line, cells
+    return None
+
+
+def _repeats(
+    text: bytes, records: _Records, head: Head, keep: NDArray[np.bool_], titles: Sequence[int],
+    cells: Callable[[int], list[str]],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:  # fmt: skip
+    """Records with a mark in front of the first column; records that repeat the header, or a whole table."""
+    repeated = np.zeros(len(records.begin), dtype=bool)
+    if head.header is not None:
+        size = records.end - records.begin
+        words = text[records.begin[head.header] : records.end[head.header]].strip()
+        same = np.flatnonzero(
+            keep & (np.abs(size - size[head.header]) <= 2) & (records.fields == records.fields[head.header])
+        )
+        repeated[[k for k in same if text[records.begin[k] : records.end[k]].strip() == words]] = True
+    data = np.flatnonzero(keep & ~repeated)
+    later = [line for line in titles[1:] if len(data) and records.line[data[0]] < line <= records.line[data[-1]]]
+    if later:
+        first = cells(int(data[0]))[:2]
+        starts = data[np.searchsorted(records.line[data], later)]
+        anew = [int(k) for k in starts if cells(int(k))[:2] == first]
+        if anew:
+            repeated |= keep & (records.line >= records.line[anew[0]])
+    usual = np.bincount(records.fields[data]).argmax() if len(data) else 0
+    marked = np.zeros(len(records.begin), dtype=bool)
+    odd = [int(k) for k in data if records.fields[k] == usual + 1] if len(data) < 10**7 else []
+    marked[[k for k in odd if cells(k)[0].strip() in ("C", "c", "#", "@")]] = True
+    return marked & ~repeated, repeated
+
+
+def _below(
+    records: _Records, keep: NDArray[np.bool_], width: int, cells: Callable[[int], list[str]]
+) -> NDArray[np.bool_]:
+    """Records at the end that are notes."""
+    found = np.zeros(len(records.begin), dtype=bool)
+    last = np.flatnonzero(keep)[-HEAD:]
+    count = footers([cells(int(k)) for k in last], [int(f) for f in records.fields[last]], width)
+    if count:
+        found[last[-count:]] = True
+    return found
 
 
 def _is_number(cell: str) -> bool:
@@ -299,18 +565,25 @@ def _is_number(cell: str) -> bool:
 
 
 def _guess_separator(text: bytes) -> str:
-    """The mark that splits most of the first records into as many fields as the header."""
+    """The mark that splits most of the first records into the same number of fields, names above numbers."""
     sample = text[:100_000].decode("utf-8", "replace").lstrip("\n").split("\n")[:200]
     sample = [line for line in sample if line.strip()]
     best, score = "", (0.0, 0)
     for mark in _SEPARATORS:
         rows = [re.sub(r'"[^"]*"', "", line).count(mark) for line in sample]
-        if rows and rows[0]:
-            found = (sum(count == rows[0] for count in rows) / len(rows), rows[0])
+        for first in range(min(len(rows), 30)):
+            if not rows[first] or (first and not _names(sample[first], mark)):
+                continue
+            found = (sum(count == rows[first] for count in rows) / len(rows), rows[first])
             best, score = (mark, found) if found > score else (best, score)
     if best:
         return best
-    return " " if sample and len(sample[0].split()) > 1 else ","
+    return " " if sample and len(sample[-1].split()) > 1 else ","
+
+
+def _names(line: str, mark: str) -> bool:
+    cells = [cell.strip() for cell in line.split(mark)]
+    return 2 * sum(bool(re.match(r"[^\W\d_]", cell)) for cell in cells) > len(cells)
 
 
 def _records(text: bytes, separator: str, name: str, faults: list[Fault]) -> _Records:
@@ -359,13 +632,20 @@ def _stray_quotes(
         raise DataError(limited([Fault("a quote stands inside a cell", int(n), mend=mend) for n in at]), name)
 
 
-def _ragged(records: _Records, ragged: NDArray[np.bool_], expected: int, separator: str) -> list[Fault]:
+def _ragged(
+    records: _Records,
+    ragged: NDArray[np.bool_],
+    body: NDArray[np.bool_],
+    expected: int,
+    separator: str,
+    line: int | None,
+) -> list[Fault]:
     word = _NAMES[separator]
     mend = f"add or remove a {word}, or quote a cell that holds one"
-    if len(ragged) > 1 and ragged.all() and len(np.unique(records.fields[1:])) == 1:
-        message = f"the header names {expected} columns, but every row has {records.fields[1]} cells"
-        return [Fault(message, int(records.line[0]), mend="name every column, row names included")]
-    rows = np.flatnonzero(ragged) + 1
+    rows = np.flatnonzero(ragged)
+    if len(rows) > 1 and len(rows) == body.sum() and len(np.unique(records.fields[rows])) == 1:
+        message = f"the header names {expected} columns, but every row has {records.fields[rows[0]]} cells"
+        return [Fault(message, line, mend="name every column, row names included")]
     names = f"but the header names {expected} columns"
     return limited([Fault(f"{records.fields[r]} cells, {names}", int(records.line[r]), mend=mend) for r in rows])
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.data.cells import Bools, Cells, Floats, labels_of
+from workbench.data.clock import hours
 from workbench.data.events import DOSE, OBSERVATION, OTHER, RESET, RESET_AND_DOSE, Events
 from workbench.errors import Fault
 
@@ -24,6 +25,7 @@ NUMBERS = ("response", "amount", "dose", "evid", "mdv", "compartment", "rate", "
 NO_STEADY_STATE = (9, 99, 999, -99)
 """Codes seen in SS columns for "does not apply"; the doctor says so where one stands on a dose."""
 
+_MISSING_AMOUNTS = (-1, -9, -99, -999, -9999, -99999, -88, -888, -77, -777)
 _DOSING = ("amount", "rate", "duration", "interval", "additional", "steady_state")
 
 
@@ -58,27 +60,38 @@ class Records:
     marks: Mapping[str, Bools] = field(default_factory=dict)
 
 
-def derive(frame: pd.DataFrame, roles: Mapping[str, Any]) -> Records:
-    """Records of the frame; never raises for its cells, but lists what is wrong with them."""
+def derive(
+    frame: pd.DataFrame, roles: Mapping[str, Any], dates: str | None = None, allow: frozenset[str] = frozenset()
+) -> Records:
+    """Records of the frame; never raises for its cells, but lists what is wrong with them.
+
+    `dates` says in which order dates of numbers are written, see `clock.hours`; `allow` may hold "repeated dose".
+    """
     cells = Cells(frame)
     marks: dict[str, Bools] = {}
     n = len(frame)
     subject, subjects = _subjects(cells, roles)
-    time, note = cells.hours(roles["time"], roles.get("date"), subject)
+    time, note = hours(cells, roles["time"], roles.get("date"), subject, dates)
     row = {
         "time": time,
         "dv": _response(cells, roles),
         **_doses(cells, roles, marks),
         "mdv": _mdv(cells, roles),
+        "censored": _censored(cells, roles),
     }
     kind, row["amount"], row["rate"] = _kinds(cells, roles, subject, row, marks)
     occasion, occasions = _labels(cells, roles, "occasion", np.isin(kind, (OBSERVATION, DOSE, RESET_AND_DOSE)))
     response, responses = _labels(cells, roles, "response_id", (kind == OBSERVATION) & (row["mdv"] == 0))
     both = marks.get("dose beside a response", np.zeros(n, dtype=bool))
     dosing = np.isin(kind, (DOSE, RESET_AND_DOSE)) | both
+    if "response_id" in roles and "repeated dose" not in allow:
+        dosing &= ~_repeated(row, subject, response, dosing, both, marks)
+        kind = np.where((kind == DOSE) & ~dosing, OTHER, kind)
+        both &= dosing
     observed = (kind == OBSERVATION) & (row["mdv"] == 0)
-    marks["missing response"] = observed & np.isnan(row["dv"]) & ("response" in roles)
-    censored, dv, limit = _censoring(cells, roles, row["dv"], observed, marks)
+    marks["censored but not counted"] = (row["censored"] != 0) & (kind == OBSERVATION) & (row["mdv"] != 0)
+    censored, dv, limit = _censoring(cells, roles, row["dv"], row["censored"], observed, marks)
+    marks["missing response"] = observed & np.isnan(dv) & ("response" in roles) & (censored == 0)
     observed &= ~np.isnan(dv)
     for name in _DOSING:
         row[name] = np.where(dosing, row[name], 0)
@@ -125,6 +138,13 @@ def _response(cells: Cells, roles: Mapping[str, Any]) -> Floats:
     )
 
 
+def _censored(cells: Cells, roles: Mapping[str, Any]) -> Ints:
+    if "censor" not in roles:
+        return np.zeros(len(cells.frame), dtype=np.int64)
+    expected = "0 (a value), 1 (below the limit), -1 (above it)"
+    return cells.whole(roles["censor"], expected, lambda v: np.isin(v, (-1, 0, 1)))
+
+
 def _mdv(cells: Cells, roles: Mapping[str, Any]) -> Ints:
     if "mdv" not in roles:
         return np.zeros(len(cells.frame), dtype=np.int64)
@@ -150,6 +170,10 @@ def _doses(cells: Cells, roles: Mapping[str, Any], marks: dict[str, Bools]) -> d
             found[role] = np.zeros(n)
             continue
         values = cells.numbers(roles[role], expected, missing=0.0)
+        if role == "amount":
+            coded = (values < 0) & ~onoff & np.isin(values, _MISSING_AMOUNTS)
+            marks["negative amount"] = coded
+            values = np.where(coded, 0.0, values)
         allowed = (values >= 0) | ((role == "rate") & np.isin(values, (-1, -2)))
         cells.refuse(~allowed & ~onoff, roles[role], expected)
         found[role] = values
@@ -188,7 +212,8 @@ def _kinds(
     elif "amount" not in roles:
         observing = ~dosing
     else:  # a 0 beside a dose is NONMEM's placeholder
-        observing = ~np.isnan(row["dv"]) & ~(dosing & (row["dv"] == 0))
+        seen = ~np.isnan(row["dv"]) | ((row["censored"] != 0) & ~dosing)
+        observing = seen & ~(dosing & (row["dv"] == 0) & (row["censored"] == 0))
     marks["dose beside a response"] = dosing & observing
     marks["steady state code"] &= dosing
     return np.where(observing, OBSERVATION, np.where(dosing, DOSE, OTHER)), amount, rate
@@ -253,14 +278,12 @@ def _labels(cells: Cells, roles: Mapping[str, Any], role: str, needed: Bools) ->
 
 
 def _censoring(
-    cells: Cells, roles: Mapping[str, Any], dv: Floats, observed: Bools, marks: dict[str, Bools]
+    cells: Cells, roles: Mapping[str, Any], dv: Floats, censored: Ints, observed: Bools, marks: dict[str, Bools]
 ) -> tuple[Ints, Floats, Floats]:
     """Monolix's CENS and LIMIT; a limit on the far side of DV is a quantification limit and takes its place."""
     n = len(dv)
     if "censor" not in roles:
         return np.zeros(n, dtype=np.int64), dv, np.full(n, np.nan)
-    expected = "0 (a value), 1 (below the limit), -1 (above it)"
-    censored = cells.whole(roles["censor"], expected, lambda v: np.isin(v, (-1, 0, 1)))
     limit = np.full(n, np.nan)
     if "limit" in roles:
         limit = cells.numbers(roles["limit"], "a number, or nothing")
@@ -270,6 +293,21 @@ def _censoring(
     value = np.where(stated, limit, dv)
     marks["censored without a limit"] = (censored != 0) & observed & (np.isnan(value) | (value == 0))
     return censored, value, np.where(stated, np.nan, limit)
+
+
+def _repeated(
+    row: dict[str, Any], subject: Ints, response: Ints, dosing: Bools, both: Bools, marks: dict[str, Bools]
+) -> Bools:
+    """Doses that stand on the rows of each response: all but the first of them."""
+    table = pd.DataFrame({"s": subject, **{name: row[name] for name in ("time", *_DOSING, "compartment")}})
+    again = np.zeros(len(subject), dtype=bool)
+    at = np.flatnonzero(dosing)
+    again[at] = table.iloc[at].duplicated().to_numpy()
+    labels = pd.DataFrame({**table, "r": response}).iloc[at]
+    if not again.any() or labels.duplicated().any() or len(np.unique(response[at])) < 2:
+        again[:] = False  # the same dose twice under one label was given twice
+    marks["repeated dose"] = again
+    return again
 
 
 def _sorted(rows: dict[str, Any], *keys: str) -> dict[str, Any]:

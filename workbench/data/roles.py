@@ -3,51 +3,38 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from workbench.data.censoring import flags, reported
+from workbench.data.clock import restarts
+from workbench.data.names import (
+    AMOUNT_UNIT,
+    BESIDE_RESPONSE,
+    BESIDE_TIME,
+    BOOKKEEPING,
+    GROWN,
+    REMARKS,
+    RESPONSE_UNIT,
+    SYNONYMS,
+    TIME_UNIT,
+    UNSURE,
+    WEAK_LABELS,
+    bare,
+    plain,
+)
 from workbench.errors import Fault
-
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    "subject": ("id", "subj", "subject", "subjectid", "subjid", "usubjid", "patient", "patientid", "individual",
-                "animal", "animalid", "rat", "tree", "plant", "plot", "seed"),
-    "time": ("time", "datetime", "clocktime", "t", "hours", "hour", "days", "weeks", "tafd", "tad", "age"),
-    "date": ("date", "day", "dat1", "dat2", "dat3"),
-    "response": ("dv", "conc", "concentration", "response", "y", "cp", "cobs", "obs", "observation", "value"),
-    "amount": ("amt", "amount", "dose"),
-    "dose": ("dose", "amt", "amount"),
-    "dose_time": (),
-    "evid": ("evid",),
-    "mdv": ("mdv",),
-    "compartment": ("cmt", "compartment", "adm"),
-    "rate": ("rate", "infusionrate"),
-    "duration": ("dur", "duration", "tinf"),
-    "additional": ("addl",),
-    "interval": ("ii", "tau", "interval"),
-    "steady_state": ("ss",),
-    "occasion": ("occ", "occasion"),
-    "censor": ("cens", "censor", "censored", "blq", "bloq", "bql"),
-    "limit": ("limit", "lloq", "loq"),
-    "response_id": ("dvid", "ytype", "dvname"),
-}  # fmt: skip
-"""The single-column roles, with the names (lower case, letters and digits only) by which a column is recognised."""
 
 LISTS = ("covariates", "ignore")
 DOSING = ("rate", "duration", "additional", "interval", "steady_state", "compartment")
-_OPTIONAL_NAMES = {"age", "day", "days", "weeks", "tad", "tafd", "t", "y", "value", "obs"}
-
-
-def plain(name: str) -> str:
-    """A column name without unit in brackets, case, or punctuation: "Time [h]" and "time" are alike."""
-    return re.sub(r"[^a-z0-9]", "", re.sub(r"[\[(].*[\])]\s*$", "", name).lower())
 
 
 def resolve(
-    frame: pd.DataFrame, stated: Mapping[str, Any] | None, unnamed: tuple[str, ...] = ()
+    frame: pd.DataFrame, stated: Mapping[str, Any] | None, unnamed: tuple[str, ...] = (), limit_known: bool = False
 ) -> tuple[dict[str, Any], list[Fault]]:
     """The roles of the columns: those stated, the rest guessed.
 
@@ -59,6 +46,8 @@ def resolve(
         several columns.
     unnamed : tuple of str
         Columns that are ignored unless stated.
+    limit_known : bool
+        Whether a limit of quantification is stated besides, so that flags without one count.
 
     Returns
     -------
@@ -68,7 +57,7 @@ def resolve(
     """
     roles, lists, absent, faults = _stated(frame, stated or {})
     taken = {*roles.values(), *lists.get("ignore", ()), *unnamed}
-    guesses = _guess(frame, {role for role in SYNONYMS if role in roles or role in absent}, taken, roles)
+    guesses = _guess(frame, {role for role in SYNONYMS if role in roles or role in absent}, taken, roles, limit_known)
     if "covariates" in lists:
         guesses = {role: column for role, column in guesses.items() if column not in lists["covariates"]}
     roles = {role: ({**guesses, **roles})[role] for role in SYNONYMS if role in guesses or role in roles}
@@ -76,7 +65,7 @@ def resolve(
     used = set(roles.values())
     ignore = tuple(dict.fromkeys([*lists.get("ignore", ()), *(c for c in unnamed if c not in used)]))
     rest = tuple(c for c in frame.columns if c not in used and c not in ignore)
-    ignore += tuple(c for c in rest if plain(c) in SYNONYMS["subject"][:8] and "subject" in roles)
+    ignore += tuple(c for c in rest if _no_covariate(frame[c], c, roles))
     rest = tuple(c for c in rest if c not in ignore)
     covariates = lists.get("covariates", rest)
     ignore += tuple(c for c in rest if c not in covariates and c not in ignore)
@@ -150,17 +139,36 @@ def _absent(frame: pd.DataFrame, roles: Mapping[str, str], absent: set[str], sta
     return faults
 
 
-def _guess(frame: pd.DataFrame, closed: set[str], taken: set[str], stated: Mapping[str, str]) -> dict[str, str]:
+def _no_covariate(values: pd.Series[Any], column: str, roles: Mapping[str, str]) -> bool:
+    """Columns that number, label or repeat what others say: subjects again, other times, dates, remarks."""
+    name = plain(column)
+    if pd.api.types.is_datetime64_any_dtype(values.dtype) or name in BOOKKEEPING or name in REMARKS:
+        return True
+    if bare(column) in (*RESPONSE_UNIT, *AMOUNT_UNIT, *TIME_UNIT) and not pd.api.types.is_numeric_dtype(values.dtype):
+        return True
+    for role in ("censor", "limit"):
+        if role in roles and name in SYNONYMS[role]:
+            return True
+    if "response" in roles and name in SYNONYMS["response_id"] and name not in WEAK_LABELS and values.nunique() < 2:
+        return True
+    again = name in SYNONYMS["subject"] and name not in UNSURE and "subject" in roles
+    other_time = "time" in roles and (name in BESIDE_TIME or (name in SYNONYMS["date"] and name not in ("day", "tag")))
+    return again or other_time or ("response" in roles and name in BESIDE_RESPONSE)
+
+
+def _guess(
+    frame: pd.DataFrame, closed: set[str], taken: set[str], stated: Mapping[str, str], limit_known: bool
+) -> dict[str, str]:
     names: dict[str, str] = {}
     for column in frame.columns:
         if column not in taken:
             names.setdefault(plain(column), column)
 
-    dosed = bool({"amount", "dose", "evid"} & stated.keys() or {"amt", "amount", "dose", "evid"} & names.keys())
+    dosed = bool({"amount", "dose", "evid"} & stated.keys() or {*SYNONYMS["amount"], "evid"} & names.keys())
 
     def find(role: str) -> str | None:
         for synonym in SYNONYMS[role]:
-            column = None if synonym == "age" and dosed else names.get(synonym)
+            column = None if dosed and (synonym == "age" or synonym in GROWN) else names.get(synonym)
             if column is not None and column not in found.values() and _plausible(role, synonym, frame[column]):
                 return column
         return None
@@ -170,6 +178,10 @@ def _guess(frame: pd.DataFrame, closed: set[str], taken: set[str], stated: Mappi
         if role in closed or (role == "amount" and ("dose" in closed or "dose" in stated)):
             continue
         guess = find(role)
+        if guess is None and role == "subject":
+            guess = _finest_label(frame, [c for n, c in names.items() if n.endswith("id") and n not in _LABELS])
+        if guess is None and role == "time":
+            guess = next((c for n, c in names.items() if n in SYNONYMS["date"][:6] and _dated(frame[c])), None)
         if guess is not None:
             found[role] = guess
     known = {**found, **stated}
@@ -178,40 +190,116 @@ def _guess(frame: pd.DataFrame, closed: set[str], taken: set[str], stated: Mappi
     has_doses = bool({"amount", "dose"} & known.keys())
     for role in ("date", *DOSING, "occasion", "censor", "limit", "response_id"):
         known = {**found, **stated}
-        skip = (
-            role in closed
-            or (role in DOSING and not has_doses)
-            or (role == "limit" and "censor" not in known)
-            or (role == "date" and _all_numbers(frame, known.get("time")))
-        )
-        guess = None if skip else find(role)
-        if guess is not None and (role != "censor" or _says_limit(frame, guess, known, names)):
+        if role in closed or (role in DOSING and role != "compartment" and not has_doses):
+            continue
+        guess = find(role)
+        if guess is None:
+            continue
+        if role == "date" and not _says_the_day(frame, known, guess):
+            continue
+        if role == "censor" and not (
+            _says_limit(frame, guess, known, names) or (limit_known and flags(frame[guess]) is not None)
+        ):
+            continue
+        if role == "limit" and not pd.api.types.is_numeric_dtype(frame[guess].dtype):
+            continue
+        if role == "response_id":
+            guess = _telling_label(frame, known, names)
+        if guess is not None:
             found[role] = guess
     return found
 
 
+_LABELS = frozenset((*SYNONYMS["response_id"], *SYNONYMS["evid"], "studyid", "siteid", "projid"))
+
+
+def _finest_label(frame: pd.DataFrame, columns: list[str]) -> str | None:
+    """Of columns such as ChickID and BroodID, the one with the most labels that still repeat."""
+    count = {column: frame[column].nunique() for column in columns}
+    repeated = {column: n for column, n in count.items() if 1 < n <= len(frame) / 2 or 1 == n == len(columns)}
+    return max(repeated, key=lambda column: repeated[column], default=None)
+
+
 def _plausible(role: str, synonym: str, values: pd.Series[Any]) -> bool:
     """Names with other common meanings count only where the content fits."""
-    if role == "response" and not pd.api.types.is_numeric_dtype(values.dtype):
-        return synonym not in _OPTIONAL_NAMES
-    if role == "time" and synonym in _OPTIONAL_NAMES:
-        return pd.api.types.is_numeric_dtype(values.dtype) and len(values.unique()) > 1
-    return True
+    numeric = pd.api.types.is_numeric_dtype(values.dtype)
+    if role == "response" and not numeric:
+        return synonym not in UNSURE
+    if role in ("time", "date") and synonym in UNSURE:
+        return numeric and len(values.unique()) > 1
+    if role == "subject" and synonym in UNSURE:
+        return len(values.unique()) > 1
+    return bool(role not in ("time", "response", "amount") or values.notna().any())
 
 
 def _says_limit(frame: pd.DataFrame, flag: str, roles: Mapping[str, str], names: Mapping[str, str]) -> bool:
     """A flag (BLQ) counts as censoring where the limit is known: from its column, or because DV holds it."""
-    values = pd.to_numeric(frame[flag], errors="coerce")
-    if not set(values.dropna().unique()) <= {0, 1, -1} or "response" not in roles:
+    marks = flags(frame[flag])
+    if marks is None or "response" not in roles:
         return False
-    flagged = pd.to_numeric(frame[roles["response"]], errors="coerce")[values.isin([1, -1])]
+    response = frame[roles["response"]]
+    read = reported(response[marks != 0])
     limited = "limit" in roles or any(synonym in names for synonym in SYNONYMS["limit"])
-    return limited or not flagged.size or bool((flagged.fillna(0) != 0).any())
+    return limited or not len(read.value) or bool((np.nan_to_num(read.value) != 0).any())
 
 
-def _all_numbers(frame: pd.DataFrame, column: str | None) -> bool:
-    """NONMEM's DATE counts only beside clock times; beside plain numbers it is left alone."""
-    return column is not None and pd.api.types.is_numeric_dtype(frame[column].dtype)
+def _dated(values: pd.Series[Any]) -> bool:
+    return pd.api.types.is_datetime64_any_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype)
+
+
+def _says_the_day(frame: pd.DataFrame, roles: Mapping[str, str], column: str) -> bool:
+    """A date counts beside clock times; beside plain numbers only where they start anew with it."""
+    time = roles.get("time")
+    if time is None or time == column or pd.api.types.is_datetime64_any_dtype(frame[time].dtype):
+        return False
+    if not pd.api.types.is_numeric_dtype(frame[time].dtype):
+        return True
+    subject = pd.factorize(frame[roles["subject"]])[0] if "subject" in roles else np.zeros(len(frame), dtype=np.int64)
+    return restarts(frame[time], frame[column], subject)
+
+
+def observed_rows(frame: pd.DataFrame, roles: Mapping[str, str]) -> NDArray[np.bool_]:
+    """Rows that look like observations, before records are made of them."""
+    rows = np.ones(len(frame), dtype=bool)
+    for role in ("evid", "mdv"):
+        if role in roles:
+            rows &= ~(pd.to_numeric(frame[roles[role]], errors="coerce").fillna(0).to_numpy(dtype=float) > 0)
+    if "response" in roles:
+        rows &= frame[roles["response"]].notna().to_numpy()
+    return rows
+
+
+def tells_apart(frame: pd.DataFrame, roles: Mapping[str, str], column: str) -> bool:
+    """Whether rows of a subject at the same time differ in a column, by labels that several subjects share."""
+    rows = observed_rows(frame, roles) & frame[column].notna().to_numpy()
+    subject = frame[roles["subject"]] if "subject" in roles else pd.Series(0, index=frame.index)
+    key = pd.DataFrame({"s": subject.astype(object), "t": frame[roles["time"]].astype(object), "c": frame[column]})[
+        rows
+    ]
+    if "date" in roles:
+        key["d"] = frame[roles["date"]].astype(object)[rows]
+    keys = [name for name in ("s", "t", "d") if name in key]
+    twice = key.duplicated(keys, keep=False)
+    if not twice.any() or key[twice].duplicated([*keys, "c"]).any():
+        return False
+    shared = key.groupby("c", observed=True, sort=False)["s"].nunique()
+    return bool(len(shared) > 1 and ((shared > 1).all() or len(key["s"].unique()) == 1) and len(shared) <= 12)
+
+
+def _telling_label(frame: pd.DataFrame, roles: Mapping[str, str], names: Mapping[str, str]) -> str | None:
+    """The column that labels several responses: by its name, or by its name and what the rows show."""
+    used = set(roles.values())
+    for synonym in SYNONYMS["response_id"]:
+        column = names.get(synonym)
+        if column is None or column in used:
+            continue
+        seen = frame[column][observed_rows(frame, roles)]
+        several = 2 <= seen.nunique() <= 12
+        if synonym in ("dvid", "ytype") or (several and synonym not in WEAK_LABELS):
+            return column
+        if several and "time" in roles and tells_apart(frame, roles, column):
+            return column
+    return None
 
 
 def _given_once(frame: pd.DataFrame, roles: Mapping[str, str]) -> bool:

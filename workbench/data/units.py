@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -28,6 +29,46 @@ def _unit(text: str, what: str) -> Any:
     except Exception:  # pint raises whatever the text leads its parser to
         mend = "write it as h, day, mg, ug/L, mg/kg, 1/h"
         raise DataError(Fault(f"unit {text!r} of {what} is not known", mend=mend), "units") from None
+
+
+_WORDS = {
+    "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "std": "h", "stunden": "h", "mins": "min", "minutes": "min",
+    "minute": "min", "secs": "s", "sec": "s", "seconds": "s", "days": "day", "d": "day", "tage": "day", "tag": "day",
+    "jours": "day", "weeks": "week", "wk": "week", "months": "month", "mo": "month", "years": "year", "yrs": "year",
+    "yr": "year", "y": "year", "jahre": "year", "ans": "year", "mcg": "ug", "gm": "g", "lbs": "lb", "l": "L",
+    "ml": "mL", "dl": "dL", "ul": "uL", "iu": "IU", "hours.": "h", "heures": "h",
+}  # fmt: skip
+_ATOMS = frozenset((
+    "h", "min", "s", "day", "week", "month", "year", "kg", "g", "mg", "ug", "ng", "pg", "mol", "mmol", "umol",
+    "nmol", "pmol", "M", "mM", "uM", "nM", "pM", "L", "mL", "dL", "uL", "m", "cm", "mm", "um", "inch", "foot", "IU",
+    "mIU", "kIU", "U", "mU", "lb", "%", "percent", "mmHg", "bpm", "C", "kcal",
+))  # fmt: skip
+_NONE = frozenset(("", "-", "--", "none", "unitless", "dimensionless", "n/a", "na", ".", "1", "dl"))
+
+
+def tidied(text: str) -> str:
+    """A unit as people write it, spelled as `pint` knows it: "hrs" is "h", "ug/ml" is "ug/mL", "mcg" is "ug"."""
+    text = str(text).strip().strip("[]()").replace("µ", "u").replace("μ", "u").replace("·", "*").replace("²", "^2")
+    text = re.sub(r"\s+per\s+", "/", text)
+    text = re.sub(r"\s*([/*^])\s*", r"\1", text)
+    return re.sub(r"[A-Za-z.]+", lambda word: _WORDS.get(word[0].lower(), word[0]), text)
+
+
+def looks_like_unit(text: str) -> bool:
+    """Whether a text is a unit such as "h", "ng/mL", "(mg)", "1/h" or "kg/m^2"."""
+    tidy = tidied(text)
+    atoms = re.split(r"[/*^.\s()]+", tidy)
+    words = [atom for atom in atoms if atom and not re.fullmatch(r"-?\d+", atom)]
+    return bool(words) and all(_known_atom(word) for word in words)
+
+
+def says_no_unit(text: str) -> bool:
+    """Whether a cell of a row of units says that there is none."""
+    return str(text).strip().strip("[]()").lower() in _NONE
+
+
+def _known_atom(word: str) -> bool:
+    return word in _ATOMS or word.lower() in ("kg", "mg", "ng", "ug", "g", "mmol", "nmol", "umol", "mol", "cm")
 
 
 def checked(units: Mapping[str, Any] | None, roles: Mapping[str, Any]) -> dict[str, str]:
@@ -68,6 +109,17 @@ def checked(units: Mapping[str, Any] | None, roles: Mapping[str, Any]) -> dict[s
     if faults:
         raise DataError(faults, "units")
     return given
+
+
+def known(units: Mapping[str, str], roles: Mapping[str, Any]) -> dict[str, str]:
+    """Of units that were found, not stated, those that are units; what they say of each other is for the doctor."""
+    found: dict[str, str] = {}
+    for key, unit in units.items():
+        try:
+            found |= checked({key: unit}, roles)
+        except DataError:
+            continue
+    return found
 
 
 def factor(old: str, new: str, what: str) -> float:

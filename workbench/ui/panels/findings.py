@@ -8,8 +8,7 @@ from typing import Any
 from ipywidgets import HTML, Box, Button, VBox, Widget
 
 from workbench.data import GroupedData
-from workbench.data.doctor import JUDGED
-from workbench.data.mends import MENDS
+from workbench.data.checks import JUDGED, MENDS
 from workbench.errors import DataError
 from workbench.markup import counted, cut, escaped
 from workbench.ui.panels.panel import row

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from workbench.data import GroupedData, read_data
+from workbench.data.names import SYNONYMS
 from workbench.data.reading import Table, read_table
-from workbench.data.roles import LISTS, SYNONYMS, resolve
+from workbench.data.roles import LISTS, resolve
 from workbench.errors import DataError
 
 SINGLE = tuple(SYNONYMS)

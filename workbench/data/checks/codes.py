@@ -1,0 +1,177 @@
+"""Codes for missing values that would be read as numbers or levels, and slips of the unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.data.cells import Bools, Floats, Ints
+from workbench.data.checks.mending import Findings, Mend, emptied, places
+from workbench.data.checks.scribe import Scribe
+from workbench.data.content import Content
+from workbench.data.names import plain
+from workbench.findings import Finding
+
+JUDGED = ()
+
+_POSITIVE = frozenset((
+    "wt", "weight", "bw", "bwt", "bodyweight", "wtkg", "wtbl", "gewicht", "poids", "ht", "height", "htbl", "bmi",
+    "bmibl", "bsa", "bsabl", "crcl", "crclbl", "clcr", "scr", "cr", "creat", "creatinine", "creatbl", "kreatinin",
+    "gfr", "egfr", "egfrbl", "alb", "albumin", "albbl", "lbm", "ffm", "ibw", "hct", "haematocrit", "hematocrit",
+    "gestage", "ga", "age", "alter",
+))  # fmt: skip
+_HEIGHTS = frozenset(("ht", "height", "htbl", "hgt", "groesse", "taille"))
+_UNKNOWN = frozenset((
+    "unknown", "unk", "unkn", "unknwn", "missing", "miss", "not_available", "notavailable", "notdone", "not_done",
+    "notrecorded", "notreported", "notapplicable", "inconnu", "unbekannt", "?", "??", "nd", "nr", "ns", "ukn",
+    "undefined", "uncertain",
+))  # fmt: skip
+_NEVER = 1e10
+
+
+def find(data: Content) -> Iterator[Finding]:
+    """Codes in covariates, responses and amounts."""
+    scribe = Scribe(data)
+    for name in data.covariate_names:
+        yield from _covariate(data, scribe, name)
+    events = data.events
+    seen = events.observed & (events.censored == 0)
+    doses = events.is_dose & (events.amount > 0)
+    for role, values, which in (("response", events.dv, seen), ("amount", events.amount, doses)):
+        if role in data.roles and which.any():
+            hit = np.zeros(len(values), dtype=bool)
+            for group in np.unique(events.response[which] if role == "response" else events.compartment[which]):
+                mine = which & ((events.response if role == "response" else events.compartment) == group)
+                hit |= mine & np.isin(values, _codes(values[mine], events.subject[mine], ""))
+            yield from _found(data, scribe, np.unique(events.row[hit]), data.roles[role], values[hit])
+
+
+def _covariate(data: Content, scribe: Scribe, name: str) -> Iterator[Finding]:
+    values = data.frame[name]
+    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        yield from _words(data, scribe, name)
+        return
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    known = np.isfinite(numbers)
+    codes = _codes(numbers[known], data.subject_codes[known], plain(name))
+    at = np.flatnonzero(np.isin(numbers, codes) & known)
+    yield from _found(data, scribe, at, name, numbers[at])
+    slipped, factor = _slips(np.where(np.isin(numbers, codes), np.nan, numbers), plain(name))
+    if slipped.any():
+        shown = ", ".join(f"{v:g}" for v in np.unique(numbers[slipped])[:3])
+        usual = float(np.nanmedian(np.where(slipped | np.isin(numbers, codes), np.nan, numbers)))
+        message = f"{shown} among values near {usual:g}: a slip of the unit by a factor of {factor:g}?"
+        yield scribe.of_rows("slip of the unit", "warning", np.flatnonzero(slipped), name, message, "rescale_covariate",
+                             ("read_codes_as_missing",))  # fmt: skip
+
+
+def _found(data: Content, scribe: Scribe, at: Ints, column: str, values: Floats) -> Iterator[Finding]:
+    if len(at):
+        shown = ", ".join(f"{v:g}" for v in np.unique(values))
+        rows = "1 row" if len(at) == 1 else f"{len(at)} rows"
+        message = f"{shown} in {rows} looks like a code for a missing value, and is read as a number"
+        yield scribe.of_rows("missing-value code", "warning", at, column, message, "read_codes_as_missing")
+
+
+def _is_code(value: float) -> bool:
+    """Whether a number is one of those that people write for "missing": -99, 999, 8888, -1, 1E+30."""
+    if abs(value) >= _NEVER:
+        return True
+    text = f"{abs(value):g}".replace(".", "")
+    return value == -1 or (len(set(text)) == 1 and text[0] in "789" and (len(text) >= 2 or value < 0))
+
+
+def _codes(values: Floats, subject: Ints, name: str) -> list[float]:
+    """Values that stand for "missing": an impossible sign, or far from all others."""
+    table = pd.DataFrame({"v": values, "s": subject}).drop_duplicates()
+    owners = table.groupby("v")["s"].nunique()
+    different = owners.index.to_numpy(dtype=float)
+    likely = np.array([_is_code(v) for v in different], dtype=bool)
+    negative, zero = different < 0, different == 0
+    found = np.zeros(len(different), dtype=bool)
+    rest = different[~negative & ~likely]
+    some = len(rest) > 0 and (values >= 0).mean() >= 0.5
+    if some and negative.any() and (likely[negative].all() or name in _POSITIVE) and np.abs(different).max() > 1:
+        found |= negative
+    positive = different[(different > 0) & ~likely]
+    if zero.any() and name in _POSITIVE and len(positive) and (name not in ("age", "alter") or positive.min() >= 10):
+        found |= zero
+    others = different[~found & ~likely]
+    if len(others):
+        top, width = others.max(), others.max() - others.min()
+        far = (different > max(2 * top, 0)) & (different - top > 2 * max(width, 0.1 * abs(top)))
+        found |= far & likely
+        shared = (owners.to_numpy() >= 2) & (owners.to_numpy() < 0.5 * table["s"].nunique())
+        without = others[others < top]
+        if shared[different == top].any() and len(without) > 2 and not found.any() and name:
+            below = without.max()
+            if top > 5 * below and below > 0:
+                found |= different == top
+    return [float(v) for v in different[found]]
+
+
+def _slips(numbers: Floats, name: str) -> tuple[Bools, float]:
+    """Values that are about a thousand times (heights also a hundred times) what the others are."""
+    known = numbers[np.isfinite(numbers) & (numbers > 0)]
+    none = np.zeros(len(numbers), dtype=bool)
+    if len(known) < 5:
+        return none, 1.0
+    middle = float(np.median(known))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        size = np.log10(numbers / middle)
+    for power in (3, 2) if name in _HEIGHTS else (3,):
+        off = np.isfinite(size) & (np.abs(np.abs(size) - power) < 0.35)
+        others = numbers[np.isfinite(numbers) & (numbers > 0) & ~off]
+        if off.any() and off.sum() < 0.3 * len(known) and others.max() < 10 * others.min():
+            return off, 10.0**power
+    return none, 1.0
+
+
+def _words(data: Content, scribe: Scribe, name: str) -> Iterator[Finding]:
+    """Words among numbers, and levels that say that nothing is known."""
+    values = data.frame[name]
+    text = values.astype(str).str.strip()
+    numbers = pd.to_numeric(values.where(values.notna(), None).astype(object), errors="coerce")
+    words = (values.notna() & numbers.isna()).to_numpy(dtype=bool)
+    if numbers.notna().sum() > words.sum() and words.any():
+        what = f"words among numbers ({', '.join(sorted(set(text[words]))[:3])}): the whole column is read as text"
+    else:
+        words = words & text.str.lower().str.replace(r"[\s.\-/]+", "", regex=True).isin(_UNKNOWN).to_numpy(dtype=bool)
+        if not words.any() or text[~words & values.notna().to_numpy()].nunique() == 0:
+            return
+        what = f"{', '.join(map(repr, sorted(set(text[words]))[:3]))} is read as a level of its own"
+    yield scribe.of_rows("missing-value code", "warning", np.flatnonzero(words), name, what, "read_codes_as_missing")
+
+
+def _missing(data: Content, findings: Findings) -> Content:
+    data = emptied(data, findings)
+    changed: dict[str, Any] = {}
+    for column in {finding.where for finding in findings}:
+        values = data.frame[column]
+        if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
+            numbers = pd.to_numeric(values.astype(object), errors="coerce")
+            if numbers.notna().equals(values.notna()) and numbers.notna().any():
+                changed[column] = numbers
+    return data.changed(frame=data.frame.assign(**changed)) if changed else data
+
+
+def _rescaled(data: Content, findings: Findings) -> Content:
+    frame = data.frame
+    for finding in findings:
+        rows = places([finding], data)
+        values = frame[finding.where].astype(float)
+        power = 2 if plain(finding.where) in _HEIGHTS and "100?" in finding.message else 3
+        scale = np.where(values > float(values[~rows].median()), 10.0**-power, 10.0**power)
+        frame = frame.assign(**{finding.where: values.where(~rows, values * scale)})
+    return data.changed(frame=frame)
+
+
+MENDS = {
+    "read_codes_as_missing": Mend("read them as missing", _missing),
+    "rescale_covariate": Mend("multiply or divide them by that factor", _rescaled),
+}
