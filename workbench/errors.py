@@ -26,6 +26,8 @@ class Fault:
         Label of the subject.
     mend : str
         The usual way to put it right.
+    offers : tuple of str
+        Names for `read_data`'s `mends` that put it right.
     """
 
     message: str
@@ -33,6 +35,7 @@ class Fault:
     column: str | None = None
     subject: object = None
     mend: str = ""
+    offers: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = [

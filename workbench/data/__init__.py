@@ -4,7 +4,7 @@ from workbench.data.events import Events
 from workbench.data.examples import examples_folder, load_example
 from workbench.data.grouped import GroupedData
 from workbench.data.history import BareName, Step
-from workbench.data.importing import Preview, preview, read_data
+from workbench.data.importing import Preview, preview, read_data, table_of
 from workbench.data.units import derived as derived_unit
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "load_example",
     "preview",
     "read_data",
+    "table_of",
 ]

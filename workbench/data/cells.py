@@ -46,7 +46,10 @@ class Cells:
         self.faults: list[Fault] = []
         self.bad: Bools = np.zeros(len(frame), dtype=bool)
 
-    def blame(self, rows: Bools, column: str | None, message: str | Callable[[int], str], mend: str = "") -> None:
+    def blame(
+        self, rows: Bools, column: str | None, message: str | Callable[[int], str], mend: str = "",
+        offers: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         """Add a fault for each of the rows; `message` may depend on the position of the row."""
         positions = np.flatnonzero(rows)
         if not len(positions):
@@ -55,23 +58,31 @@ class Cells:
         labels = self.frame.index
         shown = positions[:1001]
         faults = [
-            Fault(message if isinstance(message, str) else message(int(p)), plain_label(labels[p]), column, mend=mend)
+            Fault(
+                message if isinstance(message, str) else message(int(p)),
+                plain_label(labels[p]),
+                column,
+                mend=mend,
+                offers=offers,
+            )
             for p in shown
         ]
         if len(positions) > 1001:
             faults += [Fault("", plain_label(labels[positions[-1]]), column)] * (len(positions) - 1001)
         self.faults += limited(faults)
 
-    def refuse(self, rows: Bools, column: str, expected: str, mend: str = "") -> None:
+    def refuse(self, rows: Bools, column: str, expected: str, mend: str = "", offers: tuple[str, ...] = ()) -> None:
         """Blame the cells of these rows for not being what is expected."""
         cells = self.frame[column]
-        self.blame(rows, column, lambda p: f"got {shown(cells.iloc[p])}, allowed: {expected}", mend)
+        self.blame(rows, column, lambda p: f"got {shown(cells.iloc[p])}, allowed: {expected}", mend, offers)
 
-    def numbers(self, column: str, expected: str, mend: str = "", missing: float | None = None) -> Floats:
+    def numbers(
+        self, column: str, expected: str, mend: str = "", missing: float | None = None, offers: tuple[str, ...] = ()
+    ) -> Floats:
         """The column as numbers; text and infinite values are faults, missing ones become `missing`."""
         values, unreadable = to_numbers(self.frame[column])
         usual = "write a number, or leave the cell empty (or name the text in na_values)"
-        self.refuse(unreadable, column, expected, mend or usual)
+        self.refuse(unreadable, column, expected, mend or usual, offers)
         values = np.where(unreadable, np.nan, values)
         return values if missing is None else np.where(np.isnan(values), missing, values)
 

@@ -131,10 +131,7 @@ def read_data(
         "mends": (mends,) if isinstance(mends, str) else tuple(mends),
     }  # fmt: skip
     _check_options(options)
-    table = read_table(source, name=name, na_values=na_values, form=form_of(options))
-    for mend in options["mends"]:
-        if mend in STACKS:
-            table = stacked(table, mend, resolve(table.frame, roles, table.unnamed)[0])
+    table = table_of(source, **options)
     if dose is not None:
         table, roles = _with_dose(table, roles, dose)
     frame, copies = without_copies(table.frame)
@@ -175,7 +172,14 @@ def read_data(
 
 def _as_wide(faults: Iterable[Fault], wide: Sequence[Wide]) -> list[Fault]:
     """The faults; where a wide table explains them, that comes first."""
-    ways = [Fault(way.message, mend=f'{STACKS[way.mend].text}: read_data(…, mends=("{way.mend}",))') for way in wide]
+    ways = [
+        Fault(
+            way.message,
+            mend=f'{STACKS[way.mend].text}: read_data(…, mends=("{way.mend}",))',
+            offers=(way.mend,),
+        )
+        for way in wide
+    ]
     return [*ways, *faults]
 
 
@@ -189,6 +193,16 @@ def _said_otherwise(
     frame, roles, limits = censoring.settled(frame, roles, options["lloq"], words_missing)
     frame, roles, compartment = compartments(frame, roles, stated)
     return frame, roles, [*doses, *limits, *compartment]
+
+
+def table_of(source: Any, **options: Any) -> Table:
+    """The table that `read_data` makes of a source with these options, before its columns have roles."""
+    reading = {key: options[key] for key in ("na_values", "name") if key in options}
+    table = read_table(source, **reading, form=form_of(options))
+    for mend in options.get("mends", ()):
+        if mend in STACKS:
+            table = stacked(table, mend, resolve(table.frame, options.get("roles"), table.unnamed)[0])
+    return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,8 +231,7 @@ def preview(source: Any, roles: Mapping[str, Any] | None = None, **options: Any)
 
     Takes the arguments of `read_data`. Raises DataError only where no table can be made of the source.
     """
-    reading = {key: options[key] for key in ("na_values", "name") if key in options}
-    table = read_table(source, **reading, form=form_of(options))
+    table = table_of(source, roles=roles, **options)
     if options.get("dose") is not None:
         table, roles = _with_dose(table, roles, options["dose"])
     found, _ = resolve(table.frame, roles, table.unnamed)

@@ -63,8 +63,8 @@ UNSURE = frozenset((
 """Names with other common meanings: they count only where the content fits."""
 
 WEAK_LABELS = frozenset((
-    "type", "flag", "matrix", "species", "variable", "measure", "assay", "param", "pctest", "paramn", "dvidn",
-    "outcome", "endpoint", "compound", "substance", "specimen", "tissue", "fluid",
+    "type", "flag", "species", "variable", "measure", "assay", "param", "pctest", "paramn", "dvidn",
+    "outcome", "endpoint", "compound", "substance",
 ))  # fmt: skip
 """Names that tell responses apart only where the rows show it."""
 
@@ -83,9 +83,10 @@ REMARKS = frozenset((
 ))  # fmt: skip
 
 BESIDE_TIME = frozenset((
-    "nfrlt", "arrlt", "nrrlt", "aprlt", "nprlt", "mrrlt", "tad", "tafd", "tsfd", "tsld", "tald", "ntime",
+    "nfrlt", "arrlt", "nrrlt", "aprlt", "nprlt", "mrrlt", "ntime",
     "nominaltime", "atptn", "pctptnum", "timenominal", "adtm", "pcdtc", "udtc", "atpt", "pctpt", "adt", "atm",
-    "exstdtc", "exendtc", "ntafd", "ntad",
+    "exstdtc", "exendtc",
+    "ady", "pcdy", "visitdy", "exstdy", "exendy", "dmdy",
 ))  # fmt: skip
 """Times beside the one that counts: never covariates."""
 

@@ -134,7 +134,8 @@ def _response(cells: Cells, roles: Mapping[str, Any]) -> Floats:
     return cells.numbers(
         roles["response"],
         "a number",
-        "values below a limit: a number and a censor column (CENS), or na_values to leave the text out",
+        'a word that means "no value": na_values=(…,), or all of them: mends=("read_text_as_missing",)',
+        offers=("read_text_as_missing",),
     )
 
 

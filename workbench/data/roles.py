@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,6 +71,56 @@ def resolve(
     covariates = lists.get("covariates", rest)
     ignore += tuple(c for c in rest if c not in covariates and c not in ignore)
     return {**roles, "covariates": covariates, "ignore": ignore}, faults
+
+
+def role_of(roles: Mapping[str, Any], column: str) -> str:
+    """The role of a column; "ignore" where it has none."""
+    lists = {key for key in LISTS if column in roles.get(key, ())}
+    return next((r for r in SYNONYMS if roles.get(r) == column), lists.pop() if lists else "ignore")
+
+
+def restated(
+    frame: pd.DataFrame,
+    stated: Mapping[str, Any],
+    column: str,
+    role: str,
+    unnamed: tuple[str, ...] = (),
+    limit_known: bool = False,
+) -> dict[str, Any]:
+    """What is stated once a column is given another role; whatever is not stated is guessed anew.
+
+    A column that had the role takes the one that this column had, where that was one of the single roles.
+    """
+
+    def resolved(statement: Mapping[str, Any]) -> dict[str, Any]:
+        return resolve(frame, statement, unnamed, limit_known)[0]
+
+    before = resolved(stated)
+    was, other = role_of(before, column), before.get(role) if role in SYNONYMS else None
+    made = {r: v for r, v in stated.items() if r in LISTS or v != column}
+    made |= {key: tuple(c for c in made[key] if c != column) for key in LISTS if key in made}
+    if role in SYNONYMS:
+        made[role] = column
+        if other is not None and was in SYNONYMS:
+            made[was] = other
+    elif role == "ignore":
+        made["ignore"] = (*made.get("ignore", ()), column)
+    else:
+        if was in SYNONYMS:
+            made[was] = None
+        covariates = resolved(made)["covariates"]
+        if column not in covariates:
+            made["covariates"] = (*covariates, column)
+    wanted = resolved(made)
+    for key in list(made):
+        less = {r: v for r, v in made.items() if r != key}
+        if _same(resolved(less), wanted):
+            made = less
+    return made
+
+
+def _same(roles: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(roles.get(r) == wanted.get(r) for r in SYNONYMS) and all(set(roles[k]) == set(wanted[k]) for k in LISTS)
 
 
 def _stated(
@@ -142,6 +193,8 @@ def _absent(frame: pd.DataFrame, roles: Mapping[str, str], absent: set[str], sta
 def _no_covariate(values: pd.Series[Any], column: str, roles: Mapping[str, str]) -> bool:
     """Columns that number, label or repeat what others say: subjects again, other times, dates, remarks."""
     name = plain(column)
+    if values.isna().all() or _DATES.fullmatch(str(values.dropna().iloc[0])):
+        return True
     if pd.api.types.is_datetime64_any_dtype(values.dtype) or name in BOOKKEEPING or name in REMARKS:
         return True
     if bare(column) in (*RESPONSE_UNIT, *AMOUNT_UNIT, *TIME_UNIT) and not pd.api.types.is_numeric_dtype(values.dtype):
@@ -210,6 +263,7 @@ def _guess(
     return found
 
 
+_DATES = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?|\d{2}:\d{2}:\d{2}")
 _LABELS = frozenset((*SYNONYMS["response_id"], *SYNONYMS["evid"], "studyid", "siteid", "projid"))
 
 

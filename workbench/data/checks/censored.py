@@ -45,7 +45,7 @@ def find(data: Content) -> Iterator[Finding]:
             f"{events.dv[low].max():g}), as measured values do: the limit is not known"
         )
         yield scribe.of_rows(
-            "limits differ", "error", np.unique(events.row[low]), response, message, "take_highest_as_limit"
+            "limits differ", "warning", np.unique(events.row[low]), response, message, "take_highest_as_limit"
         )
     yield from scribe.marked(
         "censored but not counted", "warning", "censored but not counted", "response",

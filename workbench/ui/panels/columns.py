@@ -10,10 +10,10 @@ import pandas as pd
 from ipywidgets import HTML, Box, Button, Dropdown, Text, VBox, Widget
 
 from workbench.data import GroupedData, Step
-from workbench.data.roles import LISTS
+from workbench.data.roles import LISTS, role_of
 from workbench.markup import escaped
 from workbench.ui.panels.panel import note, row
-from workbench.ui.session.file import SINGLE, role_of
+from workbench.ui.session.file import SINGLE
 from workbench.ui.session.state import State
 
 _SHOWN = 60
