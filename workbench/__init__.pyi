@@ -148,6 +148,9 @@ from workbench.model import (
     Structure as Structure,
 )
 from workbench.model import (
+    Transform as Transform,
+)
+from workbench.model import (
     add_shape as add_shape,
 )
 from workbench.model import (

@@ -66,7 +66,11 @@ class Logarithmic(wb.ResidualError):
 
 
 def model(error: wb.ResidualError | None) -> wb.Model:
-    parameters = [wb.Parameter("ka", 1.5, iiv=0.6), wb.Parameter("CL", 2.8, iiv=0.3), wb.Parameter("V", 32, iiv=0.15)]
+    parameters = [
+        wb.Parameter("ka", 1.5, iiv=0.6),
+        wb.Parameter("CL", 0.04, iiv=0.3),
+        wb.Parameter("V", 0.46, iiv=0.15),
+    ]
     return wb.Model(wb.pk(absorption="first-order"), parameters, error=error)
 
 

@@ -163,12 +163,6 @@ def _move_to(scale: Scale, which: int, value: float) -> _Placed | _Turned:
 
 def _check(name: Quantity, value: float) -> None:
     """Refuse a value that the estimate cannot have."""
-    low, high = -math.inf, math.inf
-    if name.kind in ("log", "iiv", "iov", "error"):
-        low = 0.0
-    elif name.kind == "correlation":
-        low, high = -1.0, 1.0
-    elif name.kind in ("logit", "probit"):
-        low, high = name.bounds
+    low, high = name.range
     if not low < value < high:
         raise FitError(f"{name.label} cannot be held at {value:.4g}; between {low:g} and {high:g} it can.")

@@ -241,39 +241,30 @@ class _Steps:
 
     def value(self, distance: float) -> float:
         """The estimate moved by a distance."""
-        value, kind = self._estimate.value, self._name.kind
-        if self._positive:
-            return value * math.exp(distance)
-        if kind == "correlation":
-            return math.tanh(math.atanh(_inside(value)) + distance)
-        if kind in ("logit", "probit"):
-            return self._name.natural(self._name.transformed(value) + distance)[0]
-        return value + distance
+        if self._name.link.is_logarithm:
+            return self._estimate.value * math.exp(distance)
+        return self._name.natural(self._name.transformed(self._value) + distance)[0]
 
     def exhausted(self, value: float) -> bool:
         """Whether a correlation is so near to ±1 that there is nothing beyond."""
         return self._name.kind == "correlation" and abs(value) >= _SURE
 
     @property
-    def _positive(self) -> bool:
-        return self._name.kind in ("log", "iiv", "iov", "error")
+    def _value(self) -> float:
+        value = self._estimate.value
+        return min(max(value, -_SURE), _SURE) if self._name.kind == "correlation" else value
 
     def first(self, rise: float) -> float:
         """The first step: where the standard error, if there is one, puts the rise."""
-        value, se, kind = self._estimate.value, self._estimate.se, self._name.kind
-        if self._positive:
-            size, usual = abs(se / value) if value else math.nan, 0.3
-        elif kind == "correlation":
-            size, usual = se / (1.0 - _inside(value) ** 2), 0.3
-        elif kind in ("logit", "probit"):
-            size, usual = se / self._name.natural(self._name.transformed(value))[1], 0.3
+        value, se, link = self._value, self._estimate.se, self._name.link
+        if link.is_logarithm:
+            size = abs(se / value) if value else math.nan
         else:
-            return se * math.sqrt(rise) if math.isfinite(se) else 0.3 * abs(value) or 0.3
-        return min(size * math.sqrt(rise), _WIDEST) if math.isfinite(size) else usual
-
-
-def _inside(correlation: float) -> float:
-    return min(max(correlation, -_SURE), _SURE)
+            z = self._name.transformed(value)
+            size = se / abs(self._name.natural(z)[1])
+            if not link.is_relative:
+                return size * math.sqrt(rise) if math.isfinite(size) else 0.3 * abs(z) or 0.3
+        return min(size * math.sqrt(rise), _WIDEST) if math.isfinite(size) else 0.3
 
 
 def _next(inner: tuple[float, float], outer: tuple[float, float] | None, root: float) -> float:

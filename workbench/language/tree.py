@@ -201,6 +201,49 @@ def evaluate(expression: Expression, values: Mapping[str, float]) -> float:
         return math.nan
 
 
+_SLOPES: dict[str, Callable[..., tuple[float, ...]]] = {
+    "+": lambda *terms: (1.0,) * len(terms),
+    "neg": lambda x: (-1.0,),
+    "*": lambda x, y: (y, x),
+    "/": lambda x, y: (1.0 / y, -x / (y * y)),
+    "^": lambda x, y: (y * math.pow(x, y - 1.0) if y else 0.0, math.pow(x, y) * math.log(x) if x > 0.0 else 0.0),
+    "exp": lambda x: (math.exp(x),),
+    "log": lambda x: (1.0 / x,),
+    "sqrt": lambda x: (0.5 / math.sqrt(x),),
+    "abs": lambda x: (math.copysign(1.0, x),),
+    "sin": lambda x: (math.cos(x),),
+    "cos": lambda x: (-math.sin(x),),
+    "tan": lambda x: (1.0 + math.tan(x) ** 2,),
+    "tanh": lambda x: (1.0 - math.tanh(x) ** 2,),
+    "min": lambda *xs: tuple(float(k == xs.index(min(xs))) for k in range(len(xs))),
+    "max": lambda *xs: tuple(float(k == xs.index(max(xs))) for k in range(len(xs))),
+    "where": lambda condition, a, b: (0.0, 1.0, 0.0) if condition else (0.0, 0.0, 1.0),
+    "erf": lambda x: (2.0 / math.sqrt(math.pi) * math.exp(-x * x),),
+    "expit": lambda x: (_expit(x) * _expit(-x),),
+    "logit": lambda x: (1.0 / (x * (1.0 - x)),),
+    "phi": lambda x: (math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),),
+    **{sign: lambda x, y: (0.0, 0.0) for sign in COMPARISONS},
+}
+
+
+def slope(expression: Expression, values: Mapping[str, float], name: str) -> tuple[float, float]:
+    """The value for given numbers and its derivative by one of the names; NaN where there is none."""
+    if isinstance(expression, Name):
+        return values[expression.name], float(expression.name == name)
+    if isinstance(expression, Number):
+        return expression.value, 0.0
+    if not isinstance(expression, Apply):
+        return math.nan, math.nan
+    parts = [slope(argument, values, name) for argument in expression.arguments]
+    numbers = [value for value, _ in parts]
+    try:
+        value = float(OPERATIONS[expression.function](*numbers))
+        by = _SLOPES[expression.function](*numbers)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        return evaluate(expression, values), math.nan
+    return value, math.fsum(s * inner for s, (_, inner) in zip(by, parts, strict=True) if inner != 0.0)
+
+
 # -- spelling ------------------------------------------------------------------------------------------------------
 
 _BINDS = {"or": 1, "and": 2, "not": 3, "|": 5, "&": 6, "+": 7, "-": 7, "*": 8, "/": 8, "%": 8, "neg": 9, "pos": 9,

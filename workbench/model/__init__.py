@@ -19,6 +19,7 @@ from workbench.model.residual import (
 )
 from workbench.model.shapes import Shape, add_shape
 from workbench.model.structure import ParameterInfo, Structure
+from workbench.model.transform import Transform
 from workbench.model.usual import rising_subjects, usual_model
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "ResidualError",
     "Shape",
     "Structure",
+    "Transform",
     "add_shape",
     "equation",
     "ode",

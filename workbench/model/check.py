@@ -219,10 +219,11 @@ class _Check:
 
     def factors(self, parameter: Parameter, factor: NDArray[np.float64]) -> Iterator[Finding]:
         """Fractional effects leave the typical value inside the range of its transform."""
-        if parameter.transform == "identity":
+        if parameter.link.is_identity:
             return
-        lower, upper = (0.0, np.inf) if parameter.transform == "log" else parameter.limits
-        value = parameter.value if parameter.value is not None and parameter.transform != "log" else 1.0
+        link = parameter.link
+        lower, upper = link.range(parameter.between)
+        value = parameter.value if parameter.value is not None and not link.is_logarithm else 1.0
         bad = factor <= 0 if parameter.value is None else ~((factor * value > lower) & (factor * value < upper))
         if bad.any():
             others = ", ".join(shape.name for shape in SHAPES.values() if shape.acts == "transformed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.checks import finite, one_of
 from workbench.errors import ModelError
@@ -14,7 +14,7 @@ from workbench.language.formula import columns_of, median_columns
 from workbench.model.block import Block, restricted
 from workbench.model.check import absent_columns, findings
 from workbench.model.design import with_medians
-from workbench.model.parameter import Parameter, Transform
+from workbench.model.parameter import Parameter
 from workbench.model.residual import Combined2, ResidualError
 from workbench.model.shapes import Reference, Shape, allometric_exponents, shaped_effects
 from workbench.model.structure import Structure, unsaid
@@ -470,7 +470,7 @@ class Model:
 
 def _usual(structure: Structure) -> tuple[Parameter, ...]:
     """The parameters of a structure as they are where nothing is said about them."""
-    return tuple(Parameter(info.name, iiv=True, transform=cast(Transform, info.transform)) for info in structure.info)
+    return tuple(Parameter(info.name, iiv=True, transform=info.transform) for info in structure.info)
 
 
 def _changed(parameter: Parameter, **changes: Any) -> Parameter:

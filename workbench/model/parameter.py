@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from workbench.checks import finite, names_out_of
 from workbench.errors import ModelError
 from workbench.language.formula import MAX_LENGTH, split_terms
+from workbench.model.transform import TRANSFORMS, Transform
 
-Transform = Literal["log", "identity", "logit", "probit"]
-TRANSFORMS: tuple[Transform, ...] = ("log", "identity", "logit", "probit")
 PARTS = ("value", "iiv", "iov", "share")  # what of a parameter can be fixed
 
 Bounds = tuple[float | None, float | None]
@@ -87,7 +86,7 @@ class Parameter:
         the data. None or False: no random effect.
     covariates : str or sequence of Effect, optional
         A formula such as "log(WT/70) + C(SEX)", or its terms as `Effect`s with coefficients.
-    transform : {"log", "identity", "logit", "probit"}
+    transform : {"log", "identity", "logit", "probit"} or Transform
         With "logit" and "probit" p = lower + (upper − lower)·g(z), g the logistic function or Φ.
     fixed : bool or sequence of {"value", "iiv", "iov", "share"}
         What is kept as it is stated. True: `value` only; its random effects are still estimated.
@@ -122,7 +121,7 @@ class Parameter:
     value: float | None = None
     iiv: float | bool | None = None
     covariates: tuple[Effect, ...] = ()
-    transform: Transform = "log"
+    transform: str | Transform = "log"
     fixed: bool | tuple[str, ...] = False
     column: str | None = None
     bounds: Bounds | None = None
@@ -132,9 +131,8 @@ class Parameter:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ModelError(f"A parameter's name is a word such as 'CL', got {self.name!r}.")
-        if self.transform not in TRANSFORMS:
-            raise ModelError(f"{self.name}: transform={self.transform!r}; allowed are {', '.join(TRANSFORMS)}.")
         put = object.__setattr__
+        put(self, "transform", self._checked_transform())
         put(self, "bounds", self._checked_bounds())
         put(self, "value", self._checked_value())
         put(self, "iiv", self._checked_deviation("iiv"))
@@ -154,8 +152,18 @@ class Parameter:
 
     # -- checks --------------------------------------------------------------------------------------------------
 
+    def _checked_transform(self) -> str | Transform:
+        given: Any = self.transform
+        if isinstance(given, Transform):
+            return given.name if given == TRANSFORMS.get(given.name) else given
+        if not isinstance(given, str) or given not in TRANSFORMS:
+            raise ModelError(
+                f"{self.name}: transform={given!r}; allowed are {', '.join(TRANSFORMS)}, or a wb.Transform(…)."
+            )
+        return given
+
     def _checked_bounds(self) -> Bounds | None:
-        between = self.transform in ("logit", "probit")
+        between = self.link.needs_bounds
         if self.bounds is None:
             return _UNIT if between else None
         if isinstance(self.bounds, str) or not isinstance(self.bounds, Iterable) or len(tuple(self.bounds)) != 2:
@@ -168,9 +176,13 @@ class Parameter:
             raise ModelError(f"{self.name}: bounds={self.bounds!r}; the lower one comes first, and they differ.")
         if between and (lower is None or upper is None):
             raise ModelError(f"{self.name}: {self.transform} needs two finite bounds, got {self.bounds!r}.")
-        if self.transform == "log" and ((lower or 0.0) < 0 or (upper is not None and upper <= 0)):
+        lowest, highest = self.link.range((-math.inf, math.inf))
+        if (lower is not None and not lowest <= lower < highest) or (
+            upper is not None and not lowest < upper <= highest
+        ):
+            rule = "not negative" if self.link.is_logarithm else f"between {lowest:g} and {highest:g}"
             raise ModelError(
-                f"{self.name}: bounds={self.bounds!r}; with transform='log' they are not negative "
+                f"{self.name}: bounds={self.bounds!r}; with transform={self.link.name!r} they are {rule} "
                 "(or use transform='identity')."
             )
         return None if lower is None and upper is None else (lower, upper)
@@ -179,7 +191,7 @@ class Parameter:
         if self.value is None:
             return None
         value = finite(self.value, f"The value of {self.name}")
-        if self.transform == "log" and value <= 0:
+        if self.link.is_logarithm and value <= 0:
             raise ModelError(
                 f"The value of {self.name} is {value:g}; with transform='log' it must be positive "
                 "(or use transform='identity')."
@@ -188,7 +200,7 @@ class Parameter:
         if not lower < value < upper:
             raise ModelError(
                 f"The value of {self.name} is {value:g}; it must lie strictly between {lower:g} and {upper:g} "
-                f"(transform={self.transform!r}, bounds={self.bounds!r})."
+                f"(transform={self.link.name!r}, bounds={self.bounds!r})."
             )
         return value
 
@@ -266,11 +278,21 @@ class Parameter:
         return self.fixed if isinstance(self.fixed, tuple) else ("value",) if self.fixed else ()
 
     @property
+    def link(self) -> Transform:
+        """The transform, which can be asked."""
+        return self.transform if isinstance(self.transform, Transform) else TRANSFORMS[self.transform]
+
+    @property
     def limits(self) -> tuple[float, float]:
-        """The bounds as numbers, ±∞ where open; those of log-normal parameters begin at 0."""
+        """The bounds as numbers, those of the transform where open: log-normal parameters begin at 0."""
         lower, upper = self.bounds or (None, None)
-        lowest = 0.0 if self.transform == "log" else -math.inf
-        return lowest if lower is None else lower, math.inf if upper is None else upper
+        lowest, highest = self.link.range((-math.inf, math.inf))
+        return lowest if lower is None else lower, highest if upper is None else upper
+
+    @property
+    def between(self) -> tuple[float, float]:
+        """The two bounds of a transform that needs them; (0, 1), which means nothing, for others."""
+        return self.limits if self.link.needs_bounds else (0.0, 1.0)
 
     def _key(self) -> tuple[object, ...]:
         """What makes two equal; the standard deviation 1.0 is not True, which is found from the data."""
@@ -304,7 +326,7 @@ class Parameter:
                 parts.append(f"covariates=[{', '.join(map(repr, self.covariates))}]")
         if self.transform != "log":
             parts.append(f"transform={self.transform!r}")
-        if self.bounds is not None and not (self.bounds == _UNIT and self.transform in ("logit", "probit")):
+        if self.bounds is not None and not (self.bounds == _UNIT and self.link.needs_bounds):
             parts.append(f"bounds={self.bounds!r}")
         if self.fixed:
             parts.append(f"fixed={self.fixed!r}")

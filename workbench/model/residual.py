@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, get_args
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,10 @@ class ErrorParameter:
 
 _CONSTANT = ErrorParameter("constant part", "response")
 _RELATIVE = ErrorParameter("proportional part", "fraction")
-_EXPONENT = ErrorParameter("exponent of the prediction", "number")
+_EXPONENT = ErrorParameter("exponent", "number")
+
+
+_answered = WeakSet[type]()  # kinds that leave no question open
 
 
 @cache
@@ -151,6 +155,8 @@ class ResidualError:
 
     def _check_answers(self) -> None:
         """Refuse a kind that leaves a question open, by the name of the question."""
+        if type(self) in _answered:
+            return
         kind = type(self).__name__
         if type(self) is ResidualError:
             raise ModelError("ResidualError is the base of the residual errors; take one such as wb.Combined2().")
@@ -188,6 +194,7 @@ class ResidualError:
             raise ModelError(
                 f"{kind}: sd does not use {', '.join(unused)}. A field that is no parameter is in settings."
             )
+        _answered.add(type(self))
 
     def _checked_fixed(self) -> tuple[str, ...]:
         given: Any = self.fixed

@@ -30,6 +30,7 @@ from workbench.language.tree import Apply, Expression, Name, spelled
 from workbench.model.design import computed
 from workbench.model.parameter import Effect, Parameter
 from workbench.model.structure import Structure
+from workbench.model.transform import Transform
 
 Array = NDArray[np.float64]
 Reference = float | str
@@ -110,13 +111,13 @@ class Shape:
 
     # -- what it is meant for ----------------------------------------------------------------------------------
 
-    def suits(self, transform: str) -> bool:
+    def suits(self, link: Transform) -> bool:
         """Whether it makes sense on a parameter with this transform."""
-        return self.identity or transform != "identity"
+        return self.identity or not link.is_identity
 
-    def fractional(self, transform: str) -> bool:
+    def fractional(self, link: Transform) -> bool:
         """Whether its terms multiply the typical value of such a parameter by 1 + Σ θ·term."""
-        return self.acts == "fraction" or (self.acts == "natural" and transform != "identity")
+        return self.acts == "fraction" or (self.acts == "natural" and not link.is_identity)
 
     def takes(self, categorical: bool, positive: bool) -> bool:
         """Whether it is for categories, or for numbers that are all positive or not."""
@@ -158,15 +159,15 @@ class Shape:
             raise ModelError(
                 f"shape={self.name!r} has {count} coefficients, of {', '.join(terms)}; got start={start!r}."
             )
-        fractional = self.fractional(parameter.transform)
+        fractional = self.fractional(parameter.link)
         return tuple(
             Effect(term, value, fixed, fractional=fractional) for term, value in zip(terms, values, strict=True)
         )
 
     def read(self, parameter: Parameter, effect: Effect, others: Sequence[Effect]) -> Acting | None:
         """How a covariate acts by an effect, with others where it has several terms; None if not in this shape."""
-        fractional = self.fractional(parameter.transform)
-        if effect.fractional != fractional or not self.suits(parameter.transform):
+        fractional = self.fractional(parameter.link)
+        if effect.fractional != fractional or not self.suits(parameter.link):
             return None
         for covariate, reference in self._places(effect.term):
             wanted = [self.term(covariate, reference, which) for which in range(len(self.terms))]
@@ -264,9 +265,9 @@ def read_shape(parameter: Parameter, effect: Effect, others: Sequence[Effect] = 
     return next((acting for acting in found if acting is not None), None)
 
 
-def usual_shape(transform: str, categorical: bool, positive: bool) -> Shape:
+def usual_shape(link: Transform, categorical: bool, positive: bool) -> Shape:
     """The shape with which a covariate is tried where none is asked for."""
-    return next(s for s in SHAPES.values() if s.usual and s.suits(transform) and s.takes(categorical, positive))
+    return next(s for s in SHAPES.values() if s.usual and s.suits(link) and s.takes(categorical, positive))
 
 
 def shaped_effects(
@@ -279,12 +280,12 @@ def shaped_effects(
     breakpoint: Reference | None,
 ) -> tuple[Effect, ...]:
     """The effects that `Model.with_covariate` adds; its docstring says what the arguments mean."""
-    fit = [s.name for s in SHAPES.values() if s.suits(parameter.transform)]
+    fit = [s.name for s in SHAPES.values() if s.suits(parameter.link)]
     chosen = SHAPES.get(shape) if isinstance(shape, str) else shape
-    if not isinstance(chosen, Shape) or not chosen.suits(parameter.transform):
+    if not isinstance(chosen, Shape) or not chosen.suits(parameter.link):
         given = chosen.name if isinstance(chosen, Shape) else shape
         raise ModelError(
-            f"shape={given!r} for {parameter.name} (transform {parameter.transform!r}); allowed are {_either(fit)}."
+            f"shape={given!r} for {parameter.name} (transform {parameter.link.name!r}); allowed are {_either(fit)}."
         )
     if not isinstance(covariate, str) or not covariate.isidentifier() or iskeyword(covariate):
         raise ModelError(f"{covariate!r} cannot stand in a covariate formula; rename the column to one word.")

@@ -342,7 +342,7 @@ class FitResult:
         import pandas as pd
 
         variance = np.diag(self.omega_matrix)
-        logs = np.array([self.model[name].transform == "log" for name in self.random_effects], dtype=bool)
+        logs = np.array([self.model[name].link.is_logarithm for name in self.random_effects], dtype=bool)
         cv = np.where(logs, 100 * np.sqrt(np.expm1(np.minimum(variance, 700.0))), np.nan)
         shrinkage = self.shrinkage["sd"].reindex(list(self.random_effects)).to_numpy()
         columns = {"sd": np.sqrt(variance), "variance": variance, "cv": cv, "shrinkage": shrinkage}

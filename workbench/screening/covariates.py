@@ -91,9 +91,9 @@ class UsableCovariate:
             shape.name
             for shape in SHAPES.values()
             if shape.screened
-            and shape.suits(parameter.transform)
+            and shape.suits(parameter.link)
             and shape.takes(self.kind == "categorical", self.positive)
-            and (shape.name in among if among else not shape.fractional(parameter.transform))
+            and (shape.name in among if among else not shape.fractional(parameter.link))
         )
 
     def columns(self, shape: str) -> Array:

@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 
 from workbench.checks import is_number
 from workbench.data.tables import is_categorical
-from workbench.engine.predictions.jets import untransform
-from workbench.engine.problem.layout import TRANSFORMS
 from workbench.engine.problem.scale import Quantity
 from workbench.errors import FitError
 from workbench.language.formula import columns_of
 from workbench.model import Parameter
 from workbench.model.design import design_columns
+from workbench.model.transform import Z95
 from workbench.results.fit import FitResult
 
 Array = NDArray[np.float64]
 
-_Z95 = 1.959963984540054
 _STEP = 1e-4  # of a standard error, in the differences of the delta method
 
 
@@ -150,14 +148,14 @@ def _ratio(
         step = _STEP * math.sqrt(covariance[j, j])
         ends = [log_ratio(estimates + sign * step * np.eye(len(own))[k]) for sign in (1, -1)]
         slopes[j] = (ends[0] - ends[1]) / (2 * step)
-    half = _Z95 * math.sqrt(max(float(slopes @ covariance @ slopes), 0.0))
+    half = Z95 * math.sqrt(max(float(slopes @ covariance @ slopes), 0.0))
     return ratio, math.exp(centre_value - half), math.exp(centre_value + half)
 
 
 def _typical(parameter: Parameter, values: Array, X: list[Array]) -> tuple[float, float]:
     """Typical values on the natural scale in two rows of the design; `values` are the estimate and its coefficients."""
-    code, (low, high) = TRANSFORMS[parameter.transform], parameter.limits
-    z, factor = np.full(2, _transformed(parameter, float(values[0]))), np.ones(2)
+    typical = Quantity.typical(parameter)
+    z, factor = np.full(2, typical.transformed(float(values[0]))), np.ones(2)
     at = 1
     for effect, columns in zip(parameter.covariates, X, strict=True):
         part = columns @ values[at : at + columns.shape[1]]
@@ -166,11 +164,5 @@ def _typical(parameter: Parameter, values: Array, X: list[Array]) -> tuple[float
             factor = factor * (1.0 + part)
         else:
             z = z + part
-    bounds = (low, high) if parameter.transform in ("logit", "probit") else (0.0, 1.0)
-    one, two = (untransform(float(value), code, *bounds)[0] * f for value, f in zip(z, factor, strict=True))
+    one, two = (typical.natural(float(value))[0] * f for value, f in zip(z, factor, strict=True))
     return one, two
-
-
-def _transformed(parameter: Parameter, value: float) -> float:
-    limits = parameter.limits if parameter.transform in ("logit", "probit") else (0.0, 1.0)
-    return Quantity(parameter.name, parameter.transform, (parameter.name,), limits).transformed(value)

@@ -243,7 +243,7 @@ def _tested(who: _Individuals, candidate: UsableCovariate, shape: str) -> Tested
         psi_drop=100 * min(explained, 1.0),
         rho=rho,
         rho_p=rho_p,
-        scale="ratio" if who.parameter.transform == "log" else "difference",
+        scale="ratio" if who.parameter.link.is_logarithm else "difference",
         contrasts=_contrasts(who.parameter, candidate, shape, fitted, use),
         shrinkage=who.shrinkage,
         trustworthy=who.shrinkage <= UNTRUSTWORTHY,
@@ -288,7 +288,7 @@ def _contrasts(
         at = SHAPES[shape].columns(np.array([low, high]), candidate.median)
         steps = at[1:] - at[:1]
     effects = [_step(fitted, np.concatenate([[0.0], step])) for step in steps]
-    if parameter.transform == "log":
+    if parameter.link.is_logarithm:
         with np.errstate(over="ignore"):
             effects = [np.exp(effect) for effect in effects]
     return tuple(Contrast(*pair, *effect.tolist()) for pair, effect in zip(ends, effects, strict=True))

@@ -17,6 +17,7 @@ from workbench.model import Effect, Model
 from workbench.model.design import design_of
 from workbench.model.shapes import SHAPES, Shape
 from workbench.model.shapes import usual_shape as _usual
+from workbench.model.transform import LOG
 
 Scope = Mapping[str, Iterable[str | tuple[str, str]]]
 
@@ -178,7 +179,7 @@ def usual_shape(model: Model, data: GroupedData, parameter: str, covariate: str)
     """The shape with which a covariate is tried where none is asked for."""
     values = data.frame[covariate].dropna()
     categorical = is_categorical(values)
-    return _usual(model[parameter].transform, categorical, not categorical and bool((values > 0).all())).name
+    return _usual(model[parameter].link, categorical, not categorical and bool((values > 0).all())).name
 
 
 def _fault(data: GroupedData, covariate: str, kind: str) -> str:
@@ -194,9 +195,7 @@ def _fault(data: GroupedData, covariate: str, kind: str) -> str:
         return f"{covariate} is the same on every record"
     if kind == "numbers":
         numeric = pd.api.types.is_numeric_dtype(values.dtype)
-        return (
-            "" if numeric else f"{covariate} is text, not numbers; its shape can be {_usual('log', True, False).name}"
-        )
+        return "" if numeric else f"{covariate} is text, not numbers; its shape can be {_usual(LOG, True, False).name}"
     if levels > MOST_LEVELS:
         return f"{covariate} has {levels} levels, more than {MOST_LEVELS}; group them"
     owner = pd.Series(data.events.subject).groupby(values.to_numpy()).nunique()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,7 @@ from workbench.data import GroupedData
 from workbench.engine.ending.uncertainty import Uncertainty
 from workbench.engine.objectives.objective import Reportable
 from workbench.engine.problem.residual import CENSORED
-from workbench.engine.problem.scale import Quantity, Scale
+from workbench.engine.problem.scale import Scale
 from workbench.engine.search.optimise import Outcome
 from workbench.methods import Options
 from workbench.model import Model
@@ -20,8 +19,6 @@ from workbench.results.fit import FitResult
 from workbench.results.tables import Estimate
 
 Array = NDArray[np.float64]
-
-_Z95 = 1.959963984540054
 
 
 def fit_result(
@@ -114,23 +111,6 @@ def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estima
     if covariance is not None:
         se[~fixed] = np.sqrt(np.diag(covariance))
     return tuple(
-        Estimate(name.label, float(v), float(s), *_interval(name, float(v), float(s)), bool(held), name.kind)
+        Estimate(name.label, float(v), float(s), *name.interval(float(v), float(s)), bool(held), name.kind)
         for name, v, s, held in zip(scale.quantities, values, se, fixed, strict=True)
     )
-
-
-def _interval(name: Quantity, value: float, se: float) -> tuple[float, float]:
-    """95 % interval, symmetric on the scale of the estimation and transformed back."""
-    if not math.isfinite(se):
-        return math.nan, math.nan
-    if name.kind in ("log", "iiv", "iov", "error"):
-        factor = math.exp(min(_Z95 * se / value, 700.0)) if value > 0 else math.nan
-        return value / factor, value * factor
-    if name.kind == "correlation" and abs(value) < 1:
-        half = _Z95 * se / (1 - value**2)
-        return math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)
-    if name.kind in ("logit", "probit") and name.bounds[0] < value < name.bounds[1]:
-        z = name.transformed(value)
-        half = _Z95 * se / name.natural(z)[1]
-        return name.natural(z - half)[0], name.natural(z + half)[0]
-    return value - _Z95 * se, value + _Z95 * se

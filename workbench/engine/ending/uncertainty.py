@@ -109,7 +109,7 @@ def _at_bounds(scale: Scale, at: Evaluation) -> list[Edge]:
     for k, m in enumerate(np.flatnonzero(scale.theta_free)):
         name, z = scale.thetas[m], float(at.point.theta[m])
         low, high = float(scale.theta_lower[m]), float(scale.theta_upper[m])
-        between = name.kind in ("logit", "probit")
+        between = name.link.needs_bounds
         value, limits = name.natural(z)[0], name.bounds if between else (name.natural(low)[0], name.natural(high)[0])
         width = limits[1] - limits[0] if np.isfinite(limits[1] - limits[0]) else abs(value)
         for bound, is_one in zip(limits, (between or np.isfinite(low), between or np.isfinite(high)), strict=True):
@@ -123,14 +123,14 @@ def _psi_edges(problem: Problem, at: Evaluation, psi: Psi, L: Array, begin: int)
     """Edges of one level, whose numbers start at x[begin]."""
     found, scale = [], problem.scale
     effect, stem, where = ("η", "corr", "") if psi.level == "iiv" else ("κ", "corr_iov", " between occasions")
-    owners = {name.label: (m, name.kind) for m, name in enumerate(scale.thetas)}
+    owners = {name.label: (m, name.link) for m, name in enumerate(scale.thetas)}
     entries = [(begin + j, r, c) for j, (r, c, _) in enumerate(psi.entries)]
     for r in psi.own:
         name = psi.names[r]
         if not psi.deviation_free[r]:
             continue
-        m, kind = owners[name]
-        size = abs(float(at.point.theta[m])) or 1.0 if kind == "identity" else 1.0
+        m, link = owners[name]
+        size = link.unit(float(at.point.theta[m]), 0.0)
         pairs = [(psi.names[c], psi.names[q]) for q, c in psi.pairs if r in (q, c)]
         tied = tuple(f"{stem}_{first}_{second}" for first, second in pairs)
         deviation = float(np.linalg.norm(L[r]))

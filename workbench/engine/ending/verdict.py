@@ -57,7 +57,7 @@ def runaway(problem: Problem, at: Evaluation) -> str:
     names, begun = problem.scale.quantities, problem.scale.estimates(problem.x)
     with np.errstate(all="ignore"):
         factors = np.abs(np.log(np.abs(problem.scale.estimates(at.x) / begun)))
-    far = [n.label for n, f in zip(names, factors, strict=True) if n.kind == "log" and not f < _RUNAWAY]
+    far = [n.label for n, f in zip(names, factors, strict=True) if n.link.is_logarithm and not f < _RUNAWAY]
     if far:
         return f"{', '.join(far)} moved by more than a factor of a million."
     f = np.abs(problem.analysed(problem.predictions(at.point, at.eta)))

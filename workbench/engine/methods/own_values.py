@@ -138,7 +138,7 @@ def without_population(model: Model) -> Model:
     for name in names:
         spread = model[name].iiv
         spread = spread if isinstance(spread, float) else 0.3
-        between = model[name].transform in ("logit", "probit")
+        between = model[name].link.needs_bounds
         bounds = model[name].bounds if between else None  # those of a typical value are not those of a subject's
         own = own.with_parameter(name, covariates=(), iov=None, iiv=spread, fixed=False, bounds=bounds)
     kept = [[name for name in block if name in names] for block in blocks]
@@ -208,7 +208,7 @@ class _OwnFits(Descent):
         order = [self.names.index(scale.thetas[k].label) for k in own]
         point, moved, candidates = scale.point(problem.x), [], self.found
         rate = [self.names.index(name) for name in ("k", "CL") if name in self.names]
-        if rate and all(name.kind == "log" for name in self._thetas):  # else each is asked
+        if rate and all(name.link.is_logarithm for name in self._thetas):  # else each is asked
             ka, V = (self.u[candidates, self.names.index(name)] for name in ("ka", "V"))
             k = self.u[candidates, rate[0]]
             candidates = candidates[ka < (k if "k" in self.names else k - V)]
@@ -370,9 +370,9 @@ class _OwnFits(Descent):
     def _limit(self, k: int, move: float) -> str:
         """Where a parameter goes that moves on and on."""
         name = self._thetas[k]
-        if name.kind in ("logit", "probit"):
-            return f"its bound {name.bounds[int(move > 0)]:g}"
-        return "infinity" if move > 0 else "0" if name.kind == "log" else "-infinity"
+        end = name.link.range(name.bounds)[int(move > 0)]
+        words = f"{end:g}".replace("inf", "infinity")
+        return f"its bound {words}" if name.link.needs_bounds else words
 
 
 def summary(failures: dict[int, str], data: GroupedData, most: int = 8) -> str:
@@ -422,10 +422,7 @@ def _error_covariance(own: OwnValues, places: list[tuple[int, int]]) -> Array:
 
 def _unit(parameter: Parameter, typical: float) -> float:
     """A natural size of a parameter on the transformed scale."""
-    if parameter.transform != "identity":
-        return 1.0
-    spread = parameter.iiv if isinstance(parameter.iiv, float) else 0.0
-    return max(abs(typical), spread) or 1.0
+    return parameter.link.unit(typical, parameter.iiv if isinstance(parameter.iiv, float) else 0.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -28,6 +28,7 @@ from workbench.engine.problem.scale import Point
 from workbench.errors import FitError, ModelError
 from workbench.methods import USUAL
 from workbench.model import Model
+from workbench.model.transform import LOG
 from workbench.results.fit import FitResult
 from workbench.results.tables import Estimate
 
@@ -153,7 +154,7 @@ class SecondStage:
         first = error_covariance(own, gone)
         se = dict(zip(free, np.sqrt(np.diag(first)), strict=True))
         lines = tuple(
-            Estimate(e.name, e.value, se[e.name], *_log_interval(e.value, se[e.name]), False, e.kind)
+            Estimate(e.name, e.value, se[e.name], *LOG.interval(e.value, se[e.name]), False, e.kind)
             if e.name in se and e.kind == "error"
             else e
             for e in result.lines
@@ -267,9 +268,3 @@ def _psi_covariance(psi: Psi, L: Array, S: Array, df: Array) -> Array:
     fixed = np.array(psi.fixed, dtype=bool)
     covariance[fixed] = covariance[:, fixed] = 0.0
     return np.asarray(covariance)
-
-
-def _log_interval(value: float, se: float) -> tuple[float, float]:
-    """95 % interval of a positive quantity, symmetric in its logarithm."""
-    factor = float(np.exp(min(1.959963984540054 * se / value, 700.0))) if np.isfinite(se) and value > 0 else np.nan
-    return value / factor, value * factor

@@ -11,6 +11,8 @@ import math
 
 from numba import njit
 
+from workbench.engine.predictions.calls import at_pair
+
 # For kernels that allocate nothing. To count references to every row that is passed on, as numba does otherwise, takes
 # longer than the arithmetic. `inner` ones are called by kernels only.
 kernel = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
@@ -179,8 +181,8 @@ def root(a, out, D, order):
     compose(a, x, 0.5 / x, -0.25 / (x * a[0]), out, D, order)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def untransform(z, transform, lower, upper):
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+def _untransform(z, transform, lower, upper):
     """Value on the natural scale of a transformed value, with its first and second derivative."""
     if transform == LOG:
         p = math.exp(z)
@@ -193,8 +195,24 @@ def untransform(z, transform, lower, upper):
         s = 1.0 / (1.0 + e) if z >= 0.0 else e / (1.0 + e)
         slope = e / ((1.0 + e) * (1.0 + e))
         return lower + width * s, width * slope, width * slope * (1.0 - 2.0 * s)
+    if transform != PROBIT:
+        return at_pair(transform, z, lower, upper)
     density = math.exp(-0.5 * z * z) / _ROOT_2PI
     return lower + width * 0.5 * math.erfc(-z / _ROOT_2), width * density, -width * z * density
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def untransform(z, transform, lower, upper):
+    """Value on the natural scale of a transformed value, with its first and second derivative.
+
+    Parameters
+    ----------
+    z : float
+    transform : int
+        LOG, IDENTITY, LOGIT or PROBIT, or the address of a program (see `scalar`).
+    lower, upper : float
+    """
+    return _untransform(z, transform, lower, upper)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -219,7 +237,7 @@ def natural(r, u, C, offset, transform, lower, upper, order, out):
         z = offset[r, p]
         for d in range(D):
             z += C[r, p, d] * u[d]
-        value, first, second = untransform(z, transform[p], lower[p], upper[p])
+        value, first, second = _untransform(z, transform[p], lower[p], upper[p])
         out[p, 0] = value
         if order > 0:
             for d in range(D):

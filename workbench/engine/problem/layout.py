@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.predictions.jets import IDENTITY, LOG, LOGIT, PROBIT, untransform
+from workbench.engine.predictions.jets import IDENTITY, untransform
+from workbench.engine.predictions.scalar import transform_code
 from workbench.engine.problem.scale import Quantity, Scale
 from workbench.errors import ModelError
 from workbench.model import Model
@@ -24,8 +25,6 @@ from workbench.model.design import design_of
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-
-TRANSFORMS = {"log": LOG, "identity": IDENTITY, "logit": LOGIT, "probit": PROBIT}
 
 
 def spread(start: Index, chosen: Index) -> tuple[Index, Index]:
@@ -73,7 +72,7 @@ class Fractional:
             z = self.X[:, self.linear] @ theta[self.linear]
             factors = [1.0 + self.X[:, group] @ theta[group] for group in self.groups]
             factor = np.prod(factors, axis=0)
-            code, bounds = TRANSFORMS[self.name.kind], self.name.bounds
+            code, bounds = transform_code(self.name.link), self.name.bounds
             natural = np.array([untransform(value, code, *bounds) for value in z]).reshape(-1, 3)
             value = natural[:, 0] * factor
             transformed = np.array([self._transformed(v) for v in value.tolist()])
@@ -181,9 +180,8 @@ def layout_of(model: Model, data: GroupedData, scale: Scale, record: Index) -> L
         If a column that a parameter or the structure needs does not hold numbers.
     """
     start, names = data.events.start, model.structure.names
-    transform = np.array([TRANSFORMS[model[name].transform] for name in names], dtype=np.int64)
-    bounds = np.array([model[name].bounds if model[name].transform in ("logit", "probit") else (0.0, 1.0)
-                       for name in names], dtype=float).reshape(-1, 2)  # fmt: skip
+    transform = np.array([transform_code(model[name].link) for name in names], dtype=np.int64)
+    bounds = np.array([model[name].between for name in names], dtype=float).reshape(-1, 2)
     for p, name in enumerate(names):
         if model[name].column is not None:
             transform[p] = IDENTITY

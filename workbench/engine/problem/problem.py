@@ -393,15 +393,8 @@ def _scale(model: Model, data: GroupedData) -> Scale:
     for parameter in model.parameters:
         if parameter.column is not None:
             continue
-        between = parameter.transform in ("logit", "probit")
-        low, high = parameter.limits
-        name = Quantity(parameter.name, parameter.transform, (parameter.name,), (low, high) if between else (0.0, 1.0))
-        lowest, highest = -np.inf, np.inf
-        if not between:
-            lowest = name.transformed(low) if np.isfinite(low) and (low > 0 or name.kind != "log") else lowest
-            highest = name.transformed(high) if np.isfinite(high) else highest
-        limits.append((lowest, highest))
-        names.append(name)
+        names.append(Quantity.typical(parameter))
+        limits.append(names[-1].limits(parameter.limits))
         free.append("value" not in parameter.fixed_parts)
         for effect in parameter.covariates:
             _, labels = columns_by_record(effect.term, data)

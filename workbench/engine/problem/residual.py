@@ -21,9 +21,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from workbench.engine.predictions.calls import at_row, by_row
 from workbench.engine.predictions.chain import inlined
 from workbench.engine.predictions.jets import inner
-from workbench.engine.predictions.scalar import at_row, by_row, scalar_program
+from workbench.engine.predictions.scalar import scalar_program
 from workbench.model import ResidualError
 
 SUM_OF_VARIANCES, SUM_OF_DEVIATIONS, POWER = range(3)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +17,9 @@ from workbench.engine.problem.psi import Psi, psi_of
 from workbench.engine.problem.residual import WIDTH, treatment_of
 from workbench.errors import ModelError
 from workbench.model import Block, Effect, Model, Parameter
+from workbench.model.transform import CORRELATION, IDENTITY, LOG, Transform
 
 Array = NDArray[np.float64]
-Kind = Literal["log", "identity", "logit", "probit", "coefficient", "iiv", "iov", "correlation", "share", "error"]
-
-_NORMAL = NormalDist()
 _EDGE = 1e-12
 
 
@@ -60,40 +56,57 @@ class Quantity:
     ----------
     label : str
     kind : str
-        Its scale, or what it is.
+        "coefficient", "iiv", "iov", "correlation", "share", "error", or the name of the transform of a typical value.
     of : tuple of str
         The parameter or parameters that it belongs to.
+    link : Transform
+        On which scale its distribution is nearly symmetric; of a typical value, that of the model.
     bounds : (float, float)
-        Of a value between bounds (kind "logit" or "probit").
+        Where the transform needs some.
     """
 
     label: str
-    kind: Kind
+    kind: str
     of: tuple[str, ...]
+    link: Transform = IDENTITY
     bounds: tuple[float, float] = (0.0, 1.0)
+
+    @classmethod
+    def typical(cls, parameter: Parameter) -> Quantity:
+        """The typical value of a parameter."""
+        return cls(parameter.name, parameter.link.name, (parameter.name,), parameter.link, parameter.between)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Between which values it lies."""
+        return self.link.range(self.bounds)
+
+    def limits(self, stated: tuple[float, float]) -> tuple[float, float]:
+        """Bounds on the transformed scale, infinite where there are none, from those stated on the natural scale."""
+        if self.link.needs_bounds:
+            return -math.inf, math.inf
+        low, high = (self._end(end) for end in stated)
+        return (-math.inf if math.isnan(low) else low), (math.inf if math.isnan(high) else high)
+
+    def _end(self, value: float) -> float:
+        """A bound on the transformed scale; NaN where that has no end there."""
+        try:
+            z = self.transformed(value) if math.isfinite(value) else math.nan
+        except ValueError:
+            z = math.nan
+        return z if math.isfinite(z) else math.nan
 
     def transformed(self, value: float) -> float:
         """A typical value on the transformed scale."""
-        if self.kind == "log":
-            return math.log(value)
-        if self.kind in ("logit", "probit"):
-            share = _inside((value - self.bounds[0]) / (self.bounds[1] - self.bounds[0]))
-            return math.log(share / (1.0 - share)) if self.kind == "logit" else _NORMAL.inv_cdf(share)
-        return value
+        return self.link.to(value, self.bounds)
 
     def natural(self, value: float) -> tuple[float, float]:
         """A transformed value on the natural scale, and the derivative."""
-        if self.kind == "log":
-            with np.errstate(over="ignore", under="ignore"):
-                p = float(np.exp(value))
-            return p, p
-        if self.kind in ("logit", "probit"):
-            low, width = self.bounds[0], self.bounds[1] - self.bounds[0]
-            if self.kind == "logit":
-                share = 0.5 * (1.0 + math.tanh(0.5 * value))
-                return low + width * share, width * share * (1.0 - share)
-            return low + width * _NORMAL.cdf(value), width * _NORMAL.pdf(value)
-        return value, 1.0
+        return self.link.back(value, self.bounds)
+
+    def interval(self, value: float, se: float) -> tuple[float, float]:
+        """95 % interval, symmetric on the scale of the estimation and transformed back."""
+        return self.link.interval(value, se, self.bounds)
 
 
 @dataclass(frozen=True)
@@ -161,7 +174,7 @@ class Scale:
     @property
     def logarithmic(self) -> NDArray[np.bool_]:
         """For each x, whether it is a logarithm."""
-        theta = np.array([name.kind == "log" for name in self.thetas], dtype=bool) & ~self._bounded
+        theta = np.array([name.link.is_logarithm for name in self.thetas], dtype=bool) & ~self._bounded
         psi = [free in ("log diagonal", "log sd") for p in (self.subject, self.occasion) for _, _, free in p.entries]
         errors = np.ones(len(self._errors_free), dtype=bool)
         return np.concatenate([theta[self.theta_free], np.array(psi, dtype=bool), errors])
@@ -188,11 +201,12 @@ class Scale:
             deviations, correlations, scales = psi.labels
             own = [psi.names[r] for r in psi.own]
             shared = [name for name in psi.names if name not in own]
-            found += [Quantity(label, psi.level, (name,)) for label, name in zip(deviations, own, strict=True)]
+            found += [Quantity(label, psi.level, (name,), LOG) for label, name in zip(deviations, own, strict=True)]
             pairs = [(psi.names[c], psi.names[r]) for r, c in psi.pairs]
-            found += [Quantity(label, "correlation", pair) for label, pair in zip(correlations, pairs, strict=True)]
+            correlated = zip(correlations, pairs, strict=True)
+            found += [Quantity(label, "correlation", pair, CORRELATION) for label, pair in correlated]
             found += [Quantity(label, "share", (name,)) for label, name in zip(scales, shared, strict=True)]
-        return (*found, *(Quantity(entry.label, "error", (entry.label,)) for entry in self.errors))
+        return (*found, *(Quantity(entry.label, "error", (entry.label,), LOG) for entry in self.errors))
 
     @cached_property
     def fixed(self) -> NDArray[np.bool_]:
@@ -455,7 +469,7 @@ def with_estimates(model: Model, values: dict[str, float]) -> Model:
 def _statable(parameter: Parameter, value: float) -> float:
     """The nearest value that the parameter can state: positive, or inside its bounds."""
     low, high = parameter.limits
-    if parameter.transform == "log":
+    if parameter.link.is_positive:
         value = _positive(value)
     width = high - low if math.isfinite(high - low) else max(abs(value), 1e-8)
     for bound, sign in ((low, 1.0), (high, -1.0)):

@@ -92,8 +92,7 @@ def initial_values(model: Model, data: GroupedData) -> Model:
             model = model.with_parameter(parameter.name, value=found)
         for level, size in (("iiv", _IIV), ("iov", _IOV)):
             if getattr(parameter, level) is True:
-                spread = size * (abs(found or 0.0) or 1.0) if parameter.transform == "identity" else size
-                model = model.with_parameter(parameter.name, **{level: spread})
+                model = model.with_parameter(parameter.name, **{level: parameter.link.spread(found or 0.0, size)})
     problem = thinned(compile(pooled, data), _most(pooled))
     return _with_errors(model, problem)
 
@@ -173,10 +172,9 @@ def _refined(model: Model, known: list[str], data: GroupedData) -> Model:
     labels = [name.label for name in problem.scale.quantities]
     before, after = problem.scale.estimates(problem.x), problem.scale.estimates(outcome.evaluation.x)
     M = len(problem.scale.thetas)
-    kinds = [name.kind for name in problem.scale.thetas]
     with np.errstate(all="ignore"):
         change = np.abs(np.log(np.abs(after[:M] / before[:M])))
-    if not all(c < _REACH for c, kind in zip(change, kinds, strict=True) if kind == "log"):
+    if not all(c < _REACH for c, name in zip(change, problem.scale.thetas, strict=True) if name.link.is_logarithm):
         return model
     values = {label: v for label, v in zip(labels, after.tolist(), strict=True) if label in model.structure.names}
     return with_estimates(model, {name: v for name, v in values.items() if name not in known})
@@ -379,7 +377,7 @@ def _by_trial(missing: list[str], problem: Problem, data: GroupedData) -> list[V
 def _inside(scale: Scale, m: int, value: float) -> float:
     """A suggested value, moved between the bounds of a parameter that has some."""
     name = scale.thetas[m]
-    if name.kind in ("logit", "probit"):
+    if name.link.needs_bounds:
         low, high = name.bounds
         return low + (high - low) * value / (1.0 + value) if not low < value < high else value
     return value

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from workbench.data.cells import plain_label
 from workbench.engine.problem.scale import Quantity
-from workbench.model import Parameter
 from workbench.screening import Screening
 from workbench.screening.result import smoothed
 
@@ -55,7 +54,7 @@ def relation(found: Screening, parameter: str, covariate: str, shape: str, *, na
     x, y = candidate.baseline[use], eta[use]
     back: Callable[[float], float] = float
     if natural:
-        name = _scale(fit.model[parameter])
+        name = Quantity.typical(fit.model[parameter])
         own = fit.parameter_matrix[use, list(fit.model.structure.names).index(parameter)]
         y = np.array([name.transformed(value) for value in own.tolist()])
 
@@ -82,8 +81,3 @@ def relation(found: Screening, parameter: str, covariate: str, shape: str, *, na
     order = np.argsort(x, kind="stable")
     smooth = smoothed(x[order], shown[order])
     return Relation(x[drawn], shown[drawn], (grid, fitted), (x[order], smooth), ())
-
-
-def _scale(parameter: Parameter) -> Quantity:
-    bounds = parameter.limits if parameter.transform in ("logit", "probit") else (0.0, 1.0)
-    return Quantity(parameter.name, parameter.transform, (parameter.name,), bounds)

@@ -14,8 +14,6 @@ from workbench.language.reading import latex, read_expression
 from workbench.model import Model, Parameter
 from workbench.ui.panels.panel import Panel, heading
 
-_LINKS = {"log": r"\ln", "identity": "", "logit": r"\operatorname{logit}", "probit": r"\Phi^{-1}"}
-
 
 class EquationsPanel(Panel):
     """The structure with its diagram, the individual parameters, and the residual error."""
@@ -70,7 +68,7 @@ def individual(parameter: Parameter) -> str:
         ratio = re.fullmatch(r"log\((\w+/[^()]+|\w+/median\(\w+\))\)", effect.term)
         if effect.fractional:
             typical += rf"\,\left(1 + {term}\right)"
-        elif ratio and parameter.transform == "log":
+        elif ratio and parameter.link.is_logarithm:
             typical += rf"\left({_term(ratio[1])}\right)^{{{theta}}}"
         else:
             added.append(term)
@@ -82,11 +80,9 @@ def individual(parameter: Parameter) -> str:
     if parameter.iov is not None:
         added.append(rf"\kappa_{{{name}}}")
     left = _indexed(name)
-    if parameter.transform == "log":
+    if parameter.link.is_logarithm:
         return f"{left} = {typical}" + (rf"\; e^{{\,{' + '.join(added)}}}" if added else "")
-    link = _LINKS[parameter.transform]
-    inside = [rf"{link}\left({typical}\right)" if link else typical, *added]
-    return f"{link}{'' if not link else ' '}{left} = {' + '.join(inside)}"
+    return f"{parameter.link.latex(left, bare=True)} = {' + '.join([parameter.link.latex(typical), *added])}"
 
 
 def _indexed(name: str) -> str:

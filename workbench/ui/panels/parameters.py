@@ -12,7 +12,7 @@ from workbench import markup
 from workbench.data import derived_unit
 from workbench.errors import ModelError
 from workbench.model import Model, Parameter, ParameterInfo
-from workbench.model.parameter import TRANSFORMS
+from workbench.model.transform import TRANSFORMS
 from workbench.ui.panels.panel import Refusal, note
 from workbench.ui.session.state import State
 
@@ -131,9 +131,9 @@ class ParameterRow:
             return
         share, parameter = position / _REACH, self._parameter
         lower, upper = parameter.limits
-        if parameter.transform == "log":
+        if parameter.link.is_logarithm:
             value = self._centre * 10 ** (share * _DECADES)
-        elif parameter.transform == "identity":
+        elif not parameter.link.needs_bounds:
             value = self._centre + share * 2 * max(abs(self._centre), 0.1)
         else:
             logit = math.log((self._centre - lower) / (upper - self._centre)) + 4 * share
@@ -176,7 +176,7 @@ class More:
 
     def __init__(self, row: ParameterRow):
         self._row = row
-        self.transform = Dropdown(options=TRANSFORMS, description=f"transform of {row.name}")
+        self.transform = Dropdown(options=tuple(TRANSFORMS), description=f"transform of {row.name}")
         self.bounds = tuple(
             Text(description=f"{end} bound of {row.name}", placeholder=short, continuous_update=False)
             for end, short in (("lower", "min"), ("upper", "max"))
@@ -202,6 +202,8 @@ class More:
 
     def render(self, parameter: Parameter) -> None:
         """Show it."""
+        if parameter.transform not in self.transform.options:
+            self.transform.options = (*TRANSFORMS, (parameter.link.name, parameter.transform))
         self.transform.value = parameter.transform
         self.transform.disabled = parameter.column is not None
         for box, end in zip(self.bounds, parameter.bounds or (None, None), strict=True):

@@ -20,8 +20,8 @@ from workbench.model import Model
 from workbench.results.fit import Settings
 
 _MAKERS = frozenset(
-    ["load_example", "read_data", "pk", "pkpd", "equation", "ode", "Model", "Parameter", "Effect", "Block", "Constant",
-     "Proportional", "Combined", "Combined2", "Power", "Exponential", "initial_values"]
+    ["load_example", "read_data", "pk", "pkpd", "equation", "ode", "Model", "Parameter", "Transform", "Effect", "Block",
+     "Constant", "Proportional", "Combined", "Combined2", "Power", "Exponential", "initial_values"]
 )  # fmt: skip
 _VERBS = {
     GroupedData: frozenset(["filter", "exclude", "mend", "convert", "with_units", "with_covariate_rule"]),

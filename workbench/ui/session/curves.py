@@ -14,10 +14,9 @@ from workbench.engine.problem.problem import Problem, compile
 from workbench.engine.problem.residual import variances
 from workbench.model import Model
 from workbench.model.structure import unsaid
+from workbench.model.transform import Z95
 
 Array = NDArray[np.float64]
-
-Z95 = 1.959963984540054
 
 
 def is_quick(model: Model) -> bool:

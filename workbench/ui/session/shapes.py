@@ -11,7 +11,7 @@ from workbench.model.shapes import SHAPES, Acting, Reference, read_shape
 
 def shapes_for(parameter: Parameter) -> tuple[str, ...]:
     """The shapes that make sense on the scale of a parameter."""
-    return tuple(name for name, shape in SHAPES.items() if shape.suits(parameter.transform))
+    return tuple(name for name, shape in SHAPES.items() if shape.suits(parameter.link))
 
 
 def read_effects(
