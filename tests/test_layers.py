@@ -107,6 +107,49 @@ def test_layers_import_only_downwards(path):
     assert not wrong
 
 
+def circles(needs: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that need each other, by the order in which Tarjan (1972) leaves them."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    waiting: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        number[module] = lowest[module] = len(number)
+        waiting.append(module)
+        for other in sorted(needs[module]):
+            if other not in number:
+                visit(other)
+            if other in waiting:
+                lowest[module] = min(lowest[module], lowest[other])
+        if lowest[module] == number[module]:
+            at = waiting.index(module)
+            group = waiting[at:]
+            del waiting[at:]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for module in needs:
+        if module not in number:
+            visit(module)
+    return found
+
+
+def test_no_circle_of_files():
+    """Imports within functions and for types count too."""
+    paths = {".".join(("workbench", *p.relative_to(PACKAGE).with_suffix("").parts)): p for p in files()}
+    by_name = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    needs: dict[str, set[str]] = {}
+    for name, path in by_name.items():
+        needs[name] = set()
+        for module, _, _ in read(path):
+            parts = module.split(".")
+            prefixes = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+            needs[name] |= {next((prefix for prefix in prefixes if prefix in by_name), name)} - {name}
+    assert circles(needs) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
 @pytest.mark.parametrize("path", FILES)
 def test_heavy_packages_stay_in_their_layer(path):
     own = own_layer(path)

@@ -17,7 +17,7 @@ FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(wb, name))]
 CLASSES = [name for name in NAMES if inspect.isclass(getattr(wb, name))]
 MAIN = ("Block", "Combined2", "FitResult", "GroupedData", "Model", "Parameter", "Runs", "Saem", "Workbench")
 # What a GroupedData, a Workbench and a structure are made of.
-INSIDE = {"Content", "Differential", "Explicit", "Kinetics", "Panel", "State", "System"}
+INSIDE = {"Acting", "Content", "Differential", "Explicit", "Kinetics", "Panel", "State", "System"}
 
 
 @functools.cache

@@ -165,6 +165,9 @@ from workbench.model import (
 from workbench.model import (
     pkpd as pkpd,
 )
+from workbench.model import (
+    remove_shape as remove_shape,
+)
 from workbench.results import (
     Criteria as Criteria,
 )

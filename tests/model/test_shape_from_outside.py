@@ -10,7 +10,7 @@ import pytest
 
 import workbench as wb
 from workbench.errors import ModelError
-from workbench.model.shapes import SHAPES, read_shape
+from workbench.model.shapes import read_shape
 from workbench.ui.figures.relation import relation
 from workbench.ui.session.shapes import read_effects, shapes_for, with_reference, with_shape
 
@@ -24,7 +24,7 @@ def known() -> Iterator[None]:
         wb.add_shape(shape)
     yield
     for shape in (SATURATING, HOCKEY):
-        SHAPES.pop(shape.name)
+        wb.remove_shape(shape.name)
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +107,5 @@ def test_what_is_no_shape_is_refused():
         wb.Shape("odd", ("c + r*c",))
     with pytest.raises(ModelError, match="another shape 'hockey'"):
         wb.add_shape(wb.Shape("hockey", ("c - r",)))
+    with pytest.raises(ModelError, match="No shape 'power' was added"):
+        wb.remove_shape("power")

@@ -17,7 +17,7 @@ from workbench.model.residual import (
     Proportional,
     ResidualError,
 )
-from workbench.model.shapes import Shape, add_shape
+from workbench.model.shapes import Shape, add_shape, remove_shape
 from workbench.model.structure import ParameterInfo, Structure
 from workbench.model.transform import Transform
 from workbench.model.usual import rising_subjects, usual_model
@@ -48,6 +48,7 @@ __all__ = [
     "ode",
     "pk",
     "pkpd",
+    "remove_shape",
     "rising_subjects",
     "usual_model",
 ]

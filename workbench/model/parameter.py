@@ -25,7 +25,7 @@ class Effect:
     Parameters
     ----------
     term : str
-        For instance "log(WT/70)", "(AGE - 40)", "C(SEX)" or "above(AGE, 65)"; see `workbench.model.formula`.
+        For instance "log(WT/70)", "(AGE - 40)", "C(SEX)" or "above(AGE, 65)"; see `workbench.language.formula`.
     value : float or tuple of float, optional
         Coefficients θ, one per column x that the term makes. None: start from 0.
     fixed : bool

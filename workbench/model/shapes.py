@@ -245,18 +245,56 @@ SHAPES: dict[str, Shape] = {
 """The known shapes by name; see `Model.with_covariate` for what they mean."""
 
 
+_OWN = tuple(SHAPES)
+
+
 def add_shape(shape: Shape) -> None:
     """Make a shape known by its name: to `Model.with_covariate`, screens, searches and panels.
+
+    Parameters
+    ----------
+    shape : Shape
 
     Raises
     ------
     ModelError
         If another shape has that name.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> wb.add_shape(wb.Shape("saturating", ("2*c/(c + r) - 1",), positive=True))
+    >>> wb.Model(wb.pk()).with_covariate("CL", "WT", "saturating", reference=70)["CL"].covariates
+    (wb.Effect('(2*WT/(WT+70)-1)'),)
+    >>> wb.remove_shape("saturating")
     """
     if not isinstance(shape, Shape):
         raise ModelError(f"A wb.Shape(…) is needed, got {shape!r}.")
     if SHAPES.setdefault(shape.name, shape) != shape:
         raise ModelError(f"There is another shape {shape.name!r} already; give it another name.")
+
+
+def remove_shape(name: str) -> None:
+    """Forget a shape that `add_shape` has made known; effects in models stay as they are.
+
+    Parameters
+    ----------
+    name : str
+
+    Raises
+    ------
+    ModelError
+        If no shape of that name was added.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> wb.add_shape(wb.Shape("hockey", ("above(c, r)",), "natural", breakpoint=True))
+    >>> wb.remove_shape("hockey")
+    """
+    if name in _OWN or name not in SHAPES:
+        raise ModelError(f"No shape {name!r} was added.")
+    del SHAPES[name]
 
 
 def read_shape(parameter: Parameter, effect: Effect, others: Sequence[Effect] = ()) -> Acting | None:

@@ -6,7 +6,6 @@ asks what it is. `Shown` gives the usual answers: a structure of one's own state
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
@@ -159,7 +158,6 @@ class Chosen(Structure, Protocol):
         """Another choice; `before`: what was chosen last in fields that had no meaning."""
 
 
-_MISSING = object()
 _NEEDED = ("info", "names", "title", "responses", "columns", "needs_dose", "equations", "diagram")
 _ANSWERS = (*_NEEDED, "dosing", "timed", "kinetics", "system", "is_linear", "twin", "as_ode")
 
@@ -174,7 +172,8 @@ def unsaid(structure: object, to_compute: bool = True) -> str:
         Those too that are needed to compute its predictions, not only to state and show it.
     """
     asked = _ANSWERS if to_compute else _NEEDED
-    missing = [name for name in asked if inspect.getattr_static(structure, name, _MISSING) is _MISSING]
+    kind = type(structure)
+    missing = [name for name in asked if not hasattr(kind, name) and name not in getattr(structure, "__dict__", ())]
     if not missing:
         return ""
     return (
