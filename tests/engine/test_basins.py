@@ -6,7 +6,7 @@ import pytest
 
 import workbench as wb
 from workbench.engine.objectives.objective import Objective
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 
 TIMES = np.array([0.25, 0.5, 0.75, 1, 1.5, 2, 4, 6, 8, 12.0])
 PARAMETERS = [

@@ -362,7 +362,7 @@ def test_summary_and_html(theophylline):
 def test_cwres_of_fo_is_wres(theophylline):
     """At η = 0 the weighted residuals are V^-1/2 (y - f) with V the FO variance: checked by their sum of squares."""
     from workbench.engine.objectives.objective import Objective
-    from workbench.engine.problem.problem import compile
+    from workbench.engine.problem.compile import compile
 
     fit = wb.fit(wb.Model(ORAL, error=wb.Constant()), theophylline, method="fo")
     problem = compile(fit.model, theophylline)

@@ -7,7 +7,7 @@ import pytest
 import workbench as wb
 from workbench.engine.objectives import integral as module
 from workbench.engine.objectives.integral import Integral
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 
 from ..reference.cases import named
 

@@ -431,7 +431,7 @@ def test_amounts_and_modes_agree(parameters):
     predictor, u = several(3, replace(ORAL2, parameters=parameters), at=at, rows=2)
     by_modes = predicted(predictor, u)
     by_amounts = [np.full_like(values, np.nan) for values in by_modes]
-    layout, size, done = predictor.layout, 1 + 7 + 28, np.empty(3, dtype=bool)
+    layout, size, done = predictor.design, 1 + 7 + 28, np.empty(3, dtype=bool)
     compartments._predict(
         np.arange(3), predictor.course, predictor.routes, predictor.entry, layout.row, predictor.slot,
         u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper, predictor.shape, predictor.macro,
@@ -465,7 +465,7 @@ def test_no_clearance_and_no_exchange():
     """Rates of 0, on the natural scale."""
     events = [Event(0.0, DOSE, 100.0), Event(2.0), Event(3.0, DOSE, 50.0, rate=25.0, compartment=2), Event(10.0)]
     predictor = problem(pk(2, "first-order"), [events], [np.zeros(5)])
-    predictor.layout.transform[:] = jets.IDENTITY
+    predictor.design.transform[:] = jets.IDENTITY
     f, fu, fuu = predicted(predictor, np.array([[1.0, 0.0, 10.0, 0.0, 30.0]]))
     np.testing.assert_allclose(f, [0, 10 * (1 - np.exp(-2)), 10 * (1 - np.exp(-3)), 15 - 10 * np.exp(-10)], rtol=1e-12)
     assert np.isfinite(fu).all() and np.isfinite(fuu).all()
@@ -476,7 +476,7 @@ def test_what_is_cut_off_stays_where_it_is():
     """Without exchange a dose into the peripheral compartment is never seen, until there is exchange again."""
     events = [Event(0.0, DOSE, 100.0, compartment=2), Event(0.0, DOSE, 10.0), Event(10.0), Event(12.0, row=1)]
     predictor = problem(pk(2), [events], [np.zeros(4), np.array([0.0, 0.0, 5.0, 0.0])])
-    predictor.layout.transform[:] = jets.IDENTITY
+    predictor.design.transform[:] = jets.IDENTITY
     u = np.array([[1.0, 10.0, 0.0, 20.0]])
     f = predicted(predictor, u)[0]
     np.testing.assert_allclose(f[1:3], [1.0, np.exp(-1)], rtol=1e-12)
@@ -500,7 +500,7 @@ def test_what_cannot_be_computed_is_nan(event):
 
 def test_negative_lag_is_nan():
     predictor, u = several(2)
-    predictor.layout.transform[5] = jets.IDENTITY
+    predictor.design.transform[5] = jets.IDENTITY
     u[:, 5] = [-1.0, 1.0]
     f = predicted(predictor, u)[0].reshape(2, -1)
     assert np.isnan(f[0, 0]) and np.isfinite(f[1]).all()

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench as wb
-from workbench.engine.problem.problem import compile, thinned
+from workbench.engine.problem.compile import compile
+from workbench.engine.problem.views import thinned
 
 TIMES = np.array([0.0, 0.3, 1.0, 1.0, 2.5, 7.0, 24.0, 60.0])
 

@@ -12,8 +12,9 @@ from workbench.engine.methods.saem import StochasticEM
 from workbench.engine.methods.stochastic import above_minimum
 from workbench.engine.objectives.integral import Integral
 from workbench.engine.objectives.objective import Objective
-from workbench.engine.problem.problem import compile, of_subjects
+from workbench.engine.problem.compile import compile
 from workbench.engine.problem.psi import psi_of
+from workbench.engine.problem.views import of_subjects
 from workbench.engine.search.optimise import Outcome
 
 ORAL = wb.pk(absorption="first-order")

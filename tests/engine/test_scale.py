@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 
 from .test_gradients import STATED
 

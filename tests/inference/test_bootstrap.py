@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import workbench as wb
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 from workbench.inference.bootstrap import _Resampling, _strata
 
 ORAL = wb.pk(absorption="first-order")

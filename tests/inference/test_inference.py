@@ -6,7 +6,7 @@ from scipy.stats import chi2
 
 import workbench as wb
 from workbench.engine.objectives.objective import Objective
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 from workbench.inference.bootstrap import _Resampled
 
 ORAL = wb.pk(absorption="first-order")

@@ -8,7 +8,7 @@ from scipy.stats import chi2
 
 import workbench as wb
 from workbench.engine.objectives.objective import Objective
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 from workbench.inference.held import Held
 
 RISE = chi2.ppf(0.95, 1)

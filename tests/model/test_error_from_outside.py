@@ -7,7 +7,7 @@ import pytest
 
 import workbench as wb
 from workbench.engine.objectives.objective import Objective
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 from workbench.engine.problem.residual import variances
 
 

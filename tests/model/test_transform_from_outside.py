@@ -9,7 +9,7 @@ import workbench as wb
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.predictions.jets import untransform
 from workbench.engine.predictions.scalar import transform_code
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 from workbench.model.transform import IDENTITY, LOG, LOGIT, PROBIT
 
 SQUARE_ROOT = wb.Transform("root", "z^2", "sqrt(p)", lowest=0)

@@ -12,7 +12,7 @@ import numpy as np
 
 import workbench as wb
 from workbench.engine.objectives.integral import Integral
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 
 from .cases import CASES, Case, Entry
 from .marginal import exact

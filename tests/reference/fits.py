@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 import workbench as wb
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 
 from .cases import CASES, Case, Entry
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import workbench as wb
 from workbench.engine.objectives.objective import Evaluation, Objective
-from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.compile import compile
+from workbench.engine.problem.problem import Problem
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import workbench as wb
 from workbench.engine.objectives.objective import Objective
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 
 from .by_saem import BY_SAEM, fitted
 from .cases import CASES, DIGITS, Case, Entry

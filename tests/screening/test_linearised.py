@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import chi2
 
 import workbench as wb
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 from workbench.screening.linearised import Linearisation, _Linear
 from workbench.screening.scope import Candidate
 

@@ -14,7 +14,7 @@ from workbench.data import GroupedData
 from workbench.engine.ending.fit_result import fit_result
 from workbench.engine.ending.uncertainty import Kind
 from workbench.engine.methods import Task, way_of
-from workbench.engine.problem.problem import check_types, compile
+from workbench.engine.problem.compile import check_types, compile
 from workbench.engine.problem.refusals import check_start
 from workbench.engine.search.initial import initial_values
 from workbench.engine.search.progress import Callback, Reports

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from workbench.checks import whole
 from workbench.data import GroupedData
-from workbench.engine.problem.problem import Problem, compile, on_grid
+from workbench.engine.problem.compile import compile
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.scale import Point
+from workbench.engine.problem.views import on_grid
 from workbench.model import Model
 
 if TYPE_CHECKING:

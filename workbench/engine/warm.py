@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from workbench.engine.objectives.gradient import objective_and_gradient
 from workbench.engine.objectives.objective import Objective
-from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.compile import compile
+from workbench.engine.problem.problem import Problem
 from workbench.methods import Approximation
 from workbench.model import Combined2, Model, Parameter, pk
 

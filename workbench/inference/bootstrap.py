@@ -17,7 +17,8 @@ from workbench.engine.ending.uncertainty import edges
 from workbench.engine.ending.verdict import runaway
 from workbench.engine.objectives.objective import Evaluation, Objective
 from workbench.engine.predict import draw
-from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.compile import compile
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import MEASURED
 from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.engine.methods import way_of
 from workbench.engine.objectives.objective import Evaluation, Reportable
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 from workbench.errors import FitError
 from workbench.methods import Ability, method_of, that_can
 from workbench.model import Model

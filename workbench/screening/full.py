@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench import engine
 from workbench.data import GroupedData
-from workbench.engine.problem.problem import check_types
+from workbench.engine.problem.compile import check_types
 from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
 from workbench.markup import Shown

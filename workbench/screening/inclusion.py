@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from workbench import checks
 from workbench.checks import whole
 from workbench.data import GroupedData, read_data
-from workbench.engine.problem.problem import check_types
+from workbench.engine.problem.compile import check_types
 from workbench.errors import FitError, WorkbenchError
 from workbench.inference import likelihood_ratio_test
 from workbench.language.formula import columns_of, with_columns

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import chi2
 
-from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.compile import compile
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import MEASURED, record, variance
 from workbench.errors import FitError, WorkbenchError
 from workbench.markup import Shown

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from workbench import checks, engine
 from workbench.data import GroupedData
-from workbench.engine.problem.problem import check_types
+from workbench.engine.problem.compile import check_types
 from workbench.errors import FitError
 from workbench.markup import Shown
 from workbench.methods import Ability, Options, method_of

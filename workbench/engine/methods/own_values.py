@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from workbench.data import GroupedData
-from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.compile import compile
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import CENSORED, record, record_slopes, variances
 from workbench.engine.search.descent import FOUND, LOST, SEARCHING, UNCOMPUTABLE, Descent
 from workbench.errors import FitError, ModelError

@@ -30,8 +30,9 @@ from workbench.engine.ending.uncertainty import hessian
 from workbench.engine.methods.complete import own_effects, psi_numbers, psi_of_moments, shares, taken_up, widened
 from workbench.engine.objectives import likelihood as lik
 from workbench.engine.objectives.objective import Evaluation, Objective
-from workbench.engine.problem.problem import Problem, of_subjects
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import record, record_slopes, variances
+from workbench.engine.problem.views import of_subjects
 from workbench.errors import FitError
 from workbench.methods import Saem
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.engine.methods.own_values import OwnValues, error_covariance, with_fixed_alike
 from workbench.engine.objectives.objective import Evaluation, Objective
-from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.compile import compile
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.psi import Psi
 from workbench.engine.problem.residual import treatment_of
 from workbench.engine.problem.scale import Point

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.engine.objectives.integral import Integral
-from workbench.engine.problem.problem import compile
+from workbench.engine.problem.compile import compile
 from workbench.methods import Importance
 from workbench.model import Model
 

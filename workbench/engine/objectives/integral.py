@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from workbench.engine.objectives.objective import Evaluation, Objective
 from workbench.engine.objectives.scan import depths
-from workbench.engine.problem.problem import Problem, of_subjects
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import record, record_slopes
+from workbench.engine.problem.views import of_subjects
 from workbench.errors import ModelError
 from workbench.methods import Importance, Quadrature, method_of
 

@@ -15,8 +15,9 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 
-from workbench.engine.problem.problem import Problem, of_subjects
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import record
+from workbench.engine.problem.views import of_subjects
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

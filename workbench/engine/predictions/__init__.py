@@ -18,8 +18,8 @@ from workbench.model.kinetics import Differential, Explicit
 from workbench.model.structure import unsaid
 
 if TYPE_CHECKING:
+    from workbench.engine.predictions.design import DesignRows
     from workbench.engine.predictions.schedule import Schedule
-    from workbench.engine.problem.layout import Layout
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -42,7 +42,7 @@ class Predictor(Protocol):
         """
 
 
-def predictor_of(structure: Structure, schedule: Schedule, layout: Layout) -> Predictor:
+def predictor_of(structure: Structure, schedule: Schedule, design: DesignRows) -> Predictor:
     """The predictions of a structure: closed form where there is one.
 
     Raises
@@ -57,16 +57,16 @@ def predictor_of(structure: Structure, schedule: Schedule, layout: Layout) -> Pr
     if kinetics is not None and kinetics.is_linear:
         from workbench.engine.predictions.compartments import LinearPredictor
 
-        return LinearPredictor(kinetics, schedule, layout)
+        return LinearPredictor(kinetics, schedule, design)
     match structure.system:
         case Explicit() as system:
             from workbench.engine.predictions.equation import EquationPredictor
 
-            return EquationPredictor(system, schedule, layout)
+            return EquationPredictor(system, schedule, design)
         case Differential() as system:
             from workbench.engine.predictions.ode import OdePredictor
 
-            return OdePredictor(system, schedule, layout)
+            return OdePredictor(system, schedule, design)
         case other:
             raise ModelError(
                 f"The engine cannot compute {structure!r}: its `kinetics` have no closed form, and its `system` is "

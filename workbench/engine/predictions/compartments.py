@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.predictions import jets
+from workbench.engine.predictions.design import DesignRows
 from workbench.engine.predictions.jets import inner, kernel
 from workbench.engine.predictions.modes import (
     CENTRAL,
@@ -59,7 +60,6 @@ from workbench.engine.predictions.timeline import (
 )  # fmt: skip
 from workbench.engine.predictions.timeline import RATE as RATE_CHANGE
 from workbench.engine.predictions.uniformisation import advance_amounts, balance_amounts, repeat_amounts
-from workbench.engine.problem.layout import Layout
 from workbench.model.kinetics import Kinetics
 
 Array = NDArray[np.float64]
@@ -344,7 +344,7 @@ def _predict(
     subjects, course, routes, entry, row, slot, u, C, offset, transform, lower, upper, shape, macro, work, M,
     order, f, fu, fuu, done,
 ):  # fmt: skip
-    """Fill f, fu and fuu for some subjects; arguments as in `Schedule`, `Layout` and `timeline`.
+    """Fill f, fu and fuu for some subjects; arguments as in `Schedule`, `DesignRows` and `timeline`.
 
     macro is True or None, see `modes.system`. M is float64[3, states + 1, states + 1, size(D)], for matrices, or None.
     done bool[k] is filled: False where there are no modes.
@@ -423,17 +423,17 @@ class LinearPredictor:
     kinetics : Kinetics
         With `is_linear`.
     schedule : Schedule
-    layout : Layout
+    design : DesignRows
     """
 
-    def __init__(self, kinetics: Kinetics, schedule: Schedule, layout: Layout) -> None:
+    def __init__(self, kinetics: Kinetics, schedule: Schedule, design: DesignRows) -> None:
         names = kinetics.parameters
         at = {name: names.index(name) if name in names else -1 for name in ("ka", "Fr", "F", "lag", "lag0", "Tk0")}
-        self.layout = layout
+        self.design = design
         self.slot = schedule.slot
         self.course = course_of(schedule)
         self.routes = routes_of(_routes(kinetics))
-        self.entry, self.entries = entries_of(schedule, layout.row)
+        self.entry, self.entries = entries_of(schedule, design.row)
         self.capacity = room(self.course, self.routes)
         absorption = [name for name in ("Fr", "ka", "Tk0") if name in names]
         self.macro = True if kinetics.size > 1 and kinetics.written_in in ("macro", "half-life") else None
@@ -467,14 +467,14 @@ class LinearPredictor:
             while len(part):
                 done = np.empty(len(part), dtype=np.bool_)
                 _predict(
-                    part, self.course, self.routes, self.entry, layout.row, self.slot,
-                    u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper,
+                    part, self.course, self.routes, self.entry, design.row, self.slot,
+                    u, design.C, design.offset, design.transform, design.lower, design.upper,
                     self.shape, self.macro, work, matrices, order, f, fu, fuu, done,
                 )  # fmt: skip
                 part = part[~done]
                 matrices = np.empty((3, STATES + 1, STATES + 1, work.W.shape[1]))
 
-        layout = self.layout
+        design = self.design
         over_subjects(task, subjects, records * _SECONDS_A_RECORD * (1 + order))
 
     def _workspace(self, D: int) -> Workspace:
@@ -484,7 +484,7 @@ class LinearPredictor:
         return Workspace(
             line=blank(self.capacity, D),
             quantities=np.empty((self.entries, DURATION + 1, size)),
-            p=np.empty((len(self.layout.transform), size)),
+            p=np.empty((len(self.design.transform), size)),
             S=np.zeros((PLACES, size)),
             x=states[0], steady=states[1], rates=states[2], cycle_rates=states[3],
             running=running[0], cycle_running=running[1],

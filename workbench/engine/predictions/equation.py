@@ -9,10 +9,10 @@ from workbench.data.events import DOSE, RESET, RESET_AND_DOSE
 from workbench.engine.predictions import jets
 from workbench.engine.predictions.chain import apply, room
 from workbench.engine.predictions.compiled import program, programs
+from workbench.engine.predictions.design import DesignRows
 from workbench.engine.predictions.jets import kernel
 from workbench.engine.predictions.parallel import over_subjects
 from workbench.engine.predictions.schedule import Schedule
-from workbench.engine.problem.layout import Layout
 from workbench.model.kinetics import Explicit
 
 Array = NDArray[np.float64]
@@ -63,32 +63,32 @@ class EquationPredictor:
     ----------
     equations : Explicit
     schedule : Schedule
-    layout : Layout
+    design : DesignRows
     """
 
-    def __init__(self, equations: Explicit, schedule: Schedule, layout: Layout):
+    def __init__(self, equations: Explicit, schedule: Schedule, design: DesignRows):
         self._module = programs(equations)
         self._program = program(self._module, "response")
-        self._schedule, self._layout = schedule, layout
+        self._schedule, self._design = schedule, design
         n = len(schedule.time)
         known = np.empty((n, 3 + len(equations.columns)))
         last, since = np.empty((2, n))
         _doses(schedule.start, schedule.time, schedule.kind, schedule.amount, last, since)
         known[:, 0], known[:, 1], known[:, 2] = schedule.time, last, since
-        known[:, 3:] = layout.covariates[layout.row]
+        known[:, 3:] = design.covariates[design.row]
         self._known = known
 
     def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
         """Fill f and its derivatives up to `order` for some subjects at their coordinates u."""
-        s, layout = self._schedule, self._layout
+        s, design = self._schedule, self._design
 
         def task(part: Index) -> None:
             D, length = u.shape[1], int(jets.size(u.shape[1]))
-            z, v = np.zeros((len(layout.transform), length)), np.empty(room(self._program, D))
+            z, v = np.zeros((len(design.transform), length)), np.empty(room(self._program, D))
             out = np.empty(self._program.outputs * length)
             _predict(
-                part, s.start, layout.row, s.slot, s.response, self._known, self._program, z, v, out,
-                u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper, order, f, fu, fuu,
+                part, s.start, design.row, s.slot, s.response, self._known, self._program, z, v, out,
+                u, design.C, design.offset, design.transform, design.lower, design.upper, order, f, fu, fuu,
             )  # fmt: skip
 
         records = len(s.time) * len(subjects) / max(1, s.n_subjects)

@@ -17,6 +17,7 @@ from workbench.engine.predictions import jets
 from workbench.engine.predictions.chain import NO, Program, apply, merged
 from workbench.engine.predictions.chain import room as space_of
 from workbench.engine.predictions.compiled import program, programs
+from workbench.engine.predictions.design import DesignRows
 from workbench.engine.predictions.explicit import TABLEAU as EXPLICIT
 from workbench.engine.predictions.flow import (
     DONE,
@@ -51,7 +52,6 @@ from workbench.engine.predictions.timeline import (
     unfold,
 )
 from workbench.engine.predictions.travel import begin, give, go
-from workbench.engine.problem.layout import Layout
 from workbench.model.kinetics import Differential
 
 Array = NDArray[np.float64]
@@ -104,7 +104,7 @@ class Room(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Arrays of the `Layout` that give the parameters of a record, and where predictions go."""
+    """Arrays of the `DesignRows` that give the parameters of a record, and where predictions go."""
 
     row: Index
     entry: Index
@@ -216,7 +216,7 @@ class OdePredictor:
     ----------
     equations : Differential
     schedule : Schedule
-    layout : Layout
+    design : DesignRows
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ class OdePredictor:
         How the latest solve of each subject ended; 0 is well.
     """
 
-    def __init__(self, equations: Differential, schedule: Schedule, layout: Layout):
+    def __init__(self, equations: Differential, schedule: Schedule, design: DesignRows):
         self._module = module = programs(equations)
         derived, rates, response = (program(module, name) for name in ("derived", "rates", "response"))
         columns: list[int] = []
@@ -253,10 +253,10 @@ class OdePredictor:
             np.array(module.initial, dtype=np.int64),
             np.array(columns, dtype=np.int64),
         )
-        entry, self._entries = entries_of(schedule, layout.row)
+        entry, self._entries = entries_of(schedule, design.row)
         self._rows = Rows(
-            layout.row, entry, schedule.slot, schedule.response, np.ascontiguousarray(layout.covariates), layout.C,
-            layout.offset, layout.transform, layout.lower, layout.upper,
+            design.row, entry, schedule.slot, schedule.response, np.ascontiguousarray(design.covariates), design.C,
+            design.offset, design.transform, design.lower, design.upper,
         )  # fmt: skip
         self._equations = equations
         self._capacity = int(room(self._course, self._routes))

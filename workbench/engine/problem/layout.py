@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
+from workbench.engine.predictions.design import DesignRows
 from workbench.engine.predictions.jets import IDENTITY, untransform
 from workbench.engine.predictions.scalar import transform_code
 from workbench.engine.problem.scale import Quantity, Scale
@@ -91,33 +92,18 @@ class Fractional:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
-    """See the module. N subjects, D coordinates, M θ, Q random effects, P parameters of the structure.
+class Layout(DesignRows):
+    """See the module. N subjects, D coordinates, M θ, Q random effects; and the design rows.
 
     Attributes
     ----------
     A : float64[N, D, M]; B : float64[N, D, Q]
         a(θ) = A θ where no effect is fractional.
-    C : float64[rows, P, D]; offset : float64[rows, P]
-        z = offset + C u.
-    row : int64[events]
-        Design row of each event of the schedule.
-    transform : int64[P]; lower, upper : float64[P]
-        Transform of each parameter and the bounds of those between bounds.
-    covariates : float64[rows, K]
-        Values of the columns that the structure itself uses, in the order of `structure.columns`.
     fractional : tuple of Fractional
     """
 
     A: Array
     B: Array
-    C: Array
-    offset: Array
-    row: Index
-    transform: Index
-    lower: Array
-    upper: Array
-    covariates: Array
     fractional: tuple[Fractional, ...] = ()
 
     def mean(self, theta: Array) -> tuple[Array, Array]:
@@ -162,7 +148,7 @@ def occasions_of(data: GroupedData) -> Index:
     return local
 
 
-def layout_of(model: Model, data: GroupedData, scale: Scale, record: Index) -> Layout:
+def layout_of(model: Model, data: GroupedData, scale: Scale, occasion: Index, record: Index) -> Layout:
     """Lay out the parameters of a model over a data set.
 
     Parameters
@@ -171,6 +157,8 @@ def layout_of(model: Model, data: GroupedData, scale: Scale, record: Index) -> L
         With every value stated.
     data : GroupedData
     scale : Scale
+    occasion : int64[records]
+        Which of its subject's occasions a record is in.
     record : int64[events]
         The record whose design row holds at each event of the schedule.
 
@@ -185,7 +173,7 @@ def layout_of(model: Model, data: GroupedData, scale: Scale, record: Index) -> L
     for p, name in enumerate(names):
         if model[name].column is not None:
             transform[p] = IDENTITY
-    design = _design(model, data, scale)
+    design = _design(model, data, scale, occasion)
     table = np.concatenate([design.X, design.offset, design.covariates], axis=1)
     if design.step:
         table = np.concatenate([table, design.occasion[:, None]], axis=1)
@@ -208,7 +196,7 @@ def layout_of(model: Model, data: GroupedData, scale: Scale, record: Index) -> L
     )
 
 
-def _design(model: Model, data: GroupedData, scale: Scale) -> _Design:
+def _design(model: Model, data: GroupedData, scale: Scale, occasion: Index) -> _Design:
     names, n, M = model.structure.names, len(data.events.time), len(scale.thetas)
     X, group = np.ones((n, M)), np.full(M, -1, dtype=np.int64)
     owner = np.array([names.index(name.of[0]) for name in scale.thetas], dtype=np.int64)
@@ -239,7 +227,7 @@ def _design(model: Model, data: GroupedData, scale: Scale) -> _Design:
     for k, column in enumerate(columns):
         covariates[:, k] = _numbers(f"{model.structure!r}", column, data)
     design = _Design(
-        names, X, owner, group, offset, covariates, occasions_of(data), active, effects, occasional,
+        names, X, owner, group, offset, covariates, occasion, active, effects, occasional,
         len(scale.occasion.names),
     )  # fmt: skip
     for p in np.flatnonzero(~active):

@@ -7,16 +7,18 @@ x holds, for what is not fixed: θ on the transformed scale, or what a bound mak
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.data import GroupedData
 from workbench.engine.problem.psi import Psi, psi_of
 from workbench.engine.problem.residual import WIDTH, treatment_of
 from workbench.errors import ModelError
 from workbench.model import Block, Effect, Model, Parameter
+from workbench.model.design import design_of
 from workbench.model.transform import CORRELATION, IDENTITY, LOG, Transform
 
 Array = NDArray[np.float64]
@@ -399,6 +401,57 @@ class Scale:
         """The model with the values at x put into it."""
         values = dict(zip((name.label for name in self.quantities), self.estimates(x).tolist(), strict=True))
         return with_estimates(model, values)
+
+
+def scale_of(model: Model, data: GroupedData, occasion: NDArray[np.int64]) -> Scale:
+    """The scale of a model.
+
+    Parameters
+    ----------
+    model : Model
+        With every value stated.
+    data : GroupedData
+    occasion : int64[records]
+        Which of its subject's occasions a record is in.
+
+    Raises
+    ------
+    ModelError
+        If an effect has another number of coefficients than its term has columns.
+    """
+    names: list[Quantity] = []
+    free: list[bool] = []
+    limits: list[tuple[float, float]] = []
+    for parameter in model.parameters:
+        if parameter.column is not None:
+            continue
+        names.append(Quantity.typical(parameter))
+        limits.append(names[-1].limits(parameter.limits))
+        free.append("value" not in parameter.fixed_parts)
+        for effect in parameter.covariates:
+            _, labels = design_of(effect.term, data)
+            if effect.value is not None and len(effect.value) != len(labels):
+                raise ModelError(
+                    f"{parameter.name}: {effect.term} has {len(labels)} coefficients "
+                    f"({', '.join(labels)}), got {len(effect.value)} values."
+                )
+            names += [Quantity(f"{parameter.name}:{label}", "coefficient", (parameter.name,)) for label in labels]
+            free += [not effect.fixed] * len(labels)
+            limits += [(-np.inf, np.inf)] * len(labels)
+    within = psi_of(model, "iov")
+    scale = Scale(
+        thetas=tuple(names),
+        theta_free=np.array(free, dtype=bool),
+        theta_fixed=np.zeros(len(names)),
+        theta_lower=np.array([low for low, _ in limits], dtype=float),
+        theta_upper=np.array([high for _, high in limits], dtype=float),
+        subject=psi_of(model, "iiv"),
+        occasion=within,
+        occasions=int(occasion.max(initial=0)) + 1 if within.names else 0,
+        errors=error_entries(model),
+        sigma=stated_sigma(model),
+    )
+    return replace(scale, theta_fixed=scale.point_of(model).theta)
 
 
 def error_entries(model: Model) -> tuple[ErrorEntry, ...]:

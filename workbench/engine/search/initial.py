@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from workbench.data import GroupedData
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.predictions import predictor_of
+from workbench.engine.predictions.design import DesignRows
 from workbench.engine.predictions.jets import LOG
-from workbench.engine.problem.layout import Layout
-from workbench.engine.problem.problem import Problem, check_types, compile, thinned
+from workbench.engine.problem.compile import check_types, compile
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import CENSORED
 from workbench.engine.problem.scale import Scale, with_estimates
+from workbench.engine.problem.views import thinned
 from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError, ModelError
 from workbench.model import Model, Parameter, ResidualError, pk
@@ -234,9 +236,7 @@ def _relative(kinetics: Kinetics, values: Values, problem: Problem) -> Array:
     one = len(relative.names)
     schedule = replace(problem.schedule, rate=np.maximum(problem.schedule.rate, 0.0))
     N = schedule.n_subjects
-    layout = Layout(
-        A=np.zeros((N, 0, 0)),
-        B=np.zeros((N, 0, 0)),
+    design = DesignRows(
         C=np.zeros((1, one, 0)),
         offset=np.log([[named[_plain_name(name)] for name in relative.names]]),
         row=np.zeros(len(schedule.time), dtype=np.int64),
@@ -246,7 +246,7 @@ def _relative(kinetics: Kinetics, values: Values, problem: Problem) -> Array:
         covariates=np.zeros((1, 0)),
     )
     f = np.full(schedule.n_slots, np.nan)
-    predictor = predictor_of(relative, schedule, layout)
+    predictor = predictor_of(relative, schedule, design)
     predictor.predict(np.arange(N), np.zeros((N, 0)), 0, f, np.zeros((0, 0)), np.zeros((0, 0, 0)))
     return f
 

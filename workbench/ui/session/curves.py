@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from workbench import engine
 from workbench.data import GroupedData
-from workbench.engine.problem.problem import Problem, compile
+from workbench.engine.problem.compile import compile
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import variances
 from workbench.model import Model
 from workbench.model.structure import unsaid

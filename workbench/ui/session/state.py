@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from workbench import engine
 from workbench.data import GroupedData
-from workbench.engine.problem.problem import responses_of
+from workbench.engine.problem.observations import responses_of
 from workbench.errors import DataError, ModelError, WorkbenchError
 from workbench.methods import USUAL, Ability, method_of
 from workbench.model import Model, usual_model

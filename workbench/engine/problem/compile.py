@@ -1,0 +1,79 @@
+"""A model and a data set become arrays: `compile` asks each part once and hands on what it says.
+
+records    which response each is about, which of them count, in which occasion (`observations`, `layout`)
+schedule   doses and times, and where a prediction is needed (`predictions.schedule`)
+scale      θ, Ψ and σ as the optimiser's vector x (`scale`, `psi`, `residual`)
+layout     how θ and η reach the records (`layout`)
+predictor  the structure over the schedule and the layout (`predictions`)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.data import GroupedData
+from workbench.engine.predictions import predictor_of
+from workbench.engine.predictions.schedule import schedule_of
+from workbench.engine.problem.layout import layout_of, occasions_of
+from workbench.engine.problem.observations import counted_of, observations_of, responses_of
+from workbench.engine.problem.problem import Problem
+from workbench.engine.problem.scale import scale_of
+from workbench.errors import ModelError
+from workbench.model import Model
+from workbench.model.check import OF_THE_LIKELIHOOD
+
+
+def compile(model: Model, data: GroupedData, records: bool = False, likelihood: bool = True) -> Problem:
+    """Lay out a model and a data set as arrays.
+
+    Parameters
+    ----------
+    model : Model
+        With every value stated (`initial_values` finds those that are not).
+    data : GroupedData
+    records : bool
+        Predict at every record, doses included, instead of at the observations only.
+    likelihood : bool
+        Refuse what stands against a likelihood only (no observations, a log-normal error of values below 0, …).
+
+    Raises
+    ------
+    ModelError
+        If a value is missing, or model and data do not fit together (see `Model.check`).
+    """
+    check_types(model, data)
+    model = model.with_centred(data)
+    _require_complete(model)
+    faults = [finding for finding in model.check(data) if finding.severity == "error"]
+    if not likelihood:
+        faults = [finding for finding in faults if finding.where not in OF_THE_LIKELIHOOD]
+    if faults:
+        raise ModelError("\n".join(map(str, faults)))
+    response, counted, occasion = responses_of(model, data), counted_of(model, data), occasions_of(data)
+    schedule = schedule_of(data.events, np.ones(len(counted), dtype=bool) if records else counted, response)
+    scale = scale_of(model, data, occasion)
+    layout = layout_of(model, data, scale, occasion, schedule.record)
+    return Problem(
+        structure=model.structure,
+        schedule=schedule,
+        layout=layout,
+        predictor=predictor_of(model.structure, schedule, layout),
+        observations=observations_of(model, data, counted, response),
+        scale=scale,
+        errors=model.errors,
+        x=scale.vector(scale.point_of(model)),
+    )
+
+
+def check_types(model: object, data: object) -> None:
+    """The model comes first, then the data; both as workbench makes them."""
+    if not isinstance(model, Model):
+        raise ModelError(f"The first argument is a wb.Model(…), got {type(model).__name__}.")
+    if not isinstance(data, GroupedData):
+        raise ModelError(f"The second argument is data as wb.read_data(…) gives them, got {type(data).__name__}.")
+
+
+def _require_complete(model: Model) -> None:
+    if model.unstated:
+        missing = ", ".join(model.unstated)
+        raise ModelError(f"No value is stated for {missing}. State it, or let wb.initial_values(model, data) find it.")
