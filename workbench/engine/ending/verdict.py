@@ -13,10 +13,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.checks import listed
 from workbench.engine.ending.uncertainty import Kind, Uncertainty, edges, uncertainty
 from workbench.engine.objectives.objective import Evaluation, Reportable, Target
 from workbench.engine.problem.problem import Problem
 from workbench.engine.search.optimise import Outcome, Watch, resumed
+from workbench.methods import METHODS
 from workbench.results.fit import Status
 
 Array = NDArray[np.float64]
@@ -44,8 +46,8 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
     if corners:
         remarks.append(
             f"The modes of {corners} of {problem.n_subjects} subjects lie at a corner, where a lag or an input ends at "
-            "the time of a sample: curvature there is one-sided, and this method approximates it; method='importance' "
-            "and 'saem' do not."
+            "the time of a sample: curvature there is one-sided, and this method approximates it; "
+            f"method={listed(name for name, method in METHODS.items() if method.drawn)} do not."
         )
     if problem.exchanged(best.x) is not None:
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
