@@ -15,6 +15,7 @@ import workbench as wb
 from workbench.data.tables import is_categorical
 from workbench.ui.figures.spaghetti import QUALITATIVE, SEQUENTIAL, groups_by, since_dose
 from workbench.ui.panels.covariates import TIME, card
+from workbench.ui.panels.kept import shown_in
 from workbench.ui.session.file import File
 
 from .actions import every_widget
@@ -49,7 +50,7 @@ def hand_over(bench, content, name="file.csv"):
 
 def mends(bench):
     """The buttons of the findings shown, by what they do."""
-    shown = bench.data_panel.findings.list.children
+    shown = shown_in(bench.data_panel.findings.list)
     lines = [line for line in bench.data_panel.findings.lines if line.text in shown and line.has_button]
     return {line.finding["mend"]: line for line in lines}
 

@@ -12,6 +12,7 @@ import pytest
 import workbench as wb
 from workbench.model import usual_model
 from workbench.results.fit import Status
+from workbench.ui.panels.kept import shown_in
 
 from .actions import every_widget, open_tab
 
@@ -378,10 +379,10 @@ def test_pages_of_the_trellis():
     assert bench.wait(60)
     open_tab(bench, "Individual fits")
     panel = bench.individual_panel
-    assert len(panel.trellis.children) == 12 and "1–12 of 30" in panel.where.value and panel.back.disabled
+    assert len(shown_in(panel.trellis)) == 12 and "1–12 of 30" in panel.where.value and panel.back.disabled
     panel.on.click()
     panel.on.click()
-    assert len(panel.trellis.children) == 6 and "25–30 of 30" in panel.where.value and panel.on.disabled
+    assert len(shown_in(panel.trellis)) == 6 and "25–30 of 30" in panel.where.value and panel.on.disabled
     assert panel.cells[0].view.title == "ID 25"
     bench.data = wb.load_example("theophylline")
     assert "1–12 of 12" in panel.where.value

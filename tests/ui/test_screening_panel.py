@@ -16,6 +16,7 @@ import workbench as wb
 from workbench.markup import p_value
 from workbench.ui.figures.forest import forest_plot
 from workbench.ui.figures.relation import relation
+from workbench.ui.panels.kept import shown_in
 from workbench.ui.panels.relation import shortened
 
 from .actions import open_tab, press
@@ -93,7 +94,9 @@ def test_cells_are_coloured_by_p_and_name_their_pair(screened):
     assert kinds == {("CL", "WT"): "wb-p4", ("CL", "APGR"): "wb-p0", ("V", "WT"): "wb-p5", ("V", "APGR"): "wb-p0"}
     cell = panel.heatmap.cells["V", "WT"]
     assert cell.description.endswith("\nV ~ WT") and "V ~ WT: p 2.1e-23" in cell.tooltip
-    sides = [w.value for w in panel.heatmap.grid.children if "wb-heat-side" in w._dom_classes]
+    sides = [
+        w.value for line in shown_in(panel.heatmap.grid) for w in shown_in(line) if "wb-heat-side" in w._dom_classes
+    ]
     assert "37 %" in sides[0] and "shrinkage" in sides[0] and "%" not in sides[1]
 
 

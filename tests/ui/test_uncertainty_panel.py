@@ -8,6 +8,7 @@ import pytest
 import workbench as wb
 from workbench import engine
 from workbench.results.fit import Status
+from workbench.ui.panels.kept import shown_in
 
 from .actions import open_tab, press
 
@@ -242,7 +243,7 @@ def test_options_of_a_method(bench):
     assert bench.method == "quadrature"
     bench.method = wb.Saem(exploration=50)
     assert row.input("exploration").value == 50 and row.input("chains").value == 0
-    assert row.starts not in row.view.children
+    assert row.starts not in shown_in(row.view)
     row.input("smoothing").value = 0  # not allowed: said, and put back
     assert "smoothing" in bench.controls.status.value
     assert row.input("smoothing").value == 200 and bench.method == wb.Saem(exploration=50)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from functools import cache
+from importlib import resources
 from typing import Any
 
 from ipywidgets import HTML, Box, Tab, VBox
@@ -35,7 +37,12 @@ from workbench.ui.session.background import Background
 from workbench.ui.session.cell import read_cell
 from workbench.ui.session.job import Fitting
 from workbench.ui.session.state import State
-from workbench.ui.style import CSS
+
+
+@cache
+def _style() -> str:
+    """The style sheet."""
+    return resources.files("workbench.ui.figures").joinpath("style.css").read_text(encoding="utf-8")
 
 
 def _is_a(kind: type, value: object, what: str) -> None:
@@ -113,7 +120,7 @@ class Workbench:
         self.tab.observe(lambda change: self._turn_to(change["new"]), "selected_index")
         columns = Box([side, self.tab])
         columns.add_class("wb-columns")
-        view = VBox([HTML(f"<style>{CSS}</style>", layout={"display": "none"}), self.controls.view, columns])
+        view = VBox([HTML(f"<style>{_style()}</style>", layout={"display": "none"}), self.controls.view, columns])
         view.add_class("wb")
         return view
 

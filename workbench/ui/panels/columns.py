@@ -12,6 +12,7 @@ from ipywidgets import HTML, Box, Button, Dropdown, Text, VBox, Widget
 from workbench.data import GroupedData, Step
 from workbench.data.roles import LISTS, role_of
 from workbench.markup import escaped
+from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import note, row
 from workbench.ui.session.file import SINGLE
 from workbench.ui.session.state import State
@@ -52,6 +53,7 @@ class Columns:
     ) -> None:
         self._state, self._role_chosen, self._changed = state, role_chosen, changed
         self.about = note()
+        self._head = [note("column"), note("role"), note("unit"), note("first values")]
         self.grid = Box()
         self.grid.add_class("wb-columns-grid")
         self.lines: list[Line] = []
@@ -107,10 +109,8 @@ class Columns:
             has_unit = role in _UNITS and key in known
             line.render(column, role, frame[column], key if has_unit else None, units, fixed=table is None)
             line.unit.disabled = self._data is None
-        widgets: list[Widget] = [note("column"), note("role"), note("unit"), note("first values")]
-        widgets += [widget for line in self.lines[: len(shown)] for widget in line.widgets]
-        if tuple(widgets[4:]) != self.grid.children[4:]:
-            self.grid.children = widgets
+        lines = [widget for line in self.lines[: len(shown)] for widget in line.widgets]
+        show_only(self.grid, [*self._head, *lines])
         chosen = self.convert.value
         self.convert.options = [(f"{key} ({unit})", key) for key, unit in units.items()]
         if chosen in units:

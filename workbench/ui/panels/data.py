@@ -17,6 +17,7 @@ from workbench.ui.figures.time import Overlay
 from workbench.ui.panels.columns import Columns
 from workbench.ui.panels.covariates import Covariates, subject_covariates
 from workbench.ui.panels.findings import Findings, refusal
+from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Panel, note, row, scale_switch
 from workbench.ui.session.file import File
 from workbench.ui.session.state import State
@@ -240,8 +241,7 @@ class DataPanel(Panel):
             view = part.view
         else:
             self.preview.value = _table(data, chosen)
-        if self.body.children != (view,):
-            self.body.children = (view,)
+        show_only(self.body, [view])
 
 
 def _example(data: GroupedData | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, HBox, Text, VBox, Widget
+from ipywidgets import HTML, Box, Button, Checkbox, DOMWidget, Dropdown, HBox, Text, VBox, Widget
 
 from workbench import markup
 from workbench.data import GroupedData
@@ -14,6 +14,7 @@ from workbench.language.formula import columns_of
 from workbench.model import Effect, Model, Parameter
 from workbench.model.shapes import SHAPES, Acting, Reference
 from workbench.ui.panels.covariates import subject_covariates
+from workbench.ui.panels.kept import Grid, show_only
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.session.shapes import read_effects, shapes_for, with_other_terms, with_reference, with_shape
 
@@ -30,12 +31,12 @@ _ABOUT = (
 class EffectCell:
     """How one covariate acts on one parameter: shape, reference, and the coefficient."""
 
-    def __init__(self, parameter: str, covariate: str, panel: CovariatesPanel):
-        self._parameter, self._covariate, self._panel = parameter, covariate, panel
+    def __init__(self, panel: CovariatesPanel):
+        self._panel = panel
+        self._parameter = self._covariate = ""
         guard = panel.refusal.guard
-        about = f"{covariate} on {parameter}"
-        self.shape = Dropdown(options=[("–", "")], description=f"shape of {about}")
-        self.reference = Text(description=f"reference of {about}", continuous_update=False)
+        self.shape = Dropdown(options=[("–", "")])
+        self.reference = Text(continuous_update=False)
         for widget in (self.shape, self.reference):
             widget.add_class("wb-quiet")
         self.coefficient = note()
@@ -44,6 +45,12 @@ class EffectCell:
         self.view.add_class("wb-effect")
         self.shape.observe(guard(lambda change: self._shape_chosen(change["new"])), "value")
         self.reference.observe(guard(lambda change: self._reference_typed(change["new"])), "value")
+
+    def name(self, parameter: str, covariate: str) -> None:
+        """Say what it is about."""
+        self._parameter, self._covariate = parameter, covariate
+        about = f"{covariate} on {parameter}"
+        self.shape.description, self.reference.description = f"shape of {about}", f"reference of {about}"
 
     def _shape_chosen(self, shape: str) -> None:
         model = self._panel.state.stated_model()
@@ -87,8 +94,8 @@ class CovariatesPanel(Panel):
         self.refusal = Refusal(self.state, "covariates")
         guard = self.refusal.guard
         self.about = note(_ABOUT)
-        self.grid = Box()
-        self.grid.add_class("wb-effects")
+        self._grid = Grid(self._made, "wb-effects")
+        self.grid = self._grid.view
         self.more = note()
         self.weight = Dropdown(description="weight", style={"description_width": "46px"}, layout={"width": "140px"})
         self.reference = Text(
@@ -106,7 +113,9 @@ class CovariatesPanel(Panel):
         self.formulas = Box()
         self.formulas.add_class("wb-formulas")
         self.cells: dict[tuple[str, str], EffectCell] = {}
+        self._cells: dict[Widget, EffectCell] = {}
         self.boxes: dict[str, Text] = {}
+        self._texts: list[Text] = []
         self._built_for: tuple[Any, ...] = ()
         self._levels: dict[str, list[Any]] = {}
         self._shapes: dict[str, tuple[str, ...]] = {}
@@ -207,26 +216,39 @@ class CovariatesPanel(Panel):
         return tuple(name for name in names if name in shown)
 
     def _build(self, names: Sequence[str], columns: Sequence[str]) -> None:
-        self.cells = {(name, column): EffectCell(name, column, self) for name in names for column in columns}
-        corner = HTML()
-        corner.add_class("wb-effect-side")
-        head = [corner, *(HTML(f"<div class='wb-cut' title='{t}'>{t}</div>") for t in map(markup.escaped, columns))]
-        widgets: list[Widget] = list(head) if columns else []
-        for name in names if columns else ():
-            widgets.append(HTML(f"<b>{markup.escaped(name)}</b>"))
-            widgets[-1].add_class("wb-effect-side")
-            widgets += [self.cells[name, column].view for column in columns]
+        self._grid.resize(1 + len(names) if columns else 0, 1 + len(columns))
+        self.cells = {}
+        for c, column in enumerate(columns, 1):
+            title = markup.escaped(column)
+            self._grid.at(0, c).value = f"<div class='wb-cut' title='{title}'>{title}</div>"
+        for r, name in enumerate(names if columns else (), 1):
+            self._grid.at(r, 0).value = f"<b>{markup.escaped(name)}</b>"
+            for c, column in enumerate(columns, 1):
+                self.cells[name, column] = self._cells[self._grid.at(r, c)]
+                self.cells[name, column].name(name, column)
         self.grid.layout.grid_template_columns = f"max-content repeat({max(len(columns), 1)}, minmax(104px, 132px))"
-        self.grid.children = widgets
-        self.boxes = {}
-        for name in names:
-            box = Text(
-                description=name, placeholder="such as log(WT/70)*AGE", continuous_update=False,
-                style={"description_width": "58px"},
-            )  # fmt: skip
-            box.observe(self.refusal.guard(lambda change, name=name: self._formula_typed(name, change["new"])), "value")
-            self.boxes[name] = box
-        self.formulas.children = list(self.boxes.values())
+        while len(self._texts) < len(names):
+            self._texts.append(self._formula())
+        self.boxes = dict(zip(names, self._texts, strict=False))
+        for name, box in self.boxes.items():
+            box.description = name
+        show_only(self.formulas, list(self.boxes.values()))
+
+    def _made(self, r: int, c: int) -> DOMWidget:
+        """The widget of a place: a text at the upper and the left edge, else what acts."""
+        if r and c:
+            cell = EffectCell(self)
+            self._cells[cell.view] = cell
+            return cell.view
+        text = HTML()
+        if c == 0:
+            text.add_class("wb-effect-side")
+        return text
+
+    def _formula(self) -> Text:
+        box = Text(placeholder="such as log(WT/70)*AGE", continuous_update=False, style={"description_width": "58px"})
+        box.observe(self.refusal.guard(lambda change: self._formula_typed(box.description, change["new"])), "value")
+        return box
 
 
 def _coefficients(effects: Sequence[Effect]) -> str:

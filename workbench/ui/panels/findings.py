@@ -11,6 +11,7 @@ from workbench.data import GroupedData
 from workbench.data.checks import JUDGED, MENDS
 from workbench.errors import DataError
 from workbench.markup import counted, cut, escaped
+from workbench.ui.panels.kept import hide, show_only
 from workbench.ui.panels.panel import row
 from workbench.ui.session.state import State
 
@@ -47,7 +48,6 @@ class Findings:
         """Show the findings of data, which may be a draft."""
         self.view.layout.display = "none" if data is None else None
         if data is None:
-            self.list.children = ()
             return
         found = data.check().reset_index()
         errors = int((found["severity"] == "error").sum())
@@ -59,13 +59,14 @@ class Findings:
         shown = found.head(_SHOWN)
         while len(self.lines) < len(shown):
             self.lines.append(Line(self._state, self._mend, self._allow))
-        children: list[Widget] = []
+        widgets: list[Widget] = []
         for line, finding in zip(self.lines, shown.to_dict("records"), strict=False):
             line.render(finding, can_allow=self._state.file is not None)
-            children += line.widgets
-        if tuple(children) != self.list.children:
-            self.list.children = children
-        self.list.layout.display = None if children else "none"
+            widgets += [line.text, line.buttons]
+        show_only(self.list, widgets)
+        for line in self.lines[: len(shown)]:
+            hide(line.buttons, not line.has_button)
+        self.list.layout.display = None if widgets else "none"
 
 
 class Line:
@@ -76,16 +77,11 @@ class Line:
         self.mend, self.allow = Button(), Button(description="it is meant so")
         for button in (self.mend, self.allow):
             button.add_class("wb-toggle")
-        self._buttons = row(self.mend, self.allow)
+        self.buttons = row(self.mend, self.allow)
         self.finding: Mapping[Any, Any] = {}
         self.has_button = False
         self.mend.on_click(state.handler(lambda _: mend(self.finding["mend"])))
         self.allow.on_click(state.handler(lambda _: allow(self.finding["finding"])))
-
-    @property
-    def widgets(self) -> list[Widget]:
-        """The text, and the buttons if there are any."""
-        return [self.text, self._buttons] if self.has_button else [self.text]
 
     def render(self, finding: Mapping[Any, Any], can_allow: bool) -> None:
         """Show a row of `GroupedData.check`."""

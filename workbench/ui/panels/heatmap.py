@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from ipywidgets import HTML, Box, Button, ButtonStyle, Layout, VBox, Widget
+from ipywidgets import HTML, Button, ButtonStyle, DOMWidget, Layout, VBox
 
 from workbench import markup
+from workbench.ui.panels.kept import Grid
 from workbench.ui.panels.panel import note
 from workbench.ui.session.screenings import Screened
 from workbench.ui.session.state import State
@@ -45,14 +46,14 @@ class Heatmap:
 
     def __init__(self, state: State, choose: Callable[[str, str], None]):
         self._state, self._choose = state, choose
-        self.grid = Box()
-        self.grid.add_class("wb-heat")
+        self._grid = Grid(self._made, "wb-heat")
         self.legend = HTML()
         self.more = note()
         self.cells: dict[tuple[str, str], Button] = {}
-        self._made: dict[tuple[str, ...], Any] = {}
-        self._shown: dict[tuple[str, str], tuple[Entry, bool]] = {}
+        self._keys: dict[Button, tuple[str, str]] = {}
+        self._shown: dict[Button, tuple[tuple[str, str], Entry, bool]] = {}
         self._layout, self._style = Layout(), ButtonStyle()
+        self.grid = self._grid.view
         self.view = VBox([self.grid, self.legend, self.more])
 
     def render(self, screened: Screened, which: Which, chosen: tuple[str, str] | None) -> None:
@@ -66,50 +67,48 @@ class Heatmap:
         )
         self.more.layout.display = None if hidden else "none"
         self.legend.value = _legend(which)
-        widgets: list[Widget] = [self._text(("corner",), "")]
-        for covariate in columns:
+        self._grid.resize(1 + len(rows), 1 + len(columns))
+        for c, covariate in enumerate(columns, 1):
             name = markup.escaped(covariate)
-            widgets.append(self._text(("head", covariate), f"<div title='{name}'>{name}</div>"))
+            self._grid.at(0, c).value = f"<div title='{name}'>{name}</div>"
         shrinkage = {row.parameter: row for row in screened.found.rows}
         self.cells = {}
-        for parameter in rows:
+        for r, parameter in enumerate(rows, 1):
             label = f"<div>{markup.escaped(parameter)}</div>"
             row = shrinkage.get(parameter)
             if row is not None and not row.trustworthy:
                 tip = f"shrinkage {row.shrinkage:.0f} %: p on the individual η says little; look at samples, or ΔOFV"
                 label = f"<div title='{tip}'>{markup.escaped(parameter)} <i>{SHRUNK} {row.shrinkage:.0f} %</i></div>"
-            widgets.append(self._text(("side", parameter), label))
-            for covariate in columns:
+            self._grid.at(r, 0).value = label
+            for c, covariate in enumerate(columns, 1):
                 key = parameter, covariate
-                self.cells[key] = self._cell(key, entry(screened, which, *key), key == chosen)
-                widgets.append(self.cells[key])
+                self.cells[key] = self._grid.at(r, c)
+                self._tell(self.cells[key], key, entry(screened, which, *key), key == chosen)
         template = f"max-content repeat({len(columns)}, minmax(64px, 92px))"
         if self.grid.layout.grid_template_columns != template:
             self.grid.layout.grid_template_columns = template
-        if list(self.grid.children) != widgets:
-            self.grid.children = widgets
 
-    def _text(self, key: tuple[str, ...], html: str) -> HTML:
-        if key not in self._made:
-            self._made[key] = HTML(layout=self._layout)
-            self._made[key].add_class(f"wb-heat-{key[0]}")
-        self._made[key].value = html
-        return self._made[key]
+    def _made(self, r: int, c: int) -> DOMWidget:
+        """The widget of a place: a text at the upper and the left edge, else a button."""
+        if r and c:
+            cell = Button(layout=self._layout, style=self._style)
+            cell.on_click(self._state.handler(lambda _: self._choose(*self._keys[cell])))
+            return cell
+        text = HTML(layout=self._layout)
+        text.add_class(f"wb-heat-{'side' if r else 'head' if c else 'corner'}")
+        return text
 
-    def _cell(self, key: tuple[str, str], shown: Entry, chosen: bool) -> Button:
-        if ("cell", *key) not in self._made:
-            cell = self._made["cell", *key] = Button(layout=self._layout, style=self._style)
-            cell.on_click(self._state.handler(lambda _: self._choose(*key)))
-        cell = self._made["cell", *key]
-        if self._shown.get(key) != (shown, chosen):
-            self._shown[key] = shown, chosen
+    def _tell(self, cell: Button, key: tuple[str, str], shown: Entry, chosen: bool) -> None:
+        """Make a button show a pair; it is told only what is new."""
+        self._keys[cell] = key
+        if self._shown.get(cell) != (key, shown, chosen):
+            self._shown[cell] = key, shown, chosen
             with cell.hold_sync():
                 # The second line is cut off: it is there for those who hear the cell.
                 cell.description = f"{shown.text}\n{key[0]} ~ {key[1]}"
                 cell.tooltip = shown.about
                 kept = [name for name in cell._dom_classes if name not in (*_KINDS, "wb-chosen")]
                 cell._dom_classes = (*kept, shown.kind, *(("wb-chosen",) if chosen else ()))
-        return cell
 
 
 def entry(screened: Screened, which: Which, parameter: str, covariate: str) -> Entry:

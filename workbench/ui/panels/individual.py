@@ -23,6 +23,7 @@ from workbench.ui.figures.time import (
     axis_title,
     observations,
 )
+from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Panel, ResponseSwitch, note, response_title, row, scale_switch
 from workbench.ui.session import studies
 from workbench.ui.session.state import State
@@ -110,7 +111,8 @@ class IndividualPanel(Panel):
         self.scale.value = self.state.logarithmic
         self.response.render()
         if self.state.data is None:
-            self.trellis.children, self.pager.layout.display = (), "none"
+            show_only(self.trellis, [])
+            self.pager.layout.display = "none"
             return
         if "data" in changed:
             self.page = 0
@@ -142,8 +144,7 @@ class IndividualPanel(Panel):
         for cell, i in zip(self.cells, subjects, strict=False):
             cell.show_data(f"{name} {data.events.subjects[i]}", times[i], values[i])
         views: list[Any] = [cell.view for cell in self.cells[: len(subjects)]]
-        if list(self.trellis.children) != views:
-            self.trellis.children = views
+        show_only(self.trellis, views)
         self.pager.layout.display = "flex" if count > PER_PAGE else "none"
         self.where.value = f"<span class='wb-note'>{subjects.start + 1}–{subjects.stop} of {count}</span>"
         self.back.disabled, self.on.disabled = subjects.start == 0, subjects.stop >= count

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
-from ipywidgets import Box, Checkbox, Dropdown, FloatText, HBox, IntSlider, Text, ToggleButton, VBox, Widget
+from ipywidgets import Box, Checkbox, Dropdown, FloatText, HBox, IntSlider, Text, ToggleButton, VBox
 
 from workbench import markup
 from workbench.data import derived_unit
 from workbench.errors import ModelError
 from workbench.model import Model, Parameter, ParameterInfo
 from workbench.model.transform import TRANSFORMS
+from workbench.ui.panels.kept import hide, show_only
 from workbench.ui.panels.panel import Refusal, note
 from workbench.ui.session.state import State
 
@@ -24,22 +26,22 @@ _DEVIATIONS = {"iiv": ("η", "between subjects"), "iov": ("κ", "between occasio
 class Deviation:
     """Whether a parameter differs between subjects, or between occasions, and by how much."""
 
-    def __init__(self, row: ParameterRow, part: str, more: bool):
+    def __init__(self, row: ParameterRow, part: str):
         self.part = part
-        effect, between = _DEVIATIONS[part]
-        about = f"{effect} of {row.name}"
-        self.there = Checkbox(
-            indent=False, description=f"random effect {about}", tooltip=f"{row.name} differs {between}"
-        )
-        self.spread = FloatText(description=f"SD of {about}", tooltip=f"standard deviation of {about}")
+        self.there, self.spread, self.fixed = Checkbox(indent=False), FloatText(), Checkbox(indent=False)
         for widget in (self.there, self.spread):
             widget.add_class("wb-quiet")
         self.there.observe(row.guard(lambda c: row.edit({part: True if c["new"] else None}, complete=False)), "value")
         self.spread.observe(row.guard(lambda c: row.edit({part: c["new"]})), "value")
-        self.fixed: Checkbox | None = None
-        if more:
-            self.fixed = Checkbox(indent=False, description=f"fix {effect}", tooltip=f"keep the SD of {about}")
-            self.fixed.observe(row.guard(lambda c: row.fix(part, c["new"])), "value")
+        self.fixed.observe(row.guard(lambda c: row.fix(part, c["new"])), "value")
+
+    def name(self, name: str) -> None:
+        """Say whose it is."""
+        effect, between = _DEVIATIONS[self.part]
+        about = f"{effect} of {name}"
+        self.there.description, self.there.tooltip = f"random effect {about}", f"{name} differs {between}"
+        self.spread.description, self.spread.tooltip = f"SD of {about}", f"standard deviation of {about}"
+        self.fixed.description, self.fixed.tooltip = f"fix {effect}", f"keep the SD of {about}"
 
     def render(self, parameter: Parameter) -> None:
         """Show it."""
@@ -52,66 +54,76 @@ class Deviation:
         self.spread.disabled = not known
         unknown(self.spread, not known)
         self.spread.layout.visibility = "visible" if deviation is not None else "hidden"
-        if self.fixed is not None:
-            self.fixed.value, self.fixed.disabled = self.part in parameter.fixed_parts, not known
+        self.fixed.value, self.fixed.disabled = self.part in parameter.fixed_parts, not known
 
 
 class ParameterRow:
-    """The widgets of one parameter.
+    """The widgets of one parameter: of that which stands at this place of the table."""
 
-    Parameters
-    ----------
-    name, meaning : str
-    width : int
-        Of the name, in pixels.
-    state : State
-    refusal : Refusal
-    occasions, more : bool
-        Show differences between occasions; transform, bounds and what of the random effects is fixed.
-    """
-
-    def __init__(
-        self, name: str, meaning: str, width: int, state: State, refusal: Refusal, *, occasions: bool, more: bool
-    ) -> None:
-        self.name = name
+    def __init__(self, state: State, refusal: Refusal) -> None:
+        self.name = self._meaning = ""
         self._state, self.guard = state, refusal.guard
-        self.value = FloatText(
-            description=name,
-            tooltip=f"typical value of {name}" + (f": {meaning}" if meaning else ""),
-        )  # fmt: skip
+        self.value = FloatText()
         self.value.add_class("wb-first")
-        self.resize(width)
         self._parameter: Parameter | None = None
         self._centre = self._slid_to = math.nan
-        self.slider = IntSlider(
-            min=-_REACH, max=_REACH, readout=False, description=f"slide {name}",
-            tooltip=f"slide {name}, by steps of 0.5 %",
-        )  # fmt: skip
-        self.fixed = Checkbox(indent=False, description=f"fix {name}", tooltip=f"keep {name} at its value")
+        self.slider = IntSlider(min=-_REACH, max=_REACH, readout=False)
+        self.fixed = Checkbox(indent=False)
         for widget in (self.slider, self.fixed):
             widget.add_class("wb-quiet")
-        self.subject = Deviation(self, "iiv", more)
-        self.occasion = Deviation(self, "iov", more) if occasions else None
+        self.subject = Deviation(self, "iiv")
+        self.occasion: Deviation | None = None
+        self.more: More | None = None
         self.random, self.spread = self.subject.there, self.subject.spread
-        self._meaning = meaning
-        self.meaning = note(markup.escaped(meaning))
+        self.meaning = note()
         self.meaning.add_class("wb-meaning")
-        self.widgets: list[Widget] = [
-            self.value, self.slider, self.random, self.spread, self.fixed, self.meaning
-        ]  # fmt: skip
-        if self.occasion is not None:
-            self.widgets += [self.occasion.there, self.occasion.spread]
-        else:
-            self.meaning.add_class("wb-wide")
-        self.more = More(self) if more else None
-        if self.more is not None:
-            self.widgets.append(self.more.view)
+        self.view = Box([self.value, self.slider, self.random, self.spread, self.fixed, self.meaning])
+        self.view.add_class("wb-line")
         self.value.observe(self.guard(lambda change: self.edit({"value": change["new"]})), "value")
         self.slider.observe(self.guard(lambda change: self._slid(change["new"])), "value")
         self.fixed.observe(self.guard(lambda change: self.fix("value", change["new"])), "value")
 
-    def resize(self, width: int) -> None:
-        """Give the name this width, in pixels."""
+    @cached_property
+    def _between(self) -> Deviation:
+        """Made when first wanted, as is `_seldom`; it stands before that in the row."""
+        return Deviation(self, "iov")
+
+    @cached_property
+    def _seldom(self) -> More:
+        return More(self, (self.subject, self._between))
+
+    def name_as(self, name: str, meaning: str, width: int, *, occasions: bool, more: bool) -> None:
+        """Say which parameter it is.
+
+        Parameters
+        ----------
+        name, meaning : str
+        width : int
+            Of the name, in pixels.
+        occasions, more : bool
+            Show differences between occasions; transform, bounds and what of the random effects is fixed.
+        """
+        if name != self.name:
+            self._centre = self._slid_to = math.nan
+        self.name, self._meaning = name, meaning
+        self.value.description = name
+        self.value.tooltip = f"typical value of {name}" + (f": {meaning}" if meaning else "")
+        self.slider.description, self.slider.tooltip = f"slide {name}", f"slide {name}, by steps of 0.5 %"
+        self.fixed.description, self.fixed.tooltip = f"fix {name}", f"keep {name} at its value"
+        self.occasion, self.more = self._between if occasions else None, self._seldom if more else None
+        (self.meaning.remove_class if occasions else self.meaning.add_class)("wb-wide")
+        widgets = [self.value, self.slider, self.random, self.spread, self.fixed, self.meaning]
+        if occasions or more:
+            widgets += [self._between.there, self._between.spread]
+        if self.more is not None:
+            widgets.append(self.more.view)
+        show_only(self.view, widgets)
+        if occasions or more:
+            for widget in (self._between.there, self._between.spread, self._between.fixed):
+                hide(widget, not occasions)
+        for part in (self.subject, self.occasion, self.more):
+            if part is not None:
+                part.name(name)
         self.value.style.description_width, self.value.layout.width = f"{width}px", f"{width + 82}px"
 
     # -- edits -------------------------------------------------------------------------------------------------
@@ -174,21 +186,23 @@ class ParameterRow:
 class More:
     """What is seldom changed of a parameter: its transform, its bounds, and whether its random effects are fixed."""
 
-    def __init__(self, row: ParameterRow):
+    def __init__(self, row: ParameterRow, parts: Sequence[Deviation]):
         self._row = row
-        self.transform = Dropdown(options=tuple(TRANSFORMS), description=f"transform of {row.name}")
-        self.bounds = tuple(
-            Text(description=f"{end} bound of {row.name}", placeholder=short, continuous_update=False)
-            for end, short in (("lower", "min"), ("upper", "max"))
-        )
+        self.transform = Dropdown(options=tuple(TRANSFORMS))
+        self.bounds = tuple(Text(placeholder=end, continuous_update=False) for end in ("min", "max"))
         for widget in (self.transform, *self.bounds):
             widget.add_class("wb-quiet")
-        fixed = [part.fixed for part in (row.subject, row.occasion) if part is not None]
-        self.view = HBox([self.transform, *self.bounds, *fixed])
+        self.view = HBox([self.transform, *self.bounds, *(part.fixed for part in parts)])
         self.view.add_class("wb-more")
         self.transform.observe(row.guard(lambda c: row.edit({"transform": c["new"]}, complete=False)), "value")
         for box in self.bounds:
             box.observe(row.guard(lambda _: self._bounds_typed()), "value")
+
+    def name(self, name: str) -> None:
+        """Say whose it is."""
+        self.transform.description = f"transform of {name}"
+        for box, end in zip(self.bounds, ("lower", "upper"), strict=True):
+            box.description = f"{end} bound of {name}"
 
     def _bounds_typed(self) -> None:
         ends = []
@@ -218,7 +232,8 @@ class ParameterTable:
         self._state = state
         self.rows: dict[str, ParameterRow] = {}
         self._rows_for: tuple[Any, ...] = ()
-        self._made: dict[tuple[Any, ...], ParameterRow] = {}
+        self._made: list[ParameterRow] = []
+        self._head = [note() for _ in range(5)]
         self.refusal = Refusal(state, "parameters")
         self.grid = Box()
         self.grid.add_class("wb-parameters")
@@ -235,7 +250,8 @@ class ParameterTable:
         """Show the parameters of a model."""
         self.refusal.render()
         if model is None:
-            self.grid.children, self._rows_for = (), ()
+            show_only(self.grid, [])
+            self._rows_for = ()
             return
         data = self._state.data
         units = data.units if data is not None else {}
@@ -246,22 +262,17 @@ class ParameterTable:
             self._rows_for = rows_for
             meanings = {info.name: _meaning(info, units) if info.known else "" for info in model.structure.info}
             width = min(max([34, *(10 + 9 * len(name) for name in names)]), 94)
-            self.rows = {name: self._row(name, meanings[name], width, occasions) for name in names}
+            while len(self._made) < len(names):
+                self._made.append(ParameterRow(self._state, self.refusal))
+            self.rows = dict(zip(names, self._made, strict=False))
+            for name, line in self.rows.items():
+                line.name_as(name, meanings[name], width, occasions=occasions, more=self.more.value)
             effects = ("η,κ", "SD") if occasions else ("η", "SD of η")
-            head = [note(text) for text in ("initial value", "", *effects, "fix")]
-            self.grid.children = [*head, *(widget for line in self.rows.values() for widget in line.widgets)]
+            for title, text in zip(self._head, ("initial value", "", *effects, "fix"), strict=True):
+                title.value = text
+            show_only(self.grid, [*self._head, *(line.view for line in self.rows.values())])
         for parameter in model.parameters:
             self.rows[parameter.name].render(parameter)
-
-    def _row(self, name: str, meaning: str, width: int, occasions: bool) -> ParameterRow:
-        """A row, the one that was there before if there was one: making its widgets is what takes the time."""
-        key = name, meaning, occasions, self.more.value
-        if key not in self._made:
-            self._made[key] = ParameterRow(
-                name, meaning, width, self._state, self.refusal, occasions=occasions, more=self.more.value
-            )
-        self._made[key].resize(width)
-        return self._made[key]
 
 
 def unknown(box: FloatText, there_is_none: bool) -> None:

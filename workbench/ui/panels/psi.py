@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from ipywidgets import HTML, Box, Button, Layout, ToggleButton, VBox, Widget
+from ipywidgets import HTML, Button, DOMWidget, Layout, ToggleButton, VBox
 
 from workbench import markup
 from workbench.model import Block, Model
 from workbench.model.block import Level, restricted
+from workbench.ui.panels.kept import Grid
 from workbench.ui.panels.panel import note, row
 from workbench.ui.session.state import State
 
@@ -31,14 +31,12 @@ class PsiMatrix:
         self.diagonal.on_click(state.handler(lambda _: self._state_blocks(())))
         for button in (self.full, self.diagonal):
             button.add_class("wb-toggle")
-        self.grid = Box()
-        self.grid.add_class("wb-psi")
+        self._grid = Grid(self._made, "wb-psi")
+        self.grid = self._grid.view
         self.about = note()
         self._names: tuple[str, ...] = ()
         self.cells: dict[tuple[str, str], ToggleButton] = {}
         self.spreads: dict[str, HTML] = {}
-        # A matrix has up to 170 widgets, each of several messages to the browser: they are kept for the next structure.
-        self._made: dict[tuple[str, ...], Widget] = {}
         self._layout = Layout()
         self._head = row(note(title), row(self.full, self.diagonal), spread=True)
         self.view = VBox([self._head, self.grid, self.about])
@@ -113,30 +111,24 @@ class PsiMatrix:
             )
 
     def _build(self, names: tuple[str, ...]) -> None:
-        self._names = names
-        self.spreads = {name: self._kept(("sd", name), lambda: HTML(layout=self._layout)) for name in names}
-        pairs = [(a, b) for a in names for b in names if a != b]
-        self.cells = {pair: self._kept(("cell", *pair), partial(self._cell, *pair)) for pair in pairs}
-        corner = self._kept(("corner",), lambda: HTML(layout=self._layout))
-        widgets: list[Widget] = [corner, *(self._label("head", name) for name in names)]
-        for a in names:
-            widgets.append(self._label("side", a))
-            widgets += [self.spreads[a] if a == b else self.cells[a, b] for b in names]
-        self.grid.layout.grid_template_columns = f"max-content repeat({len(names)}, minmax(0, 58px))"
-        self.grid.children = widgets
+        self._names, n = names, len(names)
+        self._grid.resize(1 + n, 1 + n)
+        for k, name in enumerate(names, 1):
+            self._grid.at(0, k).value = f"<div class='wb-psi-head'>{markup.escaped(name)}</div>"
+            self._grid.at(k, 0).value = f"<div class='wb-psi-side'>{markup.escaped(name)}</div>"
+        self.spreads = {name: self._grid.at(k, k) for k, name in enumerate(names, 1)}
+        at = {name: k for k, name in enumerate(names, 1)}
+        self.cells = {(a, b): self._grid.at(at[a], at[b]) for a in names for b in names if a != b}
+        self.grid.layout.grid_template_columns = f"max-content repeat({n}, minmax(0, 58px))"
 
-    def _kept(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
-
-    def _label(self, where: str, name: str) -> HTML:
-        text = f"<div class='wb-psi-{where}'>{markup.escaped(name)}</div>"
-        return self._kept((where, name), lambda: HTML(text, layout=self._layout))
-
-    def _cell(self, first: str, second: str) -> ToggleButton:
+    def _made(self, r: int, c: int) -> DOMWidget:
+        """The widget of a place: a text at the upper and the left edge and on the diagonal, else a button."""
+        if r == c or not (r and c):
+            return HTML(layout=self._layout)
         cell = ToggleButton(layout=self._layout)
-        cell.observe(self._state.handler(lambda change: self._toggled((first, second), change)), "value")
+        cell.observe(
+            self._state.handler(lambda change: self._toggled((self._names[r - 1], self._names[c - 1]), change)), "value"
+        )
         return cell
 
 

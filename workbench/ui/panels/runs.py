@@ -12,7 +12,9 @@ from workbench import markup, screening
 from workbench.errors import WorkbenchError
 from workbench.results.runs import Run
 from workbench.screening import Comparison
+from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Panel, note, row
+from workbench.ui.session.state import State
 
 _SHOWN = 50
 _HEAD = ("OFV", "ΔOFV", "AIC", "BIC", "k", "Error", "Random effects", "Method", "Status", "Structure", "Data")
@@ -33,7 +35,7 @@ class RunsPanel(Panel):
         self.table = Box()
         self.table.add_class("wb-runs")
         self.buttons: dict[int, Button] = {}
-        self._lines: dict[int, HTML] = {}
+        self._lines: list[Line] = []
         self.other = Dropdown(
             options=[("–", None)], description="Compare the shown run with", style={"description_width": "initial"}
         )
@@ -45,21 +47,21 @@ class RunsPanel(Panel):
         """Show the runs."""
         runs = list(self.state.runs)[::-1][:_SHOWN]
         if not runs:
-            self.about.value, self.table.children, self.comparison.value = "No fits yet.", (), ""
+            self.about.value, self.comparison.value = "No fits yet.", ""
+            show_only(self.table, [])
             self.other.layout.display = "none"
             return
         self.about.value = (
             "Press a number to have that model and fit back. ΔOFV: above the best of the same data and method."
         )
-        children: list[Widget] = [self.corner, self.head]
-        for run in runs:
-            if run.number not in self.buttons:
-                self._add(run)
-            self._lines[run.number].value = _line(self._texts(run))
-            shown = self.state.run is not None and self.state.run.number == run.number
-            self.buttons[run.number].button_style = "primary" if shown else ""
-            children += [self.buttons[run.number], self._lines[run.number]]
-        self.table.children = children
+        while len(self._lines) < len(runs):
+            self._lines.append(Line(self.state))
+        self.buttons = {}
+        for line, run in zip(self._lines, runs, strict=False):
+            line.render(run, _line(self._texts(run)))
+            self.buttons[run.number] = line.button
+        widgets = [widget for line in self._lines[: len(runs)] for widget in (line.button, line.text)]
+        show_only(self.table, [self.corner, self.head, *widgets])
         self._offer()
         self._compare()
 
@@ -86,12 +88,6 @@ class RunsPanel(Panel):
         except WorkbenchError as error:
             self.comparison.value = f"<p class='wb-note'>{markup.escaped(error)}</p>"
 
-    def _add(self, run: Run) -> None:
-        button = Button(description=str(run.number), tooltip=f"show run {run.number} again")
-        button.add_class("wb-toggle")
-        button.on_click(self.state.handler(lambda _: self.state.restore(run)))
-        self.buttons[run.number], self._lines[run.number] = button, HTML()
-
     def _texts(self, run: Run) -> Sequence[str]:
         fit = run.fit
         blocks = ["–".join(block.names) for block in run.model.correlate]
@@ -110,6 +106,28 @@ class RunsPanel(Panel):
             run.model.structure.title,
             run.data.name,
         )
+
+
+class Line:
+    """One run; the first line shows the latest one."""
+
+    def __init__(self, state: State):
+        self._state = state
+        self._run: Run | None = None
+        self.button, self.text = Button(), HTML()
+        self.button.add_class("wb-toggle")
+        self.button.on_click(state.handler(lambda _: self._pressed()))
+
+    def _pressed(self) -> None:
+        if self._run is not None:
+            self._state.restore(self._run)
+
+    def render(self, run: Run, text: str) -> None:
+        """Show a run."""
+        self._run, shown = run, self._state.run
+        self.button.description, self.button.tooltip = str(run.number), f"show run {run.number} again"
+        self.button.button_style = "primary" if shown is not None and shown.number == run.number else ""
+        self.text.value = text
 
 
 def _line(texts: Sequence[str]) -> str:

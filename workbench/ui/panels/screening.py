@@ -12,6 +12,7 @@ from workbench.errors import WorkbenchError
 from workbench.results.runs import Run
 from workbench.ui.figures.forest import BAND, forest_plot
 from workbench.ui.panels.heatmap import Heatmap
+from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.panels.relation import RelationView
 from workbench.ui.panels.search import SearchView
@@ -148,7 +149,7 @@ class ScreeningPanel(Panel):
             self._render_heatmap()
             self._render_relation()
             self.notes.value = _notes(found)
-            self.found.children = self._details if self.chosen is not None else self._details[:2]
+            show_only(self.found, self._details if self.chosen is not None else self._details[:2])
         (self.found.add_class if self._of is not run else self.found.remove_class)("wb-stale")
 
     def _render_heatmap(self) -> None:

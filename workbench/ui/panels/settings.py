@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ipywidgets import BoundedFloatText, BoundedIntText, Dropdown, Widget
+from ipywidgets import BoundedFloatText, BoundedIntText, Box, Dropdown, HBox, Widget
 
 from workbench import engine
 from workbench.methods import Ability, Option, method_of, options_of
+from workbench.ui.panels.kept import hide, show_only
 from workbench.ui.panels.panel import row
 from workbench.ui.session.state import State
 
@@ -30,7 +31,10 @@ class SettingsRow:
         self.errors.layout.width = "220px"
         for name, widget in (("covariance", self.errors), ("starts", self.starts), ("seed", self.seed)):
             widget.observe(state.handler(lambda change, name=name: self._set(name, change["new"])), "value")
-        self.view = row()
+        self._made: dict[str, tuple[dict[str, Widget], HBox]] = {}
+        self._options = Box()
+        self._options.add_class("wb-line")
+        self.view = row(self._options, self.starts, self.seed, self.errors)
 
     def input(self, name: str) -> Widget:
         """The input of an option of the method."""
@@ -42,11 +46,14 @@ class SettingsRow:
         if method.name != self._name:
             self._name = method.name
             described = method.options.described() if method.options is not None else {}
-            self._inputs = {name: self._option(name, option) for name, option in described.items()}
-            children: list[Widget] = [*self._inputs.values()]
-            children += [self.starts, self.seed] if method.can(Ability.STARTS) else []
-            children += [self.errors] if method.can(Ability.ERRORS) else []
-            self.view.children = children
+            if method.name not in self._made:
+                inputs = {name: self._option(name, option) for name, option in described.items()}
+                self._made[method.name] = inputs, row(*inputs.values())
+            self._inputs, options_of_method = self._made[method.name]
+            show_only(self._options, [options_of_method])
+            hide(self.starts, not method.can(Ability.STARTS))
+            hide(self.seed, not method.can(Ability.STARTS))
+            hide(self.errors, not method.can(Ability.ERRORS))
         for name, widget in self._inputs.items():
             widget.value = _shown(getattr(options, name))
         stated = {**engine.keywords(), **dict(self._state.settings)}

@@ -11,6 +11,7 @@ from workbench.model import Structure, usual_model
 from workbench.model.families import FAMILIES, Family, begun, family_of
 from workbench.model.structure import Choice
 from workbench.ui.panels.editors import Editor, EquationEditor, OdeEditor
+from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Refusal
 from workbench.ui.session.state import State
 
@@ -63,10 +64,11 @@ class StructureChoice:
             (f for f in FAMILIES if f.title in self._grids and family.choices[: len(f.choices)] == f.choices), None
         )
         own = family.choices[len(shared.choices) :] if shared is not None else family.choices
-        beside = {choice.field: VBox() for choice in own if not choice.beside}
-        for choice in own:
-            if choice.beside:
-                beside[choice.beside].children = [*beside[choice.beside].children, self.choices[choice.field]]
+        beside = {
+            main.field: VBox([self.choices[choice.field] for choice in own if choice.beside == main.field])
+            for main in own
+            if not main.beside
+        }
         details = any(choice.beside for choice in own)
         cells = [
             widget
@@ -139,8 +141,7 @@ class StructureChoice:
         children: tuple[Widget, ...] = self._grids.get(kind, ())
         if kind is not None and not children:
             children = (self.editor(kind).view,)
-        if self._body.children != children:
-            self._body.children = children
+        show_only(self._body, children)
 
 
 def _family(title: str) -> Family:
