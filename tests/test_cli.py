@@ -155,7 +155,7 @@ def test_what_is_wrong_is_said_in_words(theophylline, options, words, capsys):
     captured = capsys.readouterr()
     assert words in captured.err
     assert captured.err.startswith("workbench: ")
-    assert captured.out == ""
+    assert all(line.startswith("warning: ") for line in captured.out.splitlines())  # what the doctor says of the data
 
 
 def test_no_such_file(tmp_path, capsys):
@@ -195,6 +195,42 @@ def test_a_fit_that_did_not_converge_has_an_exit_status_of_its_own(monkeypatch, 
     out = capsys.readouterr().out
     assert Status.max_iterations.value in out
     assert "│ CL " in out
+
+
+# -- check ---------------------------------------------------------------------------------------------------------
+
+CODED = "ID,TIME,DV,WT\n1,0,3,70\n1,1,2,70\n2,0,4,-99\n2,1,3,-99\n3,0,4,60\n3,1,3,60\n"
+
+
+def test_check_prints_every_finding_with_its_mend(tmp_path, capsys):
+    file = tmp_path / "coded.csv"
+    file.write_text(CODED)
+    assert run("check", file) == 0
+    out = capsys.readouterr().out
+    assert "subjects: 3" in out and "-99 in 2 rows" in out and "--mend read_codes_as_missing" in out
+    assert run("check", file, "--strict") == cli.FAILED
+    capsys.readouterr()
+    assert run("check", file, "--na", "-99", "--mend", "fill_covariates", "--strict") == 0
+    assert "Nothing to mend." in capsys.readouterr().out
+
+
+def test_check_takes_what_says_how_a_file_is_read(tmp_path, capsys):
+    file = tmp_path / "odd.txt"
+    file.write_text("made by hand\nsubject;hours;y\n1;0;3\n1;1;BLQ\n2;0;4\n2;1;3\n")
+    options = ["--skip", "1", "--role", "subject=subject", "--unit", "time=h", "--lloq", "0.5", "--separator", ";"]
+    assert run("check", file, *options) == 0
+    out = capsys.readouterr().out
+    assert "censored: 1" in out and "time: 0–1 h" in out
+    assert run("check", file, "--skip", "1") == cli.FAILED
+    assert "drop_unknown_limits" in capsys.readouterr().out
+
+
+def test_strict_stops_a_fit_at_a_finding(tmp_path, capsys):
+    file = tmp_path / "coded.csv"
+    file.write_text(CODED.replace("DV,WT", "DV,AGE"))
+    assert run("fit", file, "--strict") == cli.FAILED
+    captured = capsys.readouterr()
+    assert "-99 in 2 rows" in captured.out and "--strict" in captured.err
 
 
 # -- lab -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import quote, urlencode
 
 from workbench import __version__
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_lab(commands)
     _add_fit(commands)
+    _add_check(commands)
     examples = commands.add_parser("examples", help="list the example data sets", description=list_examples.__doc__)
     examples.set_defaults(run=list_examples)
     return parser
@@ -106,17 +107,7 @@ def _add_fit(commands: Any) -> None:
         epilog="Exit status: 0 converged, 1 something is wrong with data, model or fit, 2 wrong usage, "
         "3 the fit did not converge.",
     )
-    parser.add_argument("data", help='a CSV file, or the name of an example set (see "workbench examples")')
-    parser.add_argument(
-        "--role",
-        action="append",
-        type=_pair,
-        default=[],
-        metavar="ROLE=COLUMN",
-        help="which column plays a part that is not guessed right: subject=ID, covariates=WT,AGE; "
-        "an empty column means that there is none; may be repeated",
-    )
-    parser.add_argument("--filter", metavar="CONDITION", help="use only these rows: 'TIME < 24', 'SEX == \"F\"'")
+    _add_data(parser)
     model = parser.add_argument_group("model")
     model.add_argument("--compartments", type=int, default=1, metavar="N", help="(default: %(default)s)")
     model.add_argument(
@@ -149,6 +140,7 @@ def _add_fit(commands: Any) -> None:
         default=[],
         help="random effects that are correlated, as in CL,V, or full; may be repeated",
     )
+    model.add_argument("--blq", choices=("M1", "M3", "M4"), help="what values below the limit say (default: refused)")
     model.add_argument(
         "--start",
         action="append",
@@ -175,8 +167,60 @@ def _add_fit(commands: Any) -> None:
         metavar="NAME=VALUE",
         help=f"an option of the method, as in nodes=9; may be repeated. {_options_in_words()}",
     )
+    fit.add_argument("--max-iterations", type=int, metavar="N", help="(default: 500)")
+    fit.add_argument(
+        "--covariance",
+        choices=("R", "S", "sandwich", "none"),
+        help="standard errors: from the Hessian (R), the subjects' gradients (S), both, or none (default: R)",
+    )
+    fit.add_argument("--starts", type=int, metavar="N", help="search from so many points (default: 1)")
+    fit.add_argument("--seed", type=int, metavar="N", help="of the points (default: 1)")
     fit.add_argument("--out", type=_writable, metavar="FILE", help="write predictions and residuals by record (CSV)")
     parser.set_defaults(run=fit_file)
+
+
+def _add_check(commands: Any) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="say what is wrong or odd in a data file",
+        description="Read a file and print what it holds and every finding of the data doctor.",
+        epilog="Exit status: 0 nothing stands against a fit, 1 an error (with --strict: any finding), 2 wrong usage.",
+    )
+    _add_data(parser)
+    parser.set_defaults(run=check_file)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", help='a data file, or the name of an example set (see "workbench examples")')
+    data = parser.add_argument_group("data")
+
+    def several(option: str, metavar: str, text: str, kind: Callable[[str], Any] = str) -> None:
+        help_text = f"{text}; may be repeated"
+        data.add_argument(option, action="append", type=kind, default=[], metavar=metavar, help=help_text)
+
+    part = "which column plays a part that is not guessed right: subject=ID, covariates=WT,AGE; an empty column: none"
+    several("--role", "ROLE=COLUMN", part, _pair)
+    several("--unit", "ROLE=UNIT", "the unit of a role or column: time=h, response=mg/L, WT=kg", _pair)
+    several("--na", "TEXT", "a cell that means that there is no value, such as -99")
+    several("--mend", "NAME", "put right what is found, in this order: the names that findings and faults give")
+    several("--allow", "ERROR", "an error that is meant as it is: 'negative time'")
+    data.add_argument(
+        "--lloq", type=float, metavar="X", help="limit of quantification, where BLQ and flags do not say it"
+    )
+    data.add_argument(
+        "--sheet", metavar="NAME", help="sheet of an Excel file (default: the first that looks like data)"
+    )
+    data.add_argument("--skip", type=int, default=0, metavar="N", help="lines to skip at the top")
+    data.add_argument(
+        "--header", type=int, metavar="N", help="number of the line with the column names; 0: there is none"
+    )
+    data.add_argument("--names", type=_names, default=(), metavar="NAMES", help="column names, as in ID,TIME,DV")
+    data.add_argument("--comment", metavar="MARKS", help="marks that leave a row out, as NONMEM's IGNORE: C, #@")
+    data.add_argument("--separator", metavar="MARK", help="between cells, where the guess is wrong")
+    data.add_argument("--decimal", choices=(".", ","), help="decimal mark, where the guess is wrong")
+    data.add_argument("--dates", choices=("dmy", "mdy", "ymd", "ydm"), help="order of day, month and year")
+    data.add_argument("--filter", metavar="CONDITION", help="use only these rows: 'TIME < 24', 'SEX == \"F\"'")
+    data.add_argument("--strict", action="store_true", help="stop at any finding, warnings included")
 
 
 def _options_in_words() -> str:
@@ -304,8 +348,15 @@ def fit_file(args: argparse.Namespace) -> int:
 
     method = _method(args)
     data = _read(args)
+    if not _said(data, args.strict, sys.stdout):
+        return FAILED
     model = _model(args, data)
-    fit = _watched(lambda callback: wb.fit(model, data, method=method, callback=callback))
+    stated = {
+        "max_iterations": args.max_iterations, "starts": args.starts, "seed": args.seed,
+        "covariance": False if args.covariance == "none" else args.covariance,
+    }  # fmt: skip
+    settings: dict[str, Any] = {name: value for name, value in stated.items() if value is not None}
+    fit = _watched(lambda callback: wb.fit(model, data, method=method, callback=callback, **settings))
     _show(fit)
     if args.out:
         fit.table().to_csv(args.out, index=False)
@@ -337,8 +388,52 @@ def _read(args: argparse.Namespace) -> wb.GroupedData:
         name = source
         source = examples.examples_folder() / f"{name}.csv"
         roles = {**examples.EXAMPLES[name].roles, **roles}
-    data = wb.read_data(source, roles=roles, name=name)
+    sheet = int(args.sheet) if args.sheet is not None and args.sheet.isdigit() else args.sheet
+    data = wb.read_data(
+        source, roles=roles, units=dict(args.unit), name=name, na_values=args.na, allow=args.allow, sheet=sheet,
+        skip=args.skip, header=False if args.header == 0 else args.header, names=args.names, comment=args.comment,
+        separator=args.separator, decimal=args.decimal, dates=args.dates, lloq=args.lloq, mends=args.mend,
+        strict=args.run is not check_file,
+    )  # fmt: skip
     return data.filter(args.filter) if args.filter else data
+
+
+def check_file(args: argparse.Namespace) -> int:
+    """Print what a file holds and what is wrong or odd in it."""
+    data = _read(args)
+    for label, value in data.summary()["value"].items():
+        print(f"{label}: {value}")
+    parts = [f"{role} {column}" for role, column in data.roles.items() if isinstance(column, str)]
+    print(f"roles: {', '.join(parts)}")
+    if data.history[0].note:
+        print(f"read: {data.history[0].note}")
+    sound = _said(data, args.strict, sys.stdout)
+    errors = any(finding.severity == "error" for finding in data.findings)
+    if not data.findings:
+        print("Nothing to mend.")
+    return CONVERGED if sound and not errors else FAILED
+
+
+def _said(data: wb.GroupedData, strict: bool, stream: TextIO) -> bool:
+    """Print every finding; False if the command is to stop for them."""
+    for finding in data.findings:
+        where = [f"column {finding.where}"] if finding.where else []
+        if finding.rows:
+            shown = ", ".join(map(str, finding.rows[:6])) + (", …" if len(finding.rows) > 6 else "")
+            where.append(f"row{'' if len(finding.rows) == 1 else 's'} {shown}")
+        mend = f" — --mend {' or --mend '.join(finding.mends)}" if _mendable(finding.mends) else ""
+        mend = mend or (f" — {finding.mend}" if finding.mend else "")
+        place = f" ({'; '.join(where)})" if where else ""
+        print(f"{finding.severity}: {finding.message}{place}{mend}", file=stream)
+    if strict and data.findings:
+        print("workbench: stopped, since --strict stops at any finding", file=sys.stderr)
+    return not (strict and data.findings)
+
+
+def _mendable(names: Sequence[str]) -> bool:
+    from workbench.data.checks import MENDS
+
+    return bool(names) and set(names) <= set(MENDS)
 
 
 def _model(args: argparse.Namespace, data: wb.GroupedData) -> wb.Model:
@@ -354,7 +449,7 @@ def _model(args: argparse.Namespace, data: wb.GroupedData) -> wb.Model:
     )
     random = structure.names if args.iiv is None else () if args.iiv == ("none",) else args.iiv
     error = next(error for error in ERROR_MODELS if error.title == args.error)
-    model = wb.Model(structure, error=error()).without_random_effects()
+    model = wb.Model(structure, error=error(), blq=args.blq).without_random_effects()
     for name in random:
         model = model.with_parameter(name, iiv=True)
     model = model.with_correlate("full" if args.correlate == [("full",)] else args.correlate)

@@ -27,7 +27,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
                  "pcstresn", "concn", "concs", "concentrations", "plasmaconc", "plasmaconcentration", "serumconc",
                  "cplasma", "cpobs", "dvobs", "result", "measurement", "konz", "konzentration", "messwert",
                  "plasmakonzentration", "spiegel", "concentrationplasmatique", "mesure", "valeur", "wert", "mass",
-                 "height", "circumference", "length", "size"),
+                 "height", "circumference", "length", "size", "weight", "biomass", "diameter", "density"),
     "amount": ("amt", "amount", "dose", "exdose", "dosea", "doseamt", "doseamount", "dosis", "menge", "quantite",
                "dosep"),
     "dose": ("dose", "amt", "amount", "dosea", "exdose", "doseamt", "doseamount", "dosis", "dosep"),
@@ -58,7 +58,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 UNSURE = frozenset((
     "age", "day", "days", "weeks", "hours", "hour", "hrs", "hr", "minutes", "tad", "tafd", "t", "y", "value", "obs",
     "result", "measurement", "wert", "valeur", "mesure", "mass", "height", "length", "size", "circumference", "tag",
-    "pat", "dog", "rat", "mouse", "tier", "volunteer",
+    "pat", "dog", "rat", "mouse", "tier", "volunteer", "weight", "biomass", "diameter", "density",
 ))  # fmt: skip
 """Names with other common meanings: they count only where the content fits."""
 
@@ -68,7 +68,7 @@ WEAK_LABELS = frozenset((
 ))  # fmt: skip
 """Names that tell responses apart only where the rows show it."""
 
-GROWN = frozenset(("mass", "height", "circumference", "length", "size"))
+GROWN = frozenset(("mass", "height", "circumference", "length", "size", "weight", "biomass", "diameter", "density"))
 """What is measured where nothing is dosed; beside doses it is a covariate."""
 
 EXCLUSION = frozenset((

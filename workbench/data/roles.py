@@ -278,12 +278,21 @@ def _plausible(role: str, synonym: str, values: pd.Series[Any]) -> bool:
     """Names with other common meanings count only where the content fits."""
     numeric = pd.api.types.is_numeric_dtype(values.dtype)
     if role == "response" and not numeric:
-        return synonym not in UNSURE
+        return synonym not in UNSURE or _mostly_numbers(values)
     if role in ("time", "date") and synonym in UNSURE:
         return numeric and len(values.unique()) > 1
     if role == "subject" and synonym in UNSURE:
         return len(values.unique()) > 1
     return bool(role not in ("time", "response", "amount") or values.notna().any())
+
+
+def _mostly_numbers(values: pd.Series[Any]) -> bool:
+    """Whether a column of text holds numbers, and words about limits, but for a few cells."""
+    if not (pd.api.types.is_object_dtype(values.dtype) or isinstance(values.dtype, pd.StringDtype)):
+        return False
+    read = reported(values)
+    numbers = np.isfinite(read.value) & (read.censored == 0)
+    return bool(numbers.sum() > read.unread.sum())
 
 
 def _says_limit(frame: pd.DataFrame, flag: str, roles: Mapping[str, str], names: Mapping[str, str]) -> bool:

@@ -15,6 +15,7 @@ from workbench.errors import DataError, ModelError
 from workbench.findings import Finding
 from workbench.language.formula import columns_of
 from workbench.model.design import design_of
+from workbench.model.meant import meant_otherwise
 from workbench.model.residual import ResidualError
 from workbench.model.shapes import SHAPES
 from workbench.model.structure import Structure, unsaid
@@ -99,6 +100,8 @@ class _Check:
 
     def all(self) -> Iterator[Finding]:
         yield from self.columns()
+        stated = [parameter.name for parameter in self.model.parameters if parameter.column is not None]
+        yield from meant_otherwise(self.model.structure, self.data, stated)
         for parameter in self.model.parameters:
             if parameter.column is not None:
                 yield from self.known(parameter)

@@ -10,10 +10,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 from ipywidgets import HTML, Button, Dropdown, HTMLMath, Text, Textarea, ToggleButton, VBox
 
 from workbench.errors import ModelError
+from workbench.findings import Finding
 from workbench.language.latex import aligned
 from workbench.markup import escaped, said
 from workbench.model import Structure, equation, ode
 from workbench.model.equation import Equation
+from workbench.model.meant import meant_otherwise
 from workbench.model.ode import Ode
 from workbench.model.structure import unsaid
 from workbench.ui.panels.panel import Refusal, row
@@ -147,23 +149,28 @@ class Editor(Generic[S]):
             return
         model = self._state.model
         applied = model is not None and model.structure == structure
-        self.apply.disabled = model is None or applied
+        remarks: list[Finding] = self._remarks(structure)
+        stands_against = any(remark.severity == "error" for remark in remarks)
+        self.apply.disabled = model is None or applied or stands_against
         parts = [f"parameters {', '.join(structure.names) or 'none'}", f"predicts {', '.join(structure.responses)}"]
         parts += [f"uses column {', '.join(structure.columns)}"] if structure.columns else []
-        head = "This is the structure of the model" if applied else "Good to apply"
-        lines = [f"<b>{head}</b>: {escaped('; '.join(parts))}.", *map(escaped, self._remarks(structure))]
+        head = "Something else may be meant" if stands_against else "Good to apply"
+        head = "This is the structure of the model" if applied else head
+        lines = [f"<b>{head}</b>: {escaped('; '.join(parts))}.", *(escaped(remark.message) for remark in remarks)]
         self.verdict.value = "<br>".join(lines)
         self.preview.value = escaped(aligned(structure.equations()))
 
-    def _remarks(self, structure: S) -> list[str]:
+    def _remarks(self, structure: S) -> list[Finding]:
         """What one may have meant otherwise."""
         data = self._state.data
         if data is None:
             return []
         absent = [name for name in structure.columns if name not in data.frame.columns]
         known = [name for name in structure.names if name in data.covariate_names]
-        remarks = [f"The data have no column {', '.join(absent)}."] if absent else []
-        return remarks + ([f"To use column {', '.join(known)}, name it below Covariates."] if known else [])
+        remarks = [Finding("warning", f"The data have no column {', '.join(absent)}.")] if absent else []
+        if known:
+            remarks.append(Finding("warning", f"To use column {', '.join(known)}, name it below Covariates."))
+        return remarks + [found for found in meant_otherwise(structure, data) if found.where not in known]
 
     # -- rendering ---------------------------------------------------------------------------------------------
 
