@@ -201,19 +201,20 @@ class _OwnFits(Descent):
         self.state[found[self.undetermined(found).any(axis=1)]] = LOST
 
     def _exchange(self) -> None:
-        """Where absorption came out slower than elimination, the other of the two equal minima (flip-flop)."""
+        """Where a structure has another solution (flip-flop: absorption slower than elimination), that one."""
         problem, scale = self.problem, self.problem.scale
-        if {"ka", "V"} - set(self.names) or problem.exchanged(problem.x) is not None:
+        if problem.exchanged(problem.x) is not None:
             return
         own = [k for k, name in enumerate(scale.thetas) if name.label in self.names]
         order = [self.names.index(scale.thetas[k].label) for k in own]
-        point, moved, candidates = scale.point(problem.x), [], self.found
-        rate = [self.names.index(name) for name in ("k", "CL") if name in self.names]
-        if rate and all(name.link.is_logarithm for name in self._thetas):  # else each is asked
-            ka, V = (self.u[candidates, self.names.index(name)] for name in ("ka", "V"))
-            k = self.u[candidates, rate[0]]
-            candidates = candidates[ka < (k if "k" in self.names else k - V)]
-        for i in candidates:
+        typical = zip((q.label for q in scale.quantities), scale.estimates(problem.x).tolist(), strict=True)
+        shared = {name: value for name, value in typical if name not in self.names}
+        point, moved = scale.point(problem.x), []
+        for i in self.found:
+            values = zip(self._thetas, self.u[i].tolist(), strict=True)
+            twin = problem.structure.twin(shared | {theta.label: theta.natural(u)[0] for theta, u in values})
+            if twin is None or not set(twin) <= set(self.names):
+                continue
             theta = point.theta.copy()
             theta[own] = self.u[i, order]
             x = problem.exchanged(scale.vector(replace(point, theta=theta)))
