@@ -1,6 +1,6 @@
 """Mutated files: always grouped data or a DataError, never another exception, never a changed number.
 
-`WORKBENCH_MUTATIONS=2000 pytest tests/data/test_data_properties.py` runs as many as the acceptance asks for.
+`WORKBENCH_MUTATIONS=5000 pytest tests/data/test_data_properties.py` runs as many as the acceptance asks for.
 """
 
 from __future__ import annotations

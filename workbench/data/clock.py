@@ -85,12 +85,21 @@ def restarts(time: pd.Series[Any], date: pd.Series[Any], subject: Ints) -> bool:
     """Whether plain times start anew where a date moves on: then both together say when it was."""
     numbers = to_numbers(time)[0]
     known = np.isfinite(numbers)
-    if not known.any() or numbers[known].min() < 0 or numbers[known].max() > 24:
+    if (
+        not known.any()
+        or numbers[known].min() < 0
+        or not (numbers[known].max() <= 24 or _without_colon(numbers[known]))
+    ):
         return False
     same = (subject[1:] == subject[:-1]) & known[1:] & known[:-1]
     days = pd.factorize(date.astype(str))[0]
     back = same & (np.diff(numbers) < 0)
     return bool(back.any()) and bool((np.diff(days)[back] != 0).all())
+
+
+def _without_colon(numbers: Floats) -> bool:
+    """Whether numbers are times of day such as 830 and 1330."""
+    return bool(24 < numbers.max() <= 2400 and (numbers % 100 < 60).all() and (numbers % 1 == 0).all())
 
 
 class _Reader:
@@ -113,13 +122,7 @@ class _Reader:
             if date is None and serial and "date" in bare(column):
                 self.notes.append(f"{column}: days as Excel counts them")
                 return numbers * 24, "dated"
-            if (
-                date is not None
-                and len(known)
-                and known.max() > 24
-                and (known % 100 < 60).all()
-                and known.max() <= 2400
-            ):
+            if date is not None and len(known) and _without_colon(known):
                 self.notes.append(f"{column}: hours and minutes without a colon")
                 return numbers // 100 + numbers % 100 / 60, "clock"
             return numbers, "number"
@@ -246,7 +249,7 @@ class _Reader:
             order = "mdy" if back["dmy"] else "dmy"
             self.notes.append(f"{column}: {'day' if order == 'dmy' else 'month'} first, since dates go back otherwise")
         elif order is not None:
-            self.notes.append(f'{column}: month first, as NM-TRAN reads this name; dates="dmy" if the day comes first')
+            self.notes.append(f'{column}: month first, as NM-TRAN reads this name (dates="dmy" if the day comes first)')
         return order
 
 

@@ -160,7 +160,10 @@ def read_data(
     if faults or content.records.faults:
         raise DataError([*faults, *content.records.faults, *doctor.error_faults(doctor.examine(content))], table.name)
     notes = [note for note in (step.note, content.records.note) if note]
+    assumed = content.records.note.split("; ")[1:]
+    remarks += [Finding("warning", said, found["time"], "times read") for said in assumed]
     content = _settled(content, _units(units, content, table), dose_time)
+    content = content.relabelled(remarks=tuple(r for r in remarks if r.name != "text read as censored"))
     data = GroupedData(content, (replace(step, note="; ".join(notes)),))
     for mend in options["mends"]:
         if mend in MENDS:

@@ -189,7 +189,7 @@ def without_excluded(frame: pd.DataFrame, marks: str | None = None) -> tuple[pd.
         found += left_out(frame.index[rows], what)
         left = frame[~rows].copy()
         left[first] = _numbers_again(left[first])
-        frame = left
+        frame = left.drop(columns=first) if bare(first) in EXCLUSION and _empty(left[first]) else left
     for column in [c for c in frame.columns if bare(c) in EXCLUSION]:
         codes, flag = _exclusions(frame[column], bare(column))
         if codes is None:
@@ -201,6 +201,11 @@ def without_excluded(frame: pd.DataFrame, marks: str | None = None) -> tuple[pd.
             frame = frame.drop(columns=column)
             frame = frame.assign(**{c: _numbers_again(frame[c]) for c in frame.columns if frame[c].dtype == object})
     return frame, found
+
+
+def _empty(values: pd.Series[Any]) -> bool:
+    """Whether a column of marks holds none."""
+    return bool(values.where(values.notna(), "").astype(str).str.strip().str.lower().isin(_NOTHING).all())
 
 
 def _marked_cells(values: pd.Series[Any], marks: str | None) -> tuple[Bools, str]:

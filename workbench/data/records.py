@@ -89,7 +89,7 @@ def derive(
         kind = np.where((kind == DOSE) & ~dosing, OTHER, kind)
         both &= dosing
     observed = (kind == OBSERVATION) & (row["mdv"] == 0)
-    marks["censored but not counted"] = (row["censored"] != 0) & (kind == OBSERVATION) & (row["mdv"] != 0)
+    marks["censored but not counted"] = (row["censored"] != 0) & np.isin(kind, (OBSERVATION, OTHER)) & (row["mdv"] != 0)
     censored, dv, limit = _censoring(cells, roles, row["dv"], row["censored"], observed, marks)
     marks["missing response"] = observed & np.isnan(dv) & ("response" in roles) & (censored == 0)
     observed &= ~np.isnan(dv)

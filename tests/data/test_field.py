@@ -1,0 +1,64 @@
+"""Files as they come from the field are read rightly, or said to be odd; never wrongly without a word."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.data import GroupedData, read_data
+from workbench.errors import DataError
+
+HERE = Path(__file__).parent
+
+
+def _cases():
+    spec = importlib.util.spec_from_file_location("field_cases", HERE / "field_cases.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["field_cases"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+FIELD = _cases()
+
+
+def words(data: GroupedData) -> str:
+    """All that is said of the data: the history and the findings."""
+    return "\n".join([*(step.note for step in data.history), *(finding.message for finding in data.findings)])
+
+
+def counts(data: GroupedData) -> str:
+    events = data.content.events
+    found = f"{len(events.subjects)} subjects, {int(events.observed.sum())} observations"
+    found += f", {int(events.is_dose.sum())} doses" if events.is_dose.any() else ""
+    return found + (f", {int((events.censored != 0).sum())} censored" if events.censored.any() else "")
+
+
+@pytest.mark.parametrize("case", FIELD.CASES, ids=lambda case: f"{case.kind}: {case.name}")
+def test_what_is_read_and_said(case) -> None:
+    if case.refused:
+        with pytest.raises(DataError) as refusal:
+            read_data(case.text.encode(), name="field.csv", **case.options)
+        assert case.refused in str(refusal.value)
+        return
+    data = read_data(case.text.encode(), name="field.csv", **case.options)
+    assert counts(data) == case.read, words(data)
+    for part in case.said:
+        assert part in words(data)
+    events = data.events
+    if case.times is not None:
+        np.testing.assert_allclose(events.time, case.times, atol=1e-6)
+    if case.values is not None:
+        np.testing.assert_allclose(events.dv[events.observed], case.values)
+    assert case.units.items() <= data.units.items()
+    assert case.roles.items() <= data.roles.items()
+    json.dumps(data.code())
+
+
+def test_the_table_says_what_is_tested() -> None:
+    assert (HERE / "FIELD.md").read_text(encoding="utf-8") == FIELD.table(), "run python tests/data/field_cases.py"
