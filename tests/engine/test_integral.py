@@ -152,3 +152,36 @@ def test_values_below_a_limit(theophylline):
     data = wb.read_data(frame, roles={**roles, "censor": "CENS"})
     model = stated(blq="M3")
     assert wb.objective(model, data, "quadrature") == pytest.approx(wb.objective(model, data, "importance"), abs=0.3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_importance_sampling_does_not_follow_the_noise_of_its_draws(seed):
+    """Eight people, seven samples: the minimum of a sum over draws that stay lies far below that of the integral."""
+    times = np.array([0.5, 1, 2, 4, 8, 12, 24.0])
+    frame = pd.DataFrame({"ID": np.repeat(np.arange(1, 9), 8), "TIME": np.tile(np.r_[0, times], 8)})
+    frame["EVID"] = np.tile(np.r_[1, np.zeros(7, int)], 8)
+    frame["AMT"], frame["DV"] = np.where(frame["EVID"] == 1, 100.0, 0.0), 0.0
+    parameters = [wb.Parameter("ka", 1.5, iiv=0.5), wb.Parameter("CL", 3, iiv=0.35), wb.Parameter("V", 30, iiv=0.2)]
+    truth = wb.Model(ORAL, parameters, error=wb.Proportional(0.1))
+    frame.loc[frame["EVID"] == 0, "DV"] = wb.simulate(truth, wb.read_data(frame), seed=seed)["DV"].to_numpy()
+    data = wb.read_data(frame)
+    fit = wb.fit(truth, data, method="importance", covariance=False)
+    error = float(fit.accuracy.split(" is ")[1].split()[0].rstrip("."))
+    assert fit.converged and 0 < error < 0.2
+    exact = wb.objective(fit.model, data, method=wb.Quadrature(13))
+    assert abs(fit.ofv - exact) < 3 * error
+    best = wb.fit(truth, data, method=wb.Quadrature(11), covariance=False)
+    assert exact - best.ofv < 0.1
+    assert fit.estimate("iiv_CL").value == pytest.approx(best.estimate("iiv_CL").value, rel=0.1)
+
+
+def test_several_modes_are_all_in_the_sum():
+    """Two basins of a lag: draws around one of them alone miss a part of the likelihood."""
+    data, model = wb.load_example("theophylline"), stated()
+    model = wb.Model(
+        wb.pk(absorption="first-order", lag=True),
+        [*model.parameters, wb.Parameter("lag", 0.2, iiv=1.0)],
+        error=wb.Constant(0.7),
+    )
+    few, many = (wb.objective(model, data, method=wb.Importance(k, seed=k)) for k in (3_000, 20_000))
+    assert few == pytest.approx(many, abs=1.0)

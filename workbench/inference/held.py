@@ -40,6 +40,7 @@ class Held:
 
     def __init__(self, target: Target, which: int, value: float):
         self._target, self.problem, self.tolerance = target, target.problem, target.tolerance
+        self.grain = target.grain
         self._move = _move_to(target.problem.scale, which, value)
 
     @property

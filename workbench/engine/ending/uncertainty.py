@@ -60,7 +60,7 @@ def hessian(objective: Target, at: Evaluation, interrupt: Callable[[], bool] = l
     """Hessian of the objective by x, central differences of its gradient, float64[size, size]; None if interrupted."""
     objective.accept(at)
     objective.tolerance = _TOLERANCE
-    steps = _STEP * unit_steps(objective.problem.scale, at)
+    steps = max(_STEP, objective.grain) * unit_steps(objective.problem.scale, at)
     columns = []
     for m, step in enumerate(steps):
         ends = []

@@ -24,6 +24,7 @@ class FirstStage:
 
     def __init__(self, own: OwnValues):
         self.problem, self.own, self.tolerance, self.evaluations = own.problem, own, 0.0, own.rounds
+        self.grain = 0.0
 
     def evaluate(self, x: Array | None = None) -> Evaluation:
         """The sum over the subjects; `zeta` gives their deviations from the mean, 0 for those without values."""

@@ -84,6 +84,7 @@ class SecondStage:
     def __init__(self, model: Model, data: GroupedData, own: OwnValues, kind: str):
         self.problem: Problem = compile(model, data)
         self.own, self.minimised, self.tolerance, self.evaluations = own, kind == "global", 0.0, 0
+        self.grain = 0.0
         if self.problem.n_coordinates != len(own.names):
             raise ModelError(
                 "A covariate changes within subjects, but two-stage knows one value of a parameter per subject. Leave "

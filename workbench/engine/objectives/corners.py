@@ -30,13 +30,19 @@ _WALL = 1e6  # of the curvature along c
 
 
 class Expansion(NamedTuple):
-    """l of some subjects: value [k], gradient by u [k, D] and by ζ [k, Q], Hessian by ζ [k, Q, Q], log|H| [k]."""
+    """l of some subjects: value [k], gradient by u [k, D] and by ζ [k, Q], Hessian by ζ and H [k, Q, Q], log|H| [k]."""
 
     value: Array
     by_u: Array
     gradient: Array
     hessian: Array
+    expected: Array
     log_determinant: Array
+
+    @classmethod
+    def blank(cls, k: int, D: int, Q: int) -> Expansion:
+        """To be filled."""
+        return cls(*(np.empty(shape) for shape in ((k,), (k, D), (k, Q), (k, Q, Q), (k, Q, Q), (k,))))
 
 
 class Corners(NamedTuple):

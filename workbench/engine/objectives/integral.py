@@ -1,13 +1,19 @@
 """The marginal likelihood itself, by a sum over nodes: adaptive Gauss-Hermite quadrature, or importance sampling.
 
-For each subject, with ζ_k = ẑ + C t_k around its mode ẑ, C Cᵀ the inverse curvature there, and q the density for which
-the weights w_k of the nodes t_k are made (that of N(0, I) by quadrature, that of the draws by importance sampling),
+For each subject, with nodes ζ_k of weights w_k for integrals over a density q (for one mode ẑ, ζ_k = ẑ + C t_k with
+C Cᵀ the inverse curvature there),
 
-    -2 log ∫ p(y | ζ) φ(ζ) dζ  ≈  -2 log Σ_k w_k |C| exp(-½ l(ζ_k)) (2π)^(-Q/2) / q(t_k)
+    -2 log ∫ p(y | ζ) φ(ζ) dζ  ≈  -2 log Σ_k w_k exp(-½ l(ζ_k)) (2π)^(-Q/2) / q(ζ_k)
 
-with l of `likelihood` (Pinheiro & Bates 1995, J Comput Graph Stat 4:12). The nodes stay where they are while x moves,
-so that the sum is a smooth function of x whose exact gradient is the mean of ∂l/∂x over the nodes, by their weights
-(Fisher's identity); once a minimum is found they are put around the modes there, until that changes nothing any more.
+with l of `likelihood` (Pinheiro & Bates 1995, J Comput Graph Stat 4:12). Where a subject has several modes, q is the
+mixture of what stands around each of them, by their shares of the likelihood; draws come from the population as well,
+so that no mode that was overlooked has a density near 0 (Owen & Zhou 2000, J Am Stat Assoc 95:135).
+
+The nodes stay where they are while x moves, so that the sum is a smooth function of x whose exact gradient is the mean
+of ∂l/∂x over the nodes, by their weights (Fisher's identity); once a minimum is found they are put around the modes
+there, until that changes nothing any more. A grid may be minimised so. The minimum of a sum over draws is that of their
+noise as well: few draws get all the weight as x moves away from where they were put. Therefore draws are `following`
+the modes, and their mean gradient, unbiased at every x, is brought to 0.
 """
 
 from __future__ import annotations
@@ -20,8 +26,9 @@ from typing import Any, Protocol
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from workbench.engine.objectives.objective import Evaluation, Objective
+from workbench.engine.objectives.objective import Basin, Evaluation, Objective
 from workbench.engine.objectives.scan import depths
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import record, record_slopes
@@ -36,6 +43,9 @@ _MOST_NODES = 20_000
 _TOGETHER = 16_000  # observations predicted in one call: enough for both threads, and a bound of the memory
 _DF = 4.0  # of the t distribution that is drawn from: tails heavier than those of any posterior
 _SAME = 1e-5  # of the objective: less is what new nodes may change at a minimum
+_DEFENSIVE = 0.05  # share of the draws that come from the population
+_GRAIN = 0.1  # of a standard error: a node that passes a kink of l changes the gradient at once
+_FEW = 0.1  # effective share of the draws below which a subject is drawn anew
 _SAME_DRAWS = 0.05  # of its Monte Carlo error: the same, where the nodes are draws
 
 
@@ -59,14 +69,13 @@ class Integral:
         self.problem, self.options = problem, options
         self._modes = Objective(problem)
         self._nodes = _KINDS[type(options)](problem, options)
-        self._units, self._log_weights = self._nodes.units, self._nodes.log_weights
-        copies = min(_TOGETHER // max(len(problem.y), 1), len(self._units))
-        everyone = np.arange(problem.n_subjects)
-        self._copies = of_subjects(problem, np.tile(everyone, copies)) if copies > 1 else problem
-        self.tolerance = 0.0  # there is no search within
+        self._copies: Problem | None = None
+        self.tolerance, self.grain = 0.0, 0.0  # there is no search within
         self._spent = 0
         self.standard_error = math.nan
+        self.effective = np.full(problem.n_subjects, math.nan)
         self._follows = False
+        self._basins: list[Basin] = []
         self.centre(x)
 
     @property
@@ -78,12 +87,39 @@ class Integral:
         """Put the nodes around the modes at x."""
         at = self._modes.evaluate(x)
         self._modes.accept(at)
-        Q = self.problem.n_random
-        spread = np.broadcast_to(np.eye(Q), (len(at.zeta), Q, Q)).copy()
-        curved = np.isfinite(at.slopes[0]).all(axis=(1, 2)) & np.isfinite(at.by_subject)
-        spread[curved] = np.linalg.cholesky(2.0 * at.slopes[0][curved])
-        self._centre = np.where(np.isfinite(at.zeta), at.zeta, 0.0)
-        self._spread = spread
+        if self._follows:  # only the deepest modes move
+            self._basins = [*self._modes.basins(at, most=0), *self._basins[1:]]
+        else:
+            self._basins = self._modes.basins(at)
+            self.grain = _GRAIN if len(self._basins) > 1 else 0.0
+        self._put(self._basins)
+
+    def _put(self, basins: list[Basin]) -> None:
+        self._zeta, self._log_weight = self._nodes.around(basins)
+
+    def adapt(self, x: Array) -> NDArray[np.int64]:
+        """Draw anew for subjects whose draws say little, from a mixture that their weights suggest as well.
+
+        Returns
+        -------
+        int64
+            The subjects.
+        """
+        _, weight = self.nodes(x)
+        few = np.flatnonzero(1.0 / (weight**2).sum(axis=0) < _FEW * len(weight))
+        if few.size and self.problem.n_random:
+            w, zeta = weight[:, few], self._zeta[:, few]
+            middle = np.einsum("ki,kiq->iq", w, zeta)
+            apart = zeta - middle
+            covariance = np.einsum("ki,kip,kiq->ipq", w, apart, apart) + 1e-12 * np.eye(zeta.shape[2])
+            centre, spread = self._basins[0].centre.copy(), self._basins[0].spread.copy()
+            log_size = np.full(len(centre), -np.inf)
+            good = np.isfinite(covariance).all(axis=(1, 2))
+            centre[few[good]], spread[few[good]] = middle[good], np.linalg.cholesky(2.0 * covariance[good])
+            log_size[few[good]] = np.max([basin.log_size[few[good]] for basin in self._basins], axis=0)
+            self._basins = [*self._basins, Basin(centre, spread, log_size)]
+            self._put(self._basins)
+        return few
 
     def following(self) -> Integral:
         """The same, but its nodes follow the modes from x to x, for differences of gradients.
@@ -127,9 +163,9 @@ class Integral:
             by_u_zeta /= total[:, None, None]
             by_sigma /= total[:, None, None]
             middle /= total[:, None]
-            volume = np.log(np.diagonal(self._spread, axis1=1, axis2=2)).sum(axis=1)
-            ofv = Q * math.log(2 * math.pi) - 2.0 * (volume + log_sum) + seen.jacobian
-            K = len(self._units)
+            ofv = Q * math.log(2 * math.pi) - 2.0 * log_sum + seen.jacobian
+            K = len(self._zeta)
+            self.effective = total**2 / square
             relative = np.maximum(square / total**2 - 1.0 / K, 0.0)  # squared standard error of log total
             self.standard_error = 2.0 * math.sqrt(float(relative.sum()))
         by_theta, by_L = np.einsum("idm,id->im", A, by_u), np.einsum("idp,idq->ipq", layout.B, by_u_zeta)
@@ -187,17 +223,19 @@ class Integral:
         fu : float64[k, n, D]
             ∂f/∂u by order 1; by order 0 there is none.
         """
-        N, D, Q, n = *Bl.shape, len(self.problem.y)
+        N, D, n = *Bl.shape[:2], len(self.problem.y)
+        if self._copies is None:
+            most = min(_TOGETHER // max(n, 1), len(self._zeta))
+            self._copies = of_subjects(self.problem, np.tile(np.arange(N), most)) if most > 1 else self.problem
         copies = self._copies.n_subjects // N
         f, fu, fuu = np.empty(copies * n), np.zeros((copies * n * order, D)), np.empty((0, D, D))
-        for begin in range(0, len(self._units), copies):
-            units, log_weights = self._units[begin : begin + copies], self._log_weights[begin : begin + copies]
-            k = len(units)
-            zeta = self._centre + np.einsum("ipq,kiq->kip", self._spread, np.broadcast_to(units, (k, N, Q)))
+        for begin in range(0, len(self._zeta), copies):
+            zeta, log_weight = self._zeta[begin : begin + copies], self._log_weight[begin : begin + copies]
+            k = len(zeta)
             u = mean + np.einsum("idq,kiq->kid", Bl, zeta)
             self._copies.predict(np.arange(k * N), u.reshape(k * N, D), order, f, fu, fuu)
             slopes = fu[: k * n * order].reshape(k * order, n, D)
-            yield np.broadcast_to(log_weights, (k, N)), zeta, f[: k * n].reshape(k, n), slopes
+            yield log_weight, zeta, f[: k * n].reshape(k, n), slopes
 
     def modes(self, at: Evaluation) -> Evaluation:
         """Those of FOCEI."""
@@ -215,18 +253,10 @@ class Integral:
 
 
 class _Nodes(Protocol):
-    """Where the integrand is evaluated, relative to a mode, and the weights.
+    """Where the integrand is evaluated, and with which weights."""
 
-    Attributes
-    ----------
-    units : float64[K, N or 1, Q]
-        t of the module.
-    log_weights : float64[K, N or 1]
-        log w - log q.
-    """
-
-    units: Array
-    log_weights: Array
+    def around(self, basins: list[Basin]) -> tuple[Array, Array]:
+        """Nodes ζ_k, float64[K, N, Q], and log w_k - log q(ζ_k), float64[K, N]."""
 
     def same(self, standard_error: float) -> float:
         """By how much nodes put elsewhere may change the objective at a minimum; its Monte Carlo error is given."""
@@ -236,7 +266,7 @@ class _Nodes(Protocol):
 
 
 class _Grid:
-    """Gauss-Hermite nodes along each random effect."""
+    """Gauss-Hermite nodes along each random effect, around every mode."""
 
     def __init__(self, problem: Problem, options: Quadrature):
         Q = problem.n_random
@@ -248,15 +278,33 @@ class _Grid:
                 f"Use method={method_of(Importance()).name!r}."
             )
         if not Q:
-            self.units, self.log_weights = _ONE
+            self._units, self._log_weights = _ONE
             return
         t, w = np.polynomial.hermite_e.hermegauss(self.along)
         grid = np.stack(np.meshgrid(*[t] * Q, indexing="ij"), axis=-1).reshape(-1, 1, Q)
         log_w = np.zeros(1)
         for _ in range(Q):
             log_w = (log_w[:, None] + np.log(w / w.sum())).ravel()
-        self.units = grid
-        self.log_weights = log_w[:, None] + Q / 2 * math.log(2 * math.pi) + 0.5 * (grid**2).sum(axis=-1)
+        self._units = grid
+        self._log_weights = log_w[:, None] + Q / 2 * math.log(2 * math.pi) + 0.5 * (grid**2).sum(axis=-1)
+
+    def around(self, basins: list[Basin]) -> tuple[Array, Array]:
+        zeta, log_weight = zip(*(self._around(basin) for basin in basins), strict=True)
+        if len(basins) == 1:
+            return zeta[0], log_weight[0]
+        # each grid sums its own part of the integrand, which is its share of the mixture there
+        shares = _log_shares(basins)
+        parts = []
+        for own, (points, weights) in enumerate(zip(zeta, log_weight, strict=True)):
+            each = np.stack([s + _log_normal(points, b) for s, b in zip(shares, basins, strict=True)])
+            with np.errstate(invalid="ignore"):
+                parts.append(weights + each[own] - logsumexp(each, axis=0))
+        return np.concatenate(zeta), np.nan_to_num(np.concatenate(parts), nan=-np.inf, posinf=-np.inf, neginf=-np.inf)
+
+    def _around(self, basin: Basin) -> tuple[Array, Array]:
+        K, N, Q = len(self._units), *basin.centre.shape
+        zeta = basin.centre + np.einsum("ipq,kiq->kip", basin.spread, np.broadcast_to(self._units, (K, N, Q)))
+        return zeta, self._log_weights + np.log(np.diagonal(basin.spread, axis1=1, axis2=2)).sum(axis=1)
 
     def same(self, standard_error: float) -> float:
         return _SAME
@@ -270,20 +318,38 @@ class _Grid:
 
 
 class _Draws:
-    """Antithetic draws from a t distribution, others for each subject."""
+    """Antithetic draws from t distributions around the modes and, a few, around 0; others for each subject."""
 
     def __init__(self, problem: Problem, options: Importance):
         rng = np.random.default_rng(options.seed)
         K, N, Q = options.samples, problem.n_subjects, problem.n_random
         if not Q:
-            self.units, self.log_weights = _ONE
+            self._units, self._log_weights = _ONE
             return
         half = rng.standard_normal((-(-K // 2), N, Q))
         units = np.concatenate([half, -half])[:K]
-        self.units = units / np.sqrt(rng.chisquare(_DF, (K, N, 1)) / _DF)
-        peak = math.lgamma((_DF + Q) / 2) - math.lgamma(_DF / 2) - Q / 2 * math.log(_DF * math.pi)
-        density = peak - (_DF + Q) / 2 * np.log1p((self.units**2).sum(axis=-1) / _DF)
-        self.log_weights = -density - math.log(K)
+        self._units = units / np.sqrt(rng.chisquare(_DF, (K, N, 1)) / _DF)
+
+    def around(self, basins: list[Basin]) -> tuple[Array, Array]:
+        K, N, Q = self._units.shape
+        if not Q:
+            return np.broadcast_to(self._units, (K, len(basins[0].centre), 0)), np.zeros((K, len(basins[0].centre)))
+        population = Basin(np.zeros((N, Q)), np.broadcast_to(np.eye(Q), (N, Q, Q)), np.zeros(N))
+        shares = [np.log1p(-_DEFENSIVE) + share for share in _log_shares(basins)]
+        shares.append(np.full(N, math.log(_DEFENSIVE)))
+        several = [*basins, population]
+        # which of them a draw belongs to: antithetic pairs to the same, each as often as its share says
+        pairs = -(-K // 2)
+        ends = np.cumsum(np.exp(shares), axis=0)
+        at = (np.arange(pairs) + 0.5) / pairs
+        owner = np.concatenate([(at[:, None, None] > ends[:-1].T[None]).sum(axis=2)] * 2)[:K]
+        zeta = np.empty((K, N, Q))
+        for m, basin in enumerate(several):
+            mine = owner == m
+            found = basin.centre + np.einsum("ipq,kiq->kip", basin.spread, self._units)
+            zeta[mine] = found[mine]
+        density = logsumexp([share + _log_t(zeta, b) for share, b in zip(shares, several, strict=True)], axis=0)
+        return zeta, -density - math.log(K)
 
     def same(self, standard_error: float) -> float:
         return max(_SAME, _SAME_DRAWS * standard_error) if math.isfinite(standard_error) else _SAME
@@ -291,6 +357,34 @@ class _Draws:
     def accuracy(self, integral: Integral, at: Evaluation) -> str:
         integral.evaluate(at.x)
         return f"The Monte Carlo error of the OFV is {integral.standard_error:.2g}."
+
+
+def _log_shares(basins: list[Basin]) -> list[Array]:
+    """Of each subject's likelihood, by Laplace's approximation, float64[N] a basin."""
+    if len(basins) == 1:
+        return [np.zeros_like(basins[0].log_size)]
+    sizes = np.array([basin.log_size for basin in basins])
+    sizes[0, ~np.isfinite(sizes).any(axis=0)] = 0.0
+    return list(sizes - logsumexp(sizes, axis=0))
+
+
+def _squared_distance(zeta: Array, basin: Basin) -> tuple[Array, Array]:
+    """|C⁻¹ (ζ - centre)|², float64[K, N], and log|C|, float64[N]."""
+    inverse = np.linalg.inv(basin.spread)
+    t = np.einsum("ipq,kiq->kip", inverse, zeta - basin.centre)
+    return (t**2).sum(axis=-1), np.log(np.diagonal(basin.spread, axis1=1, axis2=2)).sum(axis=1)
+
+
+def _log_normal(zeta: Array, basin: Basin) -> Array:
+    square, log_volume = _squared_distance(zeta, basin)
+    return np.asarray(-0.5 * square - log_volume)
+
+
+def _log_t(zeta: Array, basin: Basin) -> Array:
+    Q = zeta.shape[2]
+    square, log_volume = _squared_distance(zeta, basin)
+    peak = math.lgamma((_DF + Q) / 2) - math.lgamma(_DF / 2) - Q / 2 * math.log(_DF * math.pi)
+    return np.asarray(peak - log_volume - (_DF + Q) / 2 * np.log1p(square / _DF))
 
 
 _ONE = np.zeros((1, 1, 0)), np.zeros((1, 1))  # without random effects there is nothing to sum over

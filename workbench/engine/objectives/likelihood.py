@@ -195,11 +195,11 @@ def curvature(first_observation, y, upper, what, response, f, fu, fuu, kind, sig
 @njit(cache=True, nogil=True, error_model="numpy")
 def expansion(
     subjects, first_observation, y, upper, what, response, f, fu, fuu, R0, Bl, zeta, method, kind, sigma,
-    value, lu, gradient, hessian, log_determinant,
+    value, lu, gradient, hessian, H, log_determinant,
 ):  # fmt: skip
-    """l of some subjects at zeta[k], with its derivatives by u and ζ, and log|H|; see `corners`."""
+    """l of some subjects at zeta[k], with its derivatives by u and ζ, H and log|H|; see `corners`."""
     D, Q = Bl.shape[1], Bl.shape[2]
-    luu, W, H = np.zeros((D, D)), np.zeros((D, D)), np.zeros((Q, Q))
+    luu, W, factor = np.zeros((D, D)), np.zeros((D, D)), np.zeros((Q, Q))
     interaction = method in (FOCEI, LAPLACE)
     for which in range(subjects.shape[0]):
         i = subjects[which]
@@ -224,14 +224,15 @@ def expansion(
             for d in range(D):
                 gradient[which, q] += Bl[i, d, q] * lu[which, d]
             for p in range(Q):
-                H[q, p] = 1.0 if p == q else 0.0
-                hessian[which, q, p] = 2.0 * H[q, p]
+                H[which, q, p] = 1.0 if p == q else 0.0
+                hessian[which, q, p] = 2.0 * H[which, q, p]
                 for d in range(D):
                     for e in range(D):
-                        H[q, p] += Bl[i, d, q] * W[d, e] * Bl[i, e, p]
+                        H[which, q, p] += Bl[i, d, q] * W[d, e] * Bl[i, e, p]
                         hessian[which, q, p] += Bl[i, d, q] * luu[d, e] * Bl[i, e, p]
+        factor[:] = H[which]
         log_determinant[which] = -np.inf
-        if cholesky(H, Q):
+        if cholesky(factor, Q):
             log_determinant[which] = 0.0
             for q in range(Q):
-                log_determinant[which] += 2.0 * math.log(H[q, q])
+                log_determinant[which] += 2.0 * math.log(factor[q, q])

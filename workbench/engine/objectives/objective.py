@@ -8,7 +8,7 @@ does. So the objective is a function of x, whatever the optimiser tried before.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ _TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
 _SAME_MODE = 1e-6
 _MAX_STEPS = 300
 _BASINS = 8  # starts of a subject in other basins
+_MATTERS = 16.0  # of l above the deepest mode: others add less than e^-8 of the likelihood
+_OTHER = 0.02  # of a standard deviation: nearer is the same mode
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,23 @@ class Evaluation:
         return bool(np.isfinite(self.ofv) and np.isfinite(self.gradient).all())
 
 
+class Basin(NamedTuple):
+    """A mode of each subject with its surroundings.
+
+    Attributes
+    ----------
+    centre : float64[N, Q]
+    spread : float64[N, Q, Q]
+        Lower triangle C with C Cᵀ the inverse of the curvature of ½ l.
+    log_size : float64[N]
+        Of its share of the likelihood, by Laplace's approximation; -inf for a subject that has none.
+    """
+
+    centre: Array
+    spread: Array
+    log_size: Array
+
+
 class Target(Protocol):
     """What can be minimised: an `Objective`, an `Integral`, or one of them with something held.
 
@@ -93,10 +112,13 @@ class Target(Protocol):
     problem : Problem
     tolerance : float
         Squared distance to the modes, in their standard errors, at which a search for them ends.
+    grain : float
+        Of a unit step: over less the gradient is not smooth.
     """
 
     problem: Problem
     tolerance: float
+    grain: float
 
     @property
     def evaluations(self) -> int:
@@ -151,7 +173,7 @@ class Objective:
         self._seen = (seen.first, seen.y, seen.upper, seen.what, seen.response)
         self._accepted: Evaluation | None = None
         self._scan = Scan(problem, _moving(problem) if self.method != lik.FO else np.zeros(0, dtype=np.int64))
-        self.tolerance = _TOLERANCE
+        self.tolerance, self.grain = _TOLERANCE, 0.0
         self.evaluations = 0
         self.rounds = 0
 
@@ -242,22 +264,83 @@ class Objective:
         self, point: Point, mean: Array, Bl: Array, zeta: Array, depth: Array, kinked: Index, corners: Corners
     ) -> None:
         """Put the modes of subjects whose search ended at a kink into its corner; predictions are those there."""
-        seen, Q, D = self.problem.observations, zeta.shape[1], mean.shape[1]
-        u = np.empty(mean.shape)
 
         def expand(subjects: Index, at: Array) -> Expansion:
-            k = len(subjects)
-            u[subjects] = mean[subjects] + np.einsum("idq,iq->id", Bl[subjects], at)
-            self.problem.predict(subjects, u, 2, self._f, self._fu, self._fuu)
-            found = Expansion(np.empty(k), np.empty((k, D)), np.empty((k, Q)), np.empty((k, Q, Q)), np.empty(k))
-            lik.expansion(
-                subjects, *self._seen, self._f, self._fu, self._fuu, self._R0, Bl, at, self.method, seen.kind,
-                point.sigma, *found,
-            )  # fmt: skip
-            return found
+            return self._expanded(point, mean, Bl, subjects, at)
 
         zeta[kinked], _ = settle(expand, kinked, zeta[kinked], self.tolerance, corners)
         depth[kinked] = expand(kinked, zeta[kinked]).value
+
+    def _expanded(self, point: Point, mean: Array, Bl: Array, subjects: Index, at: Array) -> Expansion:
+        """l of some subjects at ζ[k, Q] with its derivatives."""
+        u = np.empty(mean.shape)
+        u[subjects] = mean[subjects] + np.einsum("idq,iq->id", Bl[subjects], at)
+        self.problem.predict(subjects, u, 2, self._f, self._fu, self._fuu)
+        found = Expansion.blank(len(subjects), mean.shape[1], at.shape[1])
+        lik.expansion(
+            subjects, *self._seen, self._f, self._fu, self._fuu, self._R0, Bl, at, self.method,
+            self.problem.observations.kind, point.sigma, *found,
+        )  # fmt: skip
+        return found
+
+    def basins(self, at: Evaluation, most: int = 3) -> list[Basin]:
+        """The modes of each subject with the curvature there: first those of `at`, then others that matter beside them.
+
+        Parameters
+        ----------
+        at : Evaluation
+        most : int
+            Modes of a subject, besides the first.
+
+        Returns
+        -------
+        list of Basin
+            One where no random effect moves an event in time.
+        """
+        point, mean = at.point, at.mean
+        Bl = self.problem.layout.B @ point.L
+        known = np.where((at.at_corner | ~np.isfinite(at.by_subject))[:, None, None], np.nan, at.slopes[0])
+        first = self._basin(point, mean, Bl, at.zeta, known)
+        size = np.log(np.diagonal(first.spread, axis1=1, axis2=2)).sum(axis=1) - 0.5 * at.depth
+        found = [first._replace(log_size=np.where(np.isnan(size), -np.inf, size))]
+        if not (most and len(self._scan.moving)):
+            return found
+        N, Q = at.zeta.shape
+        others, depth = np.full((most, N, Q), np.nan), np.full((most, N), np.inf)
+        R0 = None if self.approximation.interaction else self._variance_at_zero(point, mean, Bl)
+        for start in self._scan.starts(mean, Bl, point.L, point.sigma, R0, at.zeta, at.depth, _BASINS):
+            subjects = np.flatnonzero(np.isfinite(start).all(axis=1))
+            zeta, below, _, _, _ = self._search(point, mean, Bl, np.where(np.isfinite(start), start, 0.0), subjects)
+            for i in subjects[below[subjects] < at.depth[subjects] + _MATTERS]:
+                there = np.vstack([at.zeta[i], others[:, i]])
+                worst = int(depth[:, i].argmax())
+                if np.nanmin(np.abs(there - zeta[i]).max(axis=1)) > _OTHER and below[i] < depth[worst, i]:
+                    others[worst, i], depth[worst, i] = zeta[i], below[i]
+        found += [self._basin(point, mean, Bl, zeta) for zeta in others if np.isfinite(zeta).any()]
+        return found
+
+    def _basin(self, point: Point, mean: Array, Bl: Array, zeta: Array, known: Array | None = None) -> Basin:
+        """The modes zeta[N, Q], NaN where a subject has none, with the curvature there.
+
+        `known`: (l_ζζ)⁻¹ at the modes, where it need not be computed, float64[N, Q, Q]; NaN of the others.
+        """
+        N, Q = zeta.shape
+        covariance, value = np.full((N, Q, Q), np.nan), np.full(N, np.nan)
+        if known is not None:
+            covariance[:] = 2.0 * known
+        some = np.flatnonzero(np.isfinite(zeta).all(axis=1) & ~np.isfinite(covariance).all(axis=(1, 2)))
+        if some.size:
+            with np.errstate(all="ignore"):
+                there = self._expanded(point, mean, Bl, some, zeta[some])
+            value[some] = there.value
+            covariance[some] = _inverse(0.5 * there.hessian)
+            bent = ~np.isfinite(covariance[some]).all(axis=(1, 2))
+            covariance[some[bent]] = _inverse(there.expected[bent])
+        spread = np.broadcast_to(np.eye(Q), (N, Q, Q)).copy()
+        good = np.isfinite(covariance).all(axis=(1, 2))
+        spread[good] = np.linalg.cholesky(covariance[good])
+        log_size = -0.5 * value + np.log(np.diagonal(spread, axis1=1, axis2=2)).sum(axis=1)
+        return Basin(np.where(np.isfinite(zeta), zeta, 0.0), spread, np.where(np.isnan(log_size), -np.inf, log_size))
 
     def evaluate(self, x: Array, start: Array | None = None) -> Evaluation:
         """Compute objective and gradient at x.
@@ -394,3 +477,15 @@ def _moving(problem: Problem) -> Index:
     effects = [*scale.subject.names, *(list(scale.occasion.names) * occasions)]
     times = {info.name for info in problem.structure.info if info.dimension == "time"}
     return np.array([q for q, name in enumerate(effects) if name in times], dtype=np.int64)
+
+
+def _inverse(matrices: Array) -> Array:
+    """Inverses of the symmetric matrices that are positive definite, float64[k, Q, Q]; NaN for the others."""
+    found = np.full_like(matrices, np.nan)
+    finite = np.isfinite(matrices).all(axis=(1, 2))
+    values, vectors = np.linalg.eigh(matrices[finite])
+    with np.errstate(all="ignore"):
+        inverse = np.einsum("kpq,kq,krq->kpr", vectors, 1.0 / values, vectors)
+    inverse[(values <= 1e-8).any(axis=1)] = np.nan
+    found[finite] = inverse
+    return found
