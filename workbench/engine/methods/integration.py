@@ -45,7 +45,7 @@ class ByIntegration(Way):
         if begun.status is Status.stopped:
             at = integral.evaluate(begun.evaluation.x)
             return judged_end(integral, Outcome(at, Status.stopped, ((0, at.ofv),), (at.x,)), task, watch, tried)
-        if not isinstance(task.options, Importance) or not task.problem.n_random:
+        if not integral.drawn:
             outcome = minimise(integral, begun.evaluation.x, watch, task.max_iterations)
             return judged_end(integral, outcome, task, watch, tried)
         outcome, inverse = _mean_gradient_to_zero(integral, begun, watch, task.max_iterations)

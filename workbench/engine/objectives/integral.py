@@ -79,6 +79,11 @@ class Integral:
         self.centre(x)
 
     @property
+    def drawn(self) -> bool:
+        """Whether the nodes are draws: what is summed over them has a Monte Carlo error."""
+        return self._nodes.drawn
+
+    @property
     def evaluations(self) -> int:
         """Evaluations of the sum, and of the modes that it was put around."""
         return self._spent + self._modes.evaluations
@@ -253,7 +258,9 @@ class Integral:
 
 
 class _Nodes(Protocol):
-    """Where the integrand is evaluated, and with which weights."""
+    """Where the integrand is evaluated, and with which weights; `drawn`: at random."""
+
+    drawn: bool
 
     def around(self, basins: list[Basin]) -> tuple[Array, Array]:
         """Nodes ζ_k, float64[K, N, Q], and log w_k - log q(ζ_k), float64[K, N]."""
@@ -269,6 +276,7 @@ class _Grid:
     """Gauss-Hermite nodes along each random effect, around every mode."""
 
     def __init__(self, problem: Problem, options: Quadrature):
+        self.drawn = False
         Q = problem.n_random
         self.along = options.nodes or _NODES[min(Q, len(_NODES) - 1)]
         if self.along**Q > _MOST_NODES:
@@ -321,6 +329,7 @@ class _Draws:
     """Antithetic draws from t distributions around the modes and, a few, around 0; others for each subject."""
 
     def __init__(self, problem: Problem, options: Importance):
+        self.drawn = problem.n_random > 0
         rng = np.random.default_rng(options.seed)
         K, N, Q = options.samples, problem.n_subjects, problem.n_random
         if not Q:
