@@ -165,6 +165,30 @@ def test_heavy_packages_stay_in_their_layer(path):
             assert lazy or module in ("workbench.__version__",) or layer(module) in LIGHT, f"line {line}: {module}"
 
 
+@pytest.mark.parametrize("path", [p for p in FILES if "ui" in p.values[0].relative_to(PACKAGE).parts[:1]])
+def test_rooms_of_the_panels_import_only_downwards(path):
+    room = path.relative_to(PACKAGE).parts[1].removesuffix(".py")
+    forbidden = {
+        "session": (
+            "workbench.ui.figures",
+            "workbench.ui.panels",
+            "workbench.ui.app",
+            "ipywidgets",
+            "bqplot",
+            "IPython",
+        ),
+        "figures": ("workbench.ui.panels", "workbench.ui.app"),
+        "panels": ("workbench.ui.app",),
+    }
+    wrong = [
+        f"line {line}: {module}"
+        for module, line, _ in read(path)
+        if module.startswith(forbidden.get(room, ()))
+        or (module.startswith("workbench.ui.") and module.rsplit(".", 1)[-1].startswith("_"))
+    ]
+    assert not wrong
+
+
 @pytest.mark.parametrize("statement", ["import workbench", "import workbench.cli"])
 def test_import_loads_nothing_heavy(statement):
     code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"

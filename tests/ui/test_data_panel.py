@@ -14,7 +14,7 @@ import pytest
 import workbench as wb
 from workbench.data.tables import is_categorical
 from workbench.ui.figures.spaghetti import QUALITATIVE, SEQUENTIAL, groups_by, since_dose
-from workbench.ui.panels.covariates import TIME, card
+from workbench.ui.panels.cards import TIME, card
 from workbench.ui.panels.kept import shown_in
 from workbench.ui.session.file import File
 
@@ -192,6 +192,8 @@ def test_errors_lock_and_mends_unlock(bench, tmp_path, monkeypatch):
     data, model, fit = bench.data, bench.model, bench.fit
     hand_over(bench, FAULTY)
     assert locked_panels(bench) == {
+        "Stated model",
+        "Residual error",
         "Model",
         "Error",
         "Covariates",

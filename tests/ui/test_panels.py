@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from ipywidgets import HTML, Box
 
 import workbench as wb
 from workbench.model import usual_model
 from workbench.results.fit import Status
-from workbench.ui.panels.kept import shown_in
+from workbench.ui import app
+from workbench.ui.panels.kept import Grid, show_only, shown_in
 
 from .actions import every_widget, open_tab
 
@@ -414,3 +417,35 @@ def test_the_fit_panel_shows_correlations_and_accuracy(shown):
     assert f"{bench.fit.correlation.loc['b', 'a']:.2f}".replace("-", "−") in shown_estimates.replace("-", "−")
     said = bench.controls.status.value
     assert "nodes along each random effect" in said and "wb-status good" in said
+
+
+def test_each_panel_has_a_title_of_its_own_and_a_name():
+    titles = [kind.title for kind in (*app.SIDE, *app.TABS)]
+    assert len(set(titles)) == len(titles) and all(titles)
+    bench = wb.Workbench()
+    assert [type(panel) for panel in bench.panels] == list(app.TABS)
+    assert bench.runs_panel is bench.panels[titles.index("Runs") - len(app.SIDE)]
+
+
+def test_no_widget_is_taken_out_of_a_box():
+    room = Path(app.__file__).parent
+    writing = [path.name for path in room.rglob("*.py") if ".children =" in path.read_text(encoding="utf-8")]
+    assert sorted(writing) == ["kept.py", "panel.py"]  # one adds, one fills a panel when it is first shown
+    box, widgets = Box(), [HTML() for _ in range(4)]
+    for wanted in ([0, 1], [2], [], [1, 3], [0, 1, 2, 3]):
+        before = box.children
+        show_only(box, [widgets[k] for k in wanted])
+        assert box.children[: len(before)] == before
+        assert set(shown_in(box)) == {widgets[k] for k in wanted}
+
+
+def test_a_grid_keeps_its_widgets_in_their_places():
+    grid = Grid(lambda r, c: HTML(f"{r}{c}"), "wb-test")
+    grid.resize(2, 3)
+    first = [grid.at(r, c) for r in range(2) for c in range(3)]
+    grid.resize(3, 2)
+    assert [w.value for w in grid.shown()] == ["00", "01", "10", "11", "20", "21"]
+    grid.resize(2, 3)
+    assert list(grid.shown()) == first
+    grid.resize(0, 0)
+    assert not list(grid.shown())

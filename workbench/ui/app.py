@@ -16,27 +16,44 @@ from workbench.model import Model, usual_model
 from workbench.results.fit import FitResult
 from workbench.results.runs import Run, Runs
 from workbench.ui.front_end import FrontEnd
-from workbench.ui.panels import (
-    BandPanel,
-    CodePanel,
-    CovariatesPanel,
-    DataPanel,
-    EquationsPanel,
-    ErrorPanel,
-    FitControls,
-    FitPanel,
-    IndividualPanel,
-    ModelPanel,
-    Panel,
-    RunsPanel,
-    ScreeningPanel,
-    TypicalPanel,
-    UncertaintyPanel,
-)
+from workbench.ui.panels.band import BandPanel
+from workbench.ui.panels.code import CodePanel
+from workbench.ui.panels.covariates import CovariatesPanel
+from workbench.ui.panels.data import DataPanel
+from workbench.ui.panels.equations import EquationsPanel
+from workbench.ui.panels.error import ErrorPanel
+from workbench.ui.panels.fit import FitControls, FitPanel
+from workbench.ui.panels.individual import IndividualPanel
+from workbench.ui.panels.model import ModelPanel
+from workbench.ui.panels.panel import Panel
+from workbench.ui.panels.runs import RunsPanel
+from workbench.ui.panels.screening import ScreeningPanel
+from workbench.ui.panels.typical import TypicalPanel
+from workbench.ui.panels.uncertainty import UncertaintyPanel
 from workbench.ui.session.background import Background
 from workbench.ui.session.cell import read_cell
 from workbench.ui.session.job import Fitting
 from workbench.ui.session.state import State
+
+SIDE: tuple[type[Panel], ...] = (ModelPanel, ErrorPanel)
+TABS: tuple[type[Panel], ...] = (
+    DataPanel,
+    EquationsPanel,
+    CovariatesPanel,
+    TypicalPanel,
+    BandPanel,
+    FitPanel,
+    IndividualPanel,
+    UncertaintyPanel,
+    ScreeningPanel,
+    RunsPanel,
+    CodePanel,
+)
+
+
+def _attribute(kind: type[Panel]) -> str:
+    """What a panel is called as a part of the Workbench: `data_panel` for DataPanel."""
+    return f"{kind.__name__.removesuffix('Panel').lower()}_panel"
 
 
 @cache
@@ -64,6 +81,8 @@ class Workbench:
     ----------
     data, model, method, fit, runs, code :
         Readable and settable at any time: panels and notebook are two sides of one thing.
+    data_panel, model_panel, … : Panel
+        Each panel by its name.
 
     Examples
     --------
@@ -89,29 +108,20 @@ class Workbench:
         state.update(data=data, model=model)
         self._stated = self._statement()
         self.controls = FitControls(state, self.run, self.cancel)
-        self.model_panel, self.error_panel = ModelPanel(state), ErrorPanel(state)
-        self.data_panel, self.equations_panel = DataPanel(state), EquationsPanel(state)
-        self.covariates_panel, self.typical_panel = CovariatesPanel(state), TypicalPanel(state)
-        self.band_panel, self.fit_panel = BandPanel(state), FitPanel(state)
-        self.individual_panel = IndividualPanel(state, self._fitting.ask)
-        self.runs_panel, self.uncertainty_panel = RunsPanel(state), UncertaintyPanel(state, self._fitting.ask)
-        self.screening_panel = ScreeningPanel(state, self._fitting.ask)
-        self.code_panel = CodePanel(state)
-        self._tabs: list[Panel] = [self.data_panel, self.equations_panel, self.covariates_panel]
-        self._tabs += [self.typical_panel, self.band_panel, self.fit_panel]
-        self._tabs += [self.individual_panel, self.uncertainty_panel, self.screening_panel]
-        self._tabs += [self.runs_panel, self.code_panel]
+        self._side, self._tabs = ([kind(state, self._fitting.ask) for kind in kinds] for kinds in (SIDE, TABS))
+        for panel in (*self._side, *self._tabs):
+            setattr(self, _attribute(type(panel)), panel)
         self._view = self._layout()
         state.watch(self._lock)
         state.watch(self._refit)
         self._fitting.warm_up()
 
     def _layout(self) -> VBox:
-        for panel in (self.controls, self.model_panel, self.error_panel):
+        for panel in (self.controls, *self._side):
             panel.show()
-        side = VBox([self.model_panel.view, self.error_panel.view])
+        side = VBox([panel.view for panel in self._side])
         side.add_class("wb-side")
-        first = 0 if self._state.data is None else self._tabs.index(self.individual_panel)
+        first = TABS.index(DataPanel if self._state.data is None else IndividualPanel)
         self.tab = Tab(
             [panel.view for panel in self._tabs], titles=[panel.title for panel in self._tabs], selected_index=first
         )
@@ -276,8 +286,8 @@ class Workbench:
         """Cover what needs sound data while there are others to be mended."""
         if "draft" not in changed:
             return
-        for panel in (self.model_panel, self.error_panel, *self._tabs):
-            if panel not in (self.data_panel, self.code_panel):
+        for panel in (*self._side, *self._tabs):
+            if panel.needs_sound_data:
                 change = panel.view.remove_class if self._state.draft is None else panel.view.add_class
                 change("wb-locked")
 

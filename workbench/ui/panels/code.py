@@ -14,6 +14,7 @@ class CodePanel(Panel):
     """One click marks all of it, ready to be copied."""
 
     title = "Code"
+    needs_sound_data = False
     follows = frozenset({"data", "model", "method", "run", "draft"})
 
     def build(self) -> Sequence[Widget]:

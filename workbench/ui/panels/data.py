@@ -14,8 +14,8 @@ from workbench.errors import DataError
 from workbench.markup import svg
 from workbench.ui.figures.spaghetti import ALL, Groups, Spaghetti, groups_by
 from workbench.ui.figures.time import Overlay
+from workbench.ui.panels.cards import Cards, subject_covariates
 from workbench.ui.panels.columns import Columns
-from workbench.ui.panels.covariates import Covariates, subject_covariates
 from workbench.ui.panels.findings import Findings, refusal
 from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Panel, note, row, scale_switch
@@ -120,6 +120,7 @@ class DataPanel(Panel):
     """Hand over a file or choose an example; mend it; look at it."""
 
     title = "Data"
+    needs_sound_data = False
     follows = frozenset({"data", "draft", "file", "refused", "logarithmic"})
 
     def build(self) -> Sequence[Widget]:
@@ -140,7 +141,7 @@ class DataPanel(Panel):
         )  # fmt: skip
         self.views.add_class("wb-switch")
         self.preview = HTML()
-        self.plot, self.covariates = Plot(self.state), Covariates(self.state)
+        self.plot, self.covariates = Plot(self.state), Cards(self.state)
         self.columns = Columns(self.state, self._choose_role, self._edited)
         self.scale = self.plot.scale
         self.body = Box()

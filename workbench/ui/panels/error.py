@@ -12,7 +12,7 @@ from workbench import markup
 from workbench.errors import ModelError
 from workbench.model import ResidualError
 from workbench.model.residual import ERROR_MODELS
-from workbench.ui.panels.panel import Panel, Refusal, ResponseSwitch, heading, note, row
+from workbench.ui.panels.panel import Ask, Panel, Refusal, ResponseSwitch, heading, note, row
 from workbench.ui.panels.parameters import unknown
 from workbench.ui.session.state import State
 
@@ -48,11 +48,11 @@ class Part:
 class ErrorPanel(Panel):
     """The residual error model of each response and its values; what censored observations say."""
 
-    title = "Error"
+    title = "Residual error"
     follows = frozenset({"model", "start", "data", "response", "problem", "place"})
 
-    def __init__(self, state: State):
-        super().__init__(state)
+    def __init__(self, state: State, ask: Ask | None = None):
+        super().__init__(state, ask)
         self.refusal = Refusal(state, "error")
 
     def build(self) -> Sequence[Widget]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,6 @@ from workbench.ui.figures.time import (
 from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Panel, ResponseSwitch, note, response_title, row, scale_switch
 from workbench.ui.session import studies
-from workbench.ui.session.state import State
-from workbench.ui.session.work import Request
 
 PER_PAGE = 12  # more figures on a page drown the browser
 
@@ -46,10 +44,6 @@ class IndividualPanel(Panel):
     follows = frozenset(
         {"data", "start", "progress", "run", "logarithmic", "response", "model", "curves", "studies", "activity"}
     )
-
-    def __init__(self, state: State, ask: Callable[[Request], None]):
-        super().__init__(state)
-        self._ask = ask
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
@@ -80,7 +74,7 @@ class IndividualPanel(Panel):
     def _lay_beside(self) -> None:
         run = self.state.run
         if self.beside.value and run is not None and self.state.study("beside") is None:
-            self._ask(studies.beside(self.state, run))
+            self.ask(studies.beside(self.state, run))
         self._render_beside()
 
     def _render_beside(self) -> None:

@@ -19,7 +19,7 @@ from workbench.ui.panels.structure import StructureChoice
 class ModelPanel(Panel):
     """What the model states, editable; the values of a model that does not state them are found from the data."""
 
-    title = "Model"
+    title = "Stated model"
     follows = frozenset({"model", "start", "data", "run", "problem", "place"})
 
     def build(self) -> Sequence[Widget]:

@@ -9,6 +9,13 @@ from ipywidgets import HTML, HBox, ToggleButtons, VBox, Widget
 
 from workbench.markup import said
 from workbench.ui.session.state import State
+from workbench.ui.session.work import Request
+
+Ask = Callable[[Request], None]
+
+
+def _at_once(request: Request) -> None:
+    request.done(request.work(lambda _: False))
 
 
 class Panel:
@@ -19,14 +26,21 @@ class Panel:
     title : str
     follows : frozenset of str
         Fields of the state that it shows.
+    needs_sound_data : bool
+        It is covered while there are data that must be mended first.
+    state : State
+    ask : callable
+        Has a `Request` done in the background.
     view : VBox
     """
 
+    needs_sound_data: ClassVar[bool] = True
     title: ClassVar[str] = ""
     follows: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, state: State):
+    def __init__(self, state: State, ask: Ask | None = None):
         self.state = state
+        self.ask = ask or _at_once
         self.view = VBox()
         self.view.add_class("wb-panel")
         self._built = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ipywidgets import HTML, Button, Checkbox, ToggleButtons, VBox, Widget
 
@@ -18,8 +18,6 @@ from workbench.ui.panels.relation import RelationView
 from workbench.ui.panels.search import SearchView
 from workbench.ui.session import screenings
 from workbench.ui.session.screenings import SCREEN_CODE, Screened, Step
-from workbench.ui.session.state import State
-from workbench.ui.session.work import Request
 
 _WHICH = [("p on η", "p"), ("p on samples", "p_sampled"), ("predicted ΔOFV", "delta_ofv")]
 _TIPS = [
@@ -35,10 +33,6 @@ class ScreeningPanel(Panel):
 
     title = "Screening"
     follows = frozenset({"run", "runs", "studies", "activity", "data", "model", "problem", "place", "portion"})
-
-    def __init__(self, state: State, ask: Callable[[Request], None]):
-        super().__init__(state)
-        self._ask = ask
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
@@ -63,10 +57,10 @@ class ScreeningPanel(Panel):
         self.which.observe(state.handler(lambda _: self._render_heatmap()), "value")
         self.heatmap = Heatmap(state, self._choose)
         self.notes = HTML()
-        self.relation = RelationView(state, self.refusal, self._ask, self._choose)
+        self.relation = RelationView(state, self.refusal, self.ask, self._choose)
         self.steps = HTML()
         self.steps.add_class("wb-log")
-        self.search = SearchView(state, self.refusal, self._ask)
+        self.search = SearchView(state, self.refusal, self.ask)
         self.forest = HTML()
         self.found = VBox()
         self.found.add_class("wb-panel")
@@ -93,7 +87,7 @@ class ScreeningPanel(Panel):
         if run is None:
             raise WorkbenchError("Fit a model first.")
         self._tried.add(run.number)
-        self._ask(screenings.screen(self.state, run))
+        self.ask(screenings.screen(self.state, run))
 
     def _choose(self, parameter: str, covariate: str) -> None:
         self.chosen = parameter, covariate

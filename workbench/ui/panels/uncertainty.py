@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,8 +17,6 @@ from workbench.results.fit import FitResult
 from workbench.results.runs import Run
 from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.session import studies
-from workbench.ui.session.state import State
-from workbench.ui.session.work import Request
 
 _ALL = "all estimates"
 _KINDS = [("subjects", "subjects"), ("parametric", "parametric"), ("importance (SIR)", "sir")]
@@ -30,10 +28,6 @@ class UncertaintyPanel(Panel):
 
     title = "Uncertainty"
     follows = frozenset({"run", "studies", "activity", "data", "problem"})
-
-    def __init__(self, state: State, ask: Callable[[Request], None]):
-        super().__init__(state)
-        self._ask = ask
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
@@ -106,16 +100,16 @@ class UncertaintyPanel(Panel):
         return self.state.run
 
     def _compare(self) -> None:
-        self._ask(studies.agreement(self.state, self._shown_run(), self.method.value))
+        self.ask(studies.agreement(self.state, self._shown_run(), self.method.value))
 
     def _profile(self) -> None:
         run = self._shown_run()
         names = [e.name for e in run.fit.lines if not e.fixed] if self.name.value == _ALL else [self.name.value]
-        self._ask(studies.profiles(self.state, run, names))
+        self.ask(studies.profiles(self.state, run, names))
 
     def _resample(self) -> None:
         run, stratify = self._shown_run(), self.stratify.value if self.kind.value == "subjects" else None
-        self._ask(studies.resampling(self.state, run, self.kind.value, self.count.value, stratify))
+        self.ask(studies.resampling(self.state, run, self.kind.value, self.count.value, stratify))
 
 
 def _put(dropdown: Dropdown, options: list[Any]) -> None:
