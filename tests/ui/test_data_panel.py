@@ -437,3 +437,49 @@ def test_one_of_several_responses_is_plotted(bench):
     assert len(plot.figure.points[0].y) == 264
     plot.response.value = 1
     assert len(plot.figure.points[0].y) == 132 and plot.figure.points[0].y.min() >= 100
+
+
+BELOW = "ID,TIME,DV,WT,AGE\n" + "".join(f"{i},0,5,{70 + i},40\n{i},9,<0.5,{70 + i},40\n" for i in range(1, 19))
+
+
+def test_eighteen_values_below_the_limit_are_one_finding_with_one_button(bench):
+    hand_over(bench, BELOW)
+    panel = bench.data_panel
+    lines = [line for line in panel.findings.lines if "below the limit" in line.text.value]
+    assert len(lines) == 1 and "18 values" in lines[0].text.value and lines[0].has_button
+    assert lines[0].other.layout.display == "none"
+    assert (bench.data.events.censored != 0).sum() == 18
+
+
+def test_each_mend_is_a_chip_that_takes_it_back(bench):
+    coded = BELOW.replace("1,0,5,71,40", "1,0,5,-99,999").replace("1,9,<0.5,71,40", "1,9,<0.5,-99,999")
+    hand_over(bench, coded)
+    panel = bench.data_panel
+    for name in ("WT", "AGE"):
+        coded = [x for x in panel.findings.lines if x.finding["finding"] == "missing-value code"]
+        line = next(x for x in coded if x.finding["column"] == name)
+        line.mend.click()
+    assert bench.data.history[1:] and bench.data.content.frame[["WT", "AGE"]].isna().sum().tolist() == [2, 2]
+    assert [b.description[:14] for b in shown_in(panel.findings.done.view)] == ["× read them as"] * 2
+    panel.findings.done.buttons[0].click()
+    assert bench.data.content.frame[["WT", "AGE"]].isna().sum().tolist() == [0, 2]
+    assert len(bench.data.history) == 2
+
+
+def test_a_wide_file_is_stacked_by_a_button_and_unstacked_by_a_chip(bench):
+    hand_over(bench, "ID,0.5,1,2\n1,5,4,3\n2,6,5,4\n")
+    panel = bench.data_panel
+    assert "this looks wide" in panel.faults.value
+    panel.offers.buttons["stack_times"].click()
+    assert bench.data.events.observed.sum() == 6
+    assert "mends=('stack_times',)" in bench.data.code()
+    panel.findings.done.buttons[0].click()
+    assert "this looks wide" in panel.faults.value
+
+
+def test_stating_response_and_amount_by_hand_is_stating_them_in_python():
+    text = b"ID,TIME,X1,X2,RATE,CENS\n1,0,.,100,50,0\n1,1,5,.,.,0\n1,2,0.1,.,.,1\n"
+    file = File(text, "x.csv").with_role("X1", "response").with_role("X2", "amount")
+    stated = wb.read_data(text, roles={"response": "X1", "amount": "X2"})
+    assert file.read().roles == stated.roles
+    assert {"rate": "RATE", "censor": "CENS"}.items() <= file.read().roles.items()

@@ -51,6 +51,7 @@ def table(findings: Sequence[Finding]) -> pd.DataFrame:
         "column": [f.where or None for f in findings],
         "message": [f.message for f in findings],
         "mend": [f.mend for f in findings],
+        "others": [f.others for f in findings],
     }
     return pd.DataFrame(columns, index=pd.Index([f.name for f in findings], name="finding", dtype=object), dtype=object)
 

@@ -198,8 +198,8 @@ class GroupedData:
         Returns
         -------
         DataFrame
-            severity ("error" blocks a fit, "warning" does not), rows (labels), subject (labels), column, message, and
-            mend: a name for `mend`, or advice.
+            severity ("error" blocks a fit, "warning" does not), rows (labels), subject (labels), column, message,
+            mend: a name for `mend`, or advice; and others: names of further mends.
         """
         return doctor.table(self.findings)
 

@@ -246,6 +246,13 @@ def preview(source: Any, roles: Mapping[str, Any] | None = None, **options: Any)
     return Preview(table.frame, found, faults, table.name)
 
 
+OFFERS = {
+    **{name: stack.text for name, stack in STACKS.items()},
+    "read_text_as_missing": "read words in the response as missing",
+}
+"""What faults may name for `mends`, in words: mends of the table as such, which have to come before all others."""
+
+
 def form_of(options: Mapping[str, Any]) -> Form:
     """What `read_data`'s options state about the form of the file."""
     given = {field.name: options[field.name] for field in fields(Form) if field.name in options}
@@ -271,7 +278,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
         faults.append(Fault(f"dose {dose!r}; allowed: a number above 0"))
     if options["decimal"] not in (None, ".", ","):
         faults.append(Fault(f"decimal {options['decimal']!r}; allowed: '.' or ','"))
-    known = (*STACKS, "read_text_as_missing", *MENDS)
+    known = (*OFFERS, *MENDS)
     faults += [
         Fault(f"there is no mend {m!r}; there are {', '.join(known)}") for m in options["mends"] if m not in known
     ]

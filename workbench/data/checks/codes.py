@@ -172,6 +172,6 @@ def _rescaled(data: Content, findings: Findings) -> Content:
 
 
 MENDS = {
-    "read_codes_as_missing": Mend("read them as missing", _missing),
-    "rescale_covariate": Mend("multiply or divide them by that factor", _rescaled),
+    "read_codes_as_missing": Mend("read them as missing", _missing, by_column=True),
+    "rescale_covariate": Mend("multiply or divide them by that factor", _rescaled, by_column=True),
 }

@@ -162,7 +162,7 @@ MENDS = {
     "clear_steady_state": Mend("set SS to 0 there", cleared("steady_state")),
     "rescale_outlying_doses": Mend("multiply or divide these doses by 1000", _rescaled),
     "count_every_dose": Mend("count every one of them", _every_dose),
-    "use_as_duration": Mend("use it as the duration of the doses", with_role("duration")),
-    "use_as_rate": Mend("use it as the rate of the doses", with_role("rate")),
+    "use_as_duration": Mend("use it as the duration of the doses", with_role("duration"), by_column=True),
+    "use_as_rate": Mend("use it as the rate of the doses", with_role("rate"), by_column=True),
     "convert_to_unit_of_time": Mend("convert it to the units of time and amount", _converted),
 }

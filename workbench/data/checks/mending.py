@@ -19,10 +19,14 @@ Make = Callable[[Content, Findings], Content]
 
 @dataclass(frozen=True)
 class Mend:
-    """What it does, in words, and the content that it makes of the data and of the findings that name it."""
+    """What it does, in words, and the content that it makes of the data and of the findings that name it.
+
+    `by_column` says that it is usually meant for the column of one finding, not for those of all that name it.
+    """
 
     text: str
     make: Make
+    by_column: bool = False
 
 
 def places(findings: Findings, data: Content) -> Bools:

@@ -16,7 +16,7 @@ from workbench.ui.figures.spaghetti import ALL, Groups, Spaghetti, groups_by
 from workbench.ui.figures.time import Overlay
 from workbench.ui.panels.cards import Cards, subject_covariates
 from workbench.ui.panels.columns import Columns
-from workbench.ui.panels.findings import Findings, refusal
+from workbench.ui.panels.findings import Findings, Offers, refusal
 from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Panel, note, row, scale_switch
 from workbench.ui.session.file import File
@@ -135,7 +135,8 @@ class DataPanel(Panel):
         self.upload = FileUpload(description="Upload a file", tooltip="CSV, TSV, gzip, Excel, SAS XPORT or Parquet")
         self.upload.add_class("wb-upload")
         self.faults = HTML()
-        self.findings = Findings(self.state, self._mend, self._allow)
+        self.findings = Findings(self.state, self._mend, self._allow, self._undo, self._again)
+        self.offers = Offers(self.state, self._again)
         self.views = ToggleButtons(
             options=list(_VIEWS), tooltips=list(_VIEWS.values()), style={"button_width": "auto"}
         )  # fmt: skip
@@ -151,7 +152,7 @@ class DataPanel(Panel):
         self.upload.observe(handler(self._uploaded), "value")
         self.views.observe(handler(lambda _: self._turn()), "value")
         source = row(self.upload, HTML(_DROP), self.example)
-        return [source, self.faults, self.findings.view, self.views, self.body]
+        return [source, self.faults, self.offers.view, self.findings.view, self.views, self.body]
 
     # -- acts --------------------------------------------------------------------------------------------------
 
@@ -194,9 +195,13 @@ class DataPanel(Panel):
         if self.state.file is not None:
             self._again(self.state.file.with_allow(error))
 
-    def _mend(self, name: str) -> None:
+    def _mend(self, name: str, column: str | None = None) -> None:
         if self.shown is not None:
-            self._edited(self.shown.mend(name))
+            self._edited(self.shown.mend(name, column))
+
+    def _undo(self, step: int) -> None:
+        if self.shown is not None:
+            self._edited(self.shown.undo(step))
 
     def _edited(self, data: GroupedData) -> None:
         self.state.take(data, self.state.file, edited=self.state.draft is None)
@@ -213,6 +218,7 @@ class DataPanel(Panel):
         data = self.shown
         if changed & {"refused", "data"}:
             self.faults.value = refusal(self.state.refused, self.state.data)
+            self.offers.render(self.state.refused)
             self.faults.layout.display = None if self.state.refused is not None else "none"
         if changed & {"data", "draft", "file"}:
             self.findings.render(data)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ipywidgets import HTML, Box, Button, VBox, Widget
 
 from workbench.data import GroupedData
 from workbench.data.checks import JUDGED, MENDS
+from workbench.data.importing import OFFERS
 from workbench.errors import DataError
 from workbench.markup import counted, cut, escaped
 from workbench.ui.panels.kept import hide, show_only
 from workbench.ui.panels.panel import row
+from workbench.ui.session.file import File
 from workbench.ui.session.state import State
 
 _SHOWN = 40
@@ -26,13 +29,25 @@ class Findings:
     ----------
     state : State
     mend : callable
-        Takes the name of a mend.
+        Takes the name of a mend, and the column where it is meant for one, else None.
     allow : callable
         Takes the name of a finding that is meant as it is.
+    undo : callable
+        Takes the place of a step in the history.
+    reread : callable
+        Takes the file as it is to be read instead.
     """
 
-    def __init__(self, state: State, mend: Callable[[str], None], allow: Callable[[str], None]):
+    def __init__(
+        self,
+        state: State,
+        mend: Callable[[str, str | None], None],
+        allow: Callable[[str], None],
+        undo: Callable[[int], None],
+        reread: Callable[[File], None],
+    ):
         self._state, self._mend, self._allow = state, mend, allow
+        self.done = Chips(state, undo, reread)
         self.head = HTML()
         self.back = Button(description="Discard", layout={"width": "auto"})
         self.back.add_class("wb-toggle")
@@ -42,7 +57,7 @@ class Findings:
         self.lines: list[Line] = []
         head = row(self.head, self.back)
         head.add_class("wb-findings-head")
-        self.view = VBox([head, self.list])
+        self.view = VBox([head, self.done.view, self.list])
 
     def render(self, data: GroupedData | None) -> None:
         """Show the findings of data, which may be a draft."""
@@ -50,6 +65,7 @@ class Findings:
         if data is None:
             return
         found = data.check().reset_index()
+        self.done.render(data)
         errors = int((found["severity"] == "error").sum())
         kept = self._state.data
         self.back.layout.display = None if errors else "none"
@@ -72,25 +88,31 @@ class Findings:
 class Line:
     """One finding: what, where, and the buttons that mend it."""
 
-    def __init__(self, state: State, mend: Callable[[str], None], allow: Callable[[str], None]):
+    def __init__(self, state: State, mend: Callable[[str, str | None], None], allow: Callable[[str], None]):
         self.text = HTML()
-        self.mend, self.allow = Button(), Button(description="it is meant so")
-        for button in (self.mend, self.allow):
+        self.mend, self.other, self.allow = Button(), Button(), Button(description="it is meant so")
+        for button in (self.mend, self.other, self.allow):
             button.add_class("wb-toggle")
-        self.buttons = row(self.mend, self.allow)
+        self.buttons = row(self.mend, self.other, self.allow)
         self.finding: Mapping[Any, Any] = {}
         self.has_button = False
-        self.mend.on_click(state.handler(lambda _: mend(self.finding["mend"])))
+        self._column: str | None = None
+        self.mend.on_click(state.handler(lambda _: mend(self.finding["mend"], self._column)))
+        self.other.on_click(state.handler(lambda _: mend(self.finding["others"][0], None)))
         self.allow.on_click(state.handler(lambda _: allow(self.finding["finding"])))
 
     def render(self, finding: Mapping[Any, Any], can_allow: bool) -> None:
         """Show a row of `GroupedData.check`."""
         self.finding = finding
         mend = MENDS.get(finding["mend"])
-        self.mend.layout.display = None if mend else "none"
-        if mend:
-            self.mend.description = mend.text
-            self.mend.tooltip = f"{mend.text}: data.mend({finding['mend']!r})"
+        self._column = finding["column"] if mend is not None and mend.by_column else None
+        further = MENDS.get(finding["others"][0]) if finding["others"] else None
+        names = (finding["mend"], finding["others"][0] if finding["others"] else "")
+        for button, offered, name in zip((self.mend, self.other), (mend, further), names, strict=True):
+            button.layout.display = None if offered else "none"
+            if offered:
+                where = f", column={self._column!r}" if self._column is not None and button is self.mend else ""
+                button.description, button.tooltip = offered.text, f"{offered.text}: data.mend({name!r}{where})"
         judged = finding["finding"] in JUDGED and finding["severity"] == "error" and can_allow
         self.allow.layout.display = None if judged else "none"
         self.allow.tooltip = f"read_data(…, allow=({finding['finding']!r},))"
@@ -104,6 +126,67 @@ class Line:
             f"<div class='wb-finding {finding['severity']}'><b>{finding['severity']}</b> "
             f"{escaped(finding['message'])}{advice} <span class='wb-note'>{where}</span></div>"
         )
+
+
+class Chips:
+    """What was done to the data since they were read, and how they were read; a press takes one of them back."""
+
+    def __init__(self, state: State, undo: Callable[[int], None], reread: Callable[[File], None]):
+        self._state, self._undo, self._reread = state, undo, reread
+        self.buttons: list[Button] = []
+        self._acts: list[Callable[[], None]] = []
+        self.view = row()
+        self.view.add_class("wb-chips")
+
+    def render(self, data: GroupedData) -> None:
+        """Show a chip for each step, and for each mend of the file."""
+        file = self._state.file
+        shown: list[tuple[str, str, Callable[[], None]]] = []
+        if file is not None:
+            for name in file.mends:
+                text = OFFERS[name] if name in OFFERS else MENDS[name].text
+                shown.append((text, f"read_data(…, mends=({name!r},))", partial(self._reread, file.without_mend(name))))
+        for place, step in enumerate(data.history[1:], start=1):
+            known = MENDS.get(step.args[0]) if step.call == "mend" else None
+            column = dict(step.options).get("column") if known is not None else None
+            text = known.text + (f" ({column})" if column else "") if known is not None else str(step)
+            shown.append((text, str(step), partial(self._undo, place)))
+        while len(self.buttons) < len(shown):
+            button, place = Button(), len(self.buttons)
+            button.add_class("wb-toggle")
+            button.on_click(self._state.handler(lambda _, place=place: self._acts[place]()))
+            self.buttons.append(button)
+        self._acts = [act for _, _, act in shown]
+        for button, (text, code, _) in zip(self.buttons, shown, strict=False):
+            button.description, button.tooltip = f"× {cut(text, 40)}", f"take back: {code}"
+            button.layout.width = "auto"
+        show_only(self.view, self.buttons[: len(shown)])
+        self.view.layout.display = None if shown else "none"
+
+
+class Offers:
+    """Buttons for what puts a refused file right."""
+
+    def __init__(self, state: State, reread: Callable[[File], None]):
+        self._state, self._reread = state, reread
+        self.buttons = {name: Button(description=text) for name, text in OFFERS.items()}
+        for name, button in self.buttons.items():
+            button.add_class("wb-toggle")
+            button.layout.width = "auto"
+            button.tooltip = f"read_data(…, mends=({name!r},))"
+            button.on_click(state.handler(lambda _, name=name: self._take(name)))
+        self.view = row()
+
+    def _take(self, name: str) -> None:
+        if self._state.file is not None:
+            self._reread(self._state.file.with_mend(name))
+
+    def render(self, error: DataError | None) -> None:
+        """Show the buttons that the faults name."""
+        named = {name for fault in error.faults for name in fault.offers} if error is not None else set()
+        shown = [button for name, button in self.buttons.items() if name in named]
+        show_only(self.view, shown)
+        self.view.layout.display = None if shown else "none"
 
 
 def refusal(error: DataError | None, kept: GroupedData | None) -> str:
