@@ -8,7 +8,7 @@ import pytest
 import workbench as wb
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.problem.compile import compile
-from workbench.engine.problem.residual import variances
+from workbench.engine.problem.residual import treatment_of, variances
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,6 +101,33 @@ def test_an_error_in_other_words_is_the_same(method, data):
     fits = [wb.fit(model(error), data, method=method) for error in (Same(0.4, 0.1), wb.Combined2(0.4, 0.1))]
     assert fits[0].ofv == pytest.approx(fits[1].ofv, abs=1e-6)
     assert np.allclose(fits[0].estimates["estimate"], fits[1].estimates["estimate"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("blq", ["M3", "M4"])
+def test_censored_observations_count_as_with_the_kinds_that_kernels_know(blq, data):
+    frame = data.frame.copy()
+    low = (frame["MDV"] == 0) & (frame["DV"] < 1.5)
+    frame["CENS"], frame.loc[low, "DV"] = low.astype(int), 1.5
+    censored = wb.read_data(frame)
+    assert (censored.events.censored != 0).any()
+    found = []
+    for error in (Same(0.4, 0.1), wb.Combined2(0.4, 0.1)):
+        problem = compile(model(error).with_blq(blq), censored)
+        at = Objective(problem, "laplace").evaluate(problem.x)
+        found.append((at.ofv, at.gradient))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-9)
+    assert np.allclose(found[0][1], found[1][1], rtol=1e-6, atol=1e-6)
+
+
+def test_responses_with_errors_of_different_lengths():
+    errors = (Four(0.3, 0.1, 0.8, 0.2), wb.Combined2(0.4, 0.1))
+    kinds = np.array([treatment_of(error).kind for error in errors])
+    sigma = np.array([[0.3, 0.1, 0.8, 0.2], [0.4, 0.1, 0.0, 0.0]])
+    f, R, R_f, R_s = np.array([2.0, 2.0]), np.empty(2), np.empty(2), np.full((2, 4), np.nan)
+    variances(kinds, np.arange(2), f, sigma, R, R_f, R_s)
+    values = [dict(zip(error.names, error.values, strict=True)) for error in errors]
+    assert np.sqrt(R) == pytest.approx([e.sd_at(2.0, v) for e, v in zip(errors, values, strict=True)])
+    assert R_s[1] == pytest.approx([2 * 0.4, 2 * 0.1 * 4.0, 0.0, 0.0])
 
 
 def test_its_derivatives_are_those_of_the_kinds_that_kernels_know(data):
@@ -205,5 +232,7 @@ def test_the_base_and_a_class_without_fields_are_refused():
         type("Bare", (wb.ResidualError,), COMPLETE)()
     with pytest.raises(wb.ModelError, match="positive"):
         Counting(-1.0, 0.2)
+    with pytest.raises(wb.ModelError, match="does not say its standard deviation"):
+        model(type("Evasive", (wb.ResidualError,), {"__post_init__": lambda self: None})())
     with pytest.raises(wb.ModelError, match="dimension='mass'"):
         wb.ErrorParameter("what", "mass")

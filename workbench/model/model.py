@@ -131,8 +131,8 @@ class Model:
     def _checked_errors(self, given: Errors) -> tuple[ResidualError, ...]:
         responses = self.structure.responses
         if given is None or isinstance(given, ResidualError):
-            return (given or Combined2(),) * len(responses)
-        if isinstance(given, Mapping):
+            errors: tuple[ResidualError, ...] = (given or Combined2(),) * len(responses)
+        elif isinstance(given, Mapping):
             unknown = [name for name in given if name not in responses]
             if unknown:
                 raise ModelError(
@@ -145,6 +145,7 @@ class Model:
         for error in errors:
             if not isinstance(error, ResidualError):
                 raise ModelError(f"error= is a residual error such as wb.Constant(0.5), got {error!r}.")
+            error.check_answers()
         if len(errors) != len(responses):
             raise ModelError(f"error= has {len(errors)} residual errors for the responses {', '.join(responses)}.")
         return errors

@@ -140,7 +140,7 @@ class ResidualError:
             cls.formula = cls.sd
 
     def __post_init__(self) -> None:
-        self._check_answers()
+        self.check_answers()
         for name in self.names:
             value = getattr(self, name)
             if value is None:
@@ -153,7 +153,7 @@ class ResidualError:
             object.__setattr__(self, name, number)
         object.__setattr__(self, "fixed", self._checked_fixed())
 
-    def _check_answers(self) -> None:
+    def check_answers(self) -> None:
         """Refuse a kind that leaves a question open, by the name of the question."""
         if type(self) in _answered:
             return

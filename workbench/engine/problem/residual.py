@@ -296,7 +296,7 @@ def record(interaction, what, kind, y, upper, f, sigma, k, R0):
     return e * e * x + math.log(R0), -2.0 * e * x, 2.0 * x, x, 0.0
 
 
-@inlined
+@inner
 def record_slopes(what, kind, y, upper, f, sigma, k, scratch, out):
     """Fill out[c] with the derivatives of (L, L', L'', w) by the c-th of a row of σ, R at f; float64[C, 4].
 
