@@ -16,7 +16,7 @@ FIRST_REDRAW = """() => new Promise((resolve, reject) => {
     const observer = new MutationObserver(() => { observer.disconnect(); resolve(performance.now() - begun); });
     for (const path of document.querySelectorAll('.wb-trellis path.line'))
         observer.observe(path, {attributes: true, attributeFilter: ['d']});
-    setTimeout(() => reject(new Error('no curve moved')), 10000);
+    setTimeout(() => reject(new Error('no curve moved')), 60000);
     [...document.querySelectorAll('.wb button')].find(b => b.textContent.trim() === 'Fit').click();
 })"""
 CANCELLED = """() => new Promise((resolve, reject) => {
@@ -26,7 +26,7 @@ CANCELLED = """() => new Promise((resolve, reject) => {
         if (!/Fitting|Stopping/.test(status.textContent)) { observer.disconnect(); resolve(performance.now() - begun); }
     });
     observer.observe(status, {subtree: true, childList: true, characterData: true});
-    setTimeout(() => reject(new Error('it was not stopped')), 20000);
+    setTimeout(() => reject(new Error('it was not stopped')), 60000);
     [...document.querySelectorAll('.wb button')].find(b => b.textContent.trim() === 'Cancel').click();
 })"""
 # The limits are those of an idle machine, which tests do not have for themselves (`pytest -s` prints what it took).
