@@ -9,6 +9,7 @@ lowest points that lie apart from each other are where to search from.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -23,6 +24,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 _DRAWS = 16
+_FEW_DRAWS = 8  # where l is smooth
 _REACH = 3.2  # standard deviations to both sides
 _FINE = 0.1  # of the transformed scale between two points of a grid
 _FEWEST, _MOST = 17, 65  # points of a grid
@@ -44,18 +46,16 @@ class Scan:
     def __init__(self, problem: Problem, moving: Index):
         self._problem, self.moving = problem, moving
         self._copies: Problem | None = None
-        self._draws: Array | None = None
 
-    def _prepared(self) -> tuple[Problem, Array]:
-        """Copies of the problem, as many as are predicted together, and draws of ζ, float64[draws, Q]."""
-        if self._copies is None or self._draws is None:
-            problem, Q = self._problem, self._problem.n_random
-            most = max(1, min(_TOGETHER // max(len(problem.y), 1), _MOST))
+    @property
+    def _together(self) -> Problem:
+        """Copies of the problem, as many as are predicted together."""
+        if self._copies is None:
+            problem = self._problem
+            most = max(1, min(_TOGETHER // max(len(problem.y), 1), _MOST)) if len(self.moving) else 1
             everyone = np.arange(problem.n_subjects)
             self._copies = of_subjects(problem, np.tile(everyone, most)) if most > 1 else problem
-            sobol = qmc.Sobol(Q, scramble=True, rng=np.random.default_rng(1)).random(_DRAWS)
-            self._draws = np.asarray(norm.ppf(np.clip(sobol, 1e-6, 1 - 1e-6)))
-        return self._copies, self._draws
+        return self._copies
 
     def starts(self, mean: Array, Bl: Array, L: Array, sigma: Array, R0: Array | None, zeta: Array,
                depth: Array, most: int) -> list[Array]:  # fmt: skip
@@ -98,8 +98,8 @@ class Scan:
     def _points(self, L: Array, zeta: Array) -> Array:
         """float64[points, N, Q]."""
         N, Q = zeta.shape
-        _, draws = self._prepared()
-        parts = [np.broadcast_to(draws[:, None, :], (_DRAWS, N, Q))]
+        draws = _draws(Q)[: _DRAWS if len(self.moving) else _FEW_DRAWS]
+        parts = [np.broadcast_to(draws[:, None, :], (len(draws), N, Q))]
         for q in self.moving:
             count = int(np.clip(math.ceil(2 * _REACH * float(np.linalg.norm(L[q])) / _FINE), _FEWEST, _MOST))
             grid = np.linspace(-_REACH, _REACH, count)
@@ -121,7 +121,7 @@ class Scan:
         seen = self._problem.observations
         K, N, _ = points.shape
         D, n = mean.shape[1], len(seen.y)
-        copies, _ = self._prepared()
+        copies = self._together
         most = copies.n_subjects // N
         f, none = np.empty(most * n), (np.empty((0, D)), np.empty((0, D, D)))
         depth = np.empty((K, N))
@@ -138,6 +138,13 @@ class Scan:
                     seen.kind, sigma, variance, depth[begin : begin + k],
                 )  # fmt: skip
         return np.asarray(depth + (points**2).sum(axis=2))
+
+
+@lru_cache(maxsize=16)
+def _draws(Q: int) -> Array:
+    """Draws of ζ, spread evenly, float64[draws, Q]."""
+    sobol = qmc.Sobol(Q, scramble=True, rng=np.random.default_rng(1)).random(_DRAWS)
+    return np.asarray(norm.ppf(np.clip(sobol, 1e-6, 1 - 1e-6)))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
