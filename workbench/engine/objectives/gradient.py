@@ -26,7 +26,6 @@ from numba import njit
 from workbench.engine.objectives.likelihood import FO, FOCEI, LAPLACE
 from workbench.engine.objectives.linear import cholesky, solve
 from workbench.engine.predictions.chain import inlined
-from workbench.engine.predictions.jets import inner
 from workbench.engine.problem.residual import record, record_slopes
 
 _LAST_STEP = 1e-6  # squared distance to the mode above which it is no mode but a kink
@@ -86,7 +85,7 @@ def objective_and_gradient(seen, predicted, at_zero, A, B, Bl, zeta, method, kin
         ofv[i] = value + logdet if good else np.nan
 
 
-# `inlined` where records are gone through. With all parts so it would be faster still, but compile twice as long.
+# `inlined`: to pass so many arrays on for every subject takes longer than the arithmetic.
 @inlined
 def _expand(
     i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, corners, found, slopes, of_record, of_subject, scratch
@@ -228,7 +227,7 @@ def _log_determinant(i, first, predicted, Bl, method, bend, slopes, of_record, o
     return logdet, good
 
 
-@inner
+@inlined
 def _adjoint(i, Bl, method, slopes, of_subject, of_zeta, by_mode):
     """v = (l_ζζ)⁻¹ ∂log|H|/∂ζ, which carries the movement of the mode; False at a saddle, where no mode was found."""
     K, luu, _, lu, _ = slopes
@@ -263,7 +262,7 @@ def _adjoint(i, Bl, method, slopes, of_subject, of_zeta, by_mode):
     return good
 
 
-@inner
+@inlined
 def _through_variances(i, seen, predicted, at_zero, method, found, slopes, of_record, of_subject, by_mode):
     """∂OFV/∂σ, through R at f or at η = 0; what θ does through the latter comes into r."""
     first, response = seen[0], seen[4]
@@ -302,7 +301,7 @@ def _through_variances(i, seen, predicted, at_zero, method, found, slopes, of_re
                 g_sigma[i, k, c] -= bv[d] * lus[i, d, k, c]
 
 
-@inner
+@inlined
 def _by_parameters(i, A, B, Bl, zeta, found, slopes, of_subject, of_zeta, by_mode):
     """∂OFV/∂θ and ∂OFV/∂L."""
     _, g_theta, g_L, _ = found
@@ -328,7 +327,7 @@ def _by_parameters(i, A, B, Bl, zeta, found, slopes, of_subject, of_zeta, by_mod
                 g_L[i, p, q] += B[i, d, p] * unit[q]
 
 
-@inner
+@inlined
 def _last_step(Bl, zeta, K, lu, of_zeta):
     """What the last Newton step to the mode, short of which the search stops, takes off the objective.
 

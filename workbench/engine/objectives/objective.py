@@ -392,7 +392,7 @@ class Objective:
         else:
             objective_and_gradient(
                 self._seen, (f, fu, fuu), (self._R0, self._R0_f, self._R0_s, f0u), A, layout.B, Bl,
-                zeta, method, seen.kind, point.sigma, bend, corners, (ofv, by_theta, by_L, by_sigma), slopes,
+                zeta, method, seen.kind, point.sigma, bend, tuple(corners), (ofv, by_theta, by_L, by_sigma), slopes,
             )  # fmt: skip
         scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
         ofv += seen.jacobian
