@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,8 +32,11 @@ ORDER = (
     "checks",
     "errors",
 )
-
-
+ROOMS = {  # inside a layer, each room imports only what stands to the right of it
+    "engine": ("methods", "ending", "search", "objectives", "problem", "predictions"),
+    "ui": ("app", "panels", "figures", "session"),
+}
+NO_WIDGETS = ("ipywidgets", "bqplot", "IPython", "workbench.ui.front_end")  # nor in ui/session
 LIGHT = ("methods", "checks", "errors")  # what the command may import before it knows what it is asked
 
 
@@ -107,47 +111,89 @@ def test_layers_import_only_downwards(path):
     assert not wrong
 
 
-def circles(needs: dict[str, set[str]]) -> list[list[str]]:
-    """Groups of modules that need each other, by the order in which Tarjan (1972) leaves them."""
-    number: dict[str, int] = {}
-    lowest: dict[str, int] = {}
-    waiting: list[str] = []
-    found: list[list[str]] = []
+def test_every_layer_and_room_exists():
+    assert set(ORDER) == {own_layer(path) for path in files()}
+    for name, rooms in ROOMS.items():
+        inside = {
+            path.relative_to(PACKAGE / name).parts[0].removesuffix(".py") for path in (PACKAGE / name).rglob("*.py")
+        }
+        assert set(rooms) <= inside
 
-    def visit(module: str) -> None:
-        number[module] = lowest[module] = len(number)
-        waiting.append(module)
-        for other in sorted(needs[module]):
-            if other not in number:
-                visit(other)
-            if other in waiting:
-                lowest[module] = min(lowest[module], lowest[other])
-        if lowest[module] == number[module]:
-            at = waiting.index(module)
-            group = waiting[at:]
-            del waiting[at:]
-            if len(group) > 1:
-                found.append(sorted(group))
 
-    for module in needs:
-        if module not in number:
-            visit(module)
-    return found
+@pytest.mark.parametrize("path", FILES)
+def test_rooms_import_only_downwards(path):
+    own = own_layer(path)
+    rooms = ROOMS.get(own, ())
+    room = path.relative_to(PACKAGE).with_suffix("").parts[1] if rooms else ""
+    if room not in rooms:
+        return  # what stands in front of the rooms may lead to all of them
+    wrong = [
+        f"line {line}: {room} imports {module}"
+        for module, line, _ in read(path)
+        if (parts := module.split("."))[:2] == ["workbench", own]
+        and parts[2:]
+        and parts[2] in rooms[: rooms.index(room)]
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.values[0].is_relative_to(PACKAGE / "ui" / "session")])
+def test_a_session_knows_no_widgets(path):
+    assert not [f"line {line}: {module}" for module, line, _ in read(path) if module.startswith(NO_WIDGETS)]
 
 
 def test_no_circle_of_files():
     """Imports within functions and for types count too."""
-    paths = {".".join(("workbench", *p.relative_to(PACKAGE).with_suffix("").parts)): p for p in files()}
-    by_name = {name.removesuffix(".__init__"): path for name, path in paths.items()}
-    needs: dict[str, set[str]] = {}
-    for name, path in by_name.items():
-        needs[name] = set()
-        for module, _, _ in read(path):
-            parts = module.split(".")
-            prefixes = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
-            needs[name] |= {next((prefix for prefix in prefixes if prefix in by_name), name)} - {name}
-    assert circles(needs) == []
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    graph = {
+        path: {file_of(module) for module, _, _ in read(path)} - {path, None, PACKAGE / "__init__.py"}
+        for path in files()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(str(path.relative_to(PACKAGE)) for path in error.args[1]))
+
+
+def file_of(module: str) -> Path | None:
+    """The file that a module, or a name in it, stands in; None outside the package."""
+    top, *parts = module.split(".")
+    for end in (len(parts), len(parts) - 1) if top == "workbench" else ():
+        base = PACKAGE.joinpath(*parts[: max(end, 0)])
+        for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def test_nobody_reads_the_underscore_of_another():
+    """One's own is what is read of `self` and `cls`, and what is defined in the same file."""
+    wrong = []
+    for path in files():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_self(node.value)}
+        own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        own |= {
+            node.target.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
+        wrong += [
+            f"{path.relative_to(PACKAGE)}, line {node.lineno}: {ast.unparse(node)}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and node.attr.startswith("_")
+            and not node.attr.endswith("_")
+            and not _is_self(node.value)
+            and node.attr not in own | PUBLIC_ALL_THE_SAME
+        ]
+    assert not wrong
+
+
+PUBLIC_ALL_THE_SAME = {"_replace", "_fields", "_asdict", "_make", "_dom_classes"}  # of named tuples, and of every ipywidget
+
+
+def _is_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -163,30 +209,6 @@ def test_heavy_packages_stay_in_their_layer(path):
             assert lazy, f"line {line}: the engine works on arrays; import pandas only where a table is returned"
         if top not in sys.stdlib_module_names and own == "cli":
             assert lazy or module in ("workbench.__version__",) or layer(module) in LIGHT, f"line {line}: {module}"
-
-
-@pytest.mark.parametrize("path", [p for p in FILES if "ui" in p.values[0].relative_to(PACKAGE).parts[:1]])
-def test_rooms_of_the_panels_import_only_downwards(path):
-    room = path.relative_to(PACKAGE).parts[1].removesuffix(".py")
-    forbidden = {
-        "session": (
-            "workbench.ui.figures",
-            "workbench.ui.panels",
-            "workbench.ui.app",
-            "ipywidgets",
-            "bqplot",
-            "IPython",
-        ),
-        "figures": ("workbench.ui.panels", "workbench.ui.app"),
-        "panels": ("workbench.ui.app",),
-    }
-    wrong = [
-        f"line {line}: {module}"
-        for module, line, _ in read(path)
-        if module.startswith(forbidden.get(room, ()))
-        or (module.startswith("workbench.ui.") and module.rsplit(".", 1)[-1].startswith("_"))
-    ]
-    assert not wrong
 
 
 @pytest.mark.parametrize("statement", ["import workbench", "import workbench.cli"])
