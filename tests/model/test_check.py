@@ -51,7 +51,7 @@ def test_nothing_is_said_where_all_is_well():
 
 
 def test_values_that_are_missing_are_no_problem():
-    model = wb.Model(ORAL).with_covariate("CL", "WT")
+    model = wb.Model(ORAL).with_covariate("CL", "WT", "power")
     assert "ka" in model.unstated and "the median of WT" in model.unstated
     assert model.check(data()) == []
 
@@ -69,7 +69,7 @@ def test_everything_is_named_at_once_errors_first():
     model = (
         wb.Model(wb.pk(absorption="first-order", bioavailability=True), error=wb.Exponential())
         .with_covariate("CL", "WEIGHT")
-        .with_covariate("V", "SEX")
+        .with_covariate("V", "SEX", "power")
         .with_iov("ka")
     )
     findings = model.check(data(DV=[np.nan, 5.0, 0.0, 2.0] * 2, CMT=[9, 0, 0, 0] * 2))
@@ -89,8 +89,11 @@ def test_everything_is_named_at_once_errors_first():
         (lambda m: m.with_covariate("CL", "WEIGHT", "categorical"), "no column WEIGHT"),
         (lambda m: m.with_parameter("V", iiv=None, column="VI"), "no column VI"),
         (lambda m: m.with_covariate("CL", "DV", reference=1), "DV is the response"),
-        (lambda m: m.with_covariate("CL", "SEX", reference=1), r"SEX is text, not numbers; use C\(SEX\)"),
-        (lambda m: m.with_covariate("CL", "SEX"), r"SEX is text, and text has no median\. C\(SEX\) makes categories"),
+        (lambda m: m.with_covariate("CL", "SEX", "power", reference=1), r"SEX is text, not numbers; use C\(SEX\)"),
+        (
+            lambda m: m.with_covariate("CL", "SEX", "power"),
+            r"SEX is text, and text has no median\. C\(SEX\) makes categories",
+        ),
         (lambda m: m.with_parameter("CL", covariates="log(WT - 50)"), "not a number on 4 of 8 records"),
         (lambda m: m.with_covariate("CL", "SEX", "categorical", reference="X"), "no level 'X'. It has F, M"),
         (

@@ -231,8 +231,9 @@ def test_the_statement_without_values_keeps_what_is_fixed():
 @pytest.mark.parametrize(
     ("transform", "arguments", "expected"),
     [
-        ("log", {}, [wb.Effect("log(WT/median(WT))")]),
-        ("log", {"start": 0.75, "reference": 70, "fixed": True}, [wb.Effect("log(WT/70)", 0.75, fixed=True)]),
+        ("log", {}, [wb.Effect("open(WT)")]),
+        ("log", {"shape": "power"}, [wb.Effect("log(WT/median(WT))")]),
+        ("log", {"shape": "power", "start": 0.75, "reference": 70, "fixed": True}, [wb.Effect("log(WT/70)", 0.75, fixed=True)]),
         ("logit", {"shape": "exponential"}, [wb.Effect("(WT - median(WT))")]),
         ("log", {"shape": "exponential", "reference": 0.1}, [wb.Effect("(WT - 0.1)")]),
         ("log", {"shape": "linear", "start": 0.01}, [wb.Effect("(WT - median(WT))", 0.01, fractional=True)]),
@@ -297,7 +298,8 @@ def test_allometric_scaling_leaves_known_parameters_alone():
 
 def test_medians_become_numbers():
     data = wb.load_example("theophylline")
-    model = full().with_parameter("CL", covariates=()).with_covariate("CL", "WT").with_covariate("V", "WT", "piecewise")
+    model = full().with_parameter("CL", covariates=()).with_covariate("CL", "WT", "power")
+    model = model.with_covariate("V", "WT", "piecewise")
     assert model.unstated == ("the median of WT",) and not model.is_complete
     centred = model.with_centred(data)
     median = data.subjects["WT"].median()
@@ -380,9 +382,9 @@ def test_without_parameters_all_are_found():
         (lambda: full()["Q"], "no parameter 'Q'. It has ka, CL, V"),
         (lambda: full().with_parameter("CL", start=3), "got start"),
         (lambda: full().with_covariate("CL", "WT", shape="cubic"), "'power', 'exponential', .* or 'fraction'"),
-        (lambda: full().with_parameter("CL", transform="identity").with_covariate("CL", "WT"), "allowed are 'linear'"),
-        (lambda: full().with_covariate("CL", "WT", reference=0), "positive reference"),
-        (lambda: full().with_covariate("CL", "WT", reference="mean"), "reference is 'mean'"),
+        (lambda: full().with_parameter("CL", transform="identity").with_covariate("CL", "WT", "power"), "allowed are 'linear'"),
+        (lambda: full().with_covariate("CL", "WT", "power", reference=0), "positive reference"),
+        (lambda: full().with_covariate("CL", "WT", "power", reference="mean"), "reference is 'mean'"),
         (lambda: full().with_covariate("CL", "Body weight"), "rename the column"),
         (lambda: full().with_covariate("CL", "WT", breakpoint=3), "no breakpoint"),
         (lambda: full().with_covariate("CL", "WT", "piecewise", 4, breakpoint=3), "differ"),
@@ -443,3 +445,37 @@ def test_values_not_stated_are_named():
 )
 def test_usual_model_fits_the_kind_of_data(example, structure):
     assert usual_model(wb.load_example(example)).structure == structure
+
+
+CODED = "ID,TIME,DV,WT,RACE,SEX,SHIFT\n" + "".join(
+    f"{i},{t},{5 - t},{60 + 1.5 * i},{i % 4 + 1},{'MF'[i % 2]},{i - 3}\n" for i in range(1, 9) for t in (0, 1)
+)
+
+
+@pytest.mark.parametrize(
+    ("covariate", "transform", "term"),
+    [
+        ("WT", "log", "log(WT/median(WT))"),
+        ("WT", "identity", "(WT - median(WT))"),
+        ("SHIFT", "log", "(SHIFT - median(SHIFT))"),
+        ("RACE", "log", "C(RACE)"),
+        ("SEX", "log", "C(SEX)"),
+    ],
+)
+def test_an_open_shape_is_settled_by_the_data(covariate, transform, term):
+    data = wb.read_data(CODED.encode())
+    model = full().with_parameter("CL", transform=transform, covariates=()).with_covariate("CL", covariate)
+    assert model["CL"].covariates == (wb.Effect(f"open({covariate})"),)
+    assert f"the shape of {covariate}" in model.unstated
+    assert eval(repr(model)) == model
+    settled = model.with_settled_shapes(data)
+    assert settled["CL"].covariates == (wb.Effect(term),)
+    assert settled.with_settled_shapes(data) is settled
+
+
+def test_codes_of_a_category_are_no_quantities():
+    data = wb.read_data(CODED.encode())
+    (finding,) = wb.Model(wb.equation("A*exp(-k*t)")).with_covariate("k", "RACE", "power").check(data)
+    assert "codes of a category" in finding.message
+    (finding,) = wb.Model(wb.equation("A*exp(-k*t)")).with_covariate("k", "RACE").check(data)
+    assert "taken as C(RACE)" in finding.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.data.cells import plain_label
 from workbench.data.content import Content
+from workbench.data.names import bare
 from workbench.markup import cell, joined, plain_table, tag
 
 _DOSE_COLUMNS = {"amount": "AMT", "rate": "RATE", "duration": "DUR", "additional": "ADDL", "interval": "II",
@@ -35,15 +37,29 @@ def varying_subjects(data: Content, name: str) -> list[Any]:
     return [data.events.subjects[i] for i in np.unique(data.subject_codes[rows])]
 
 
+_CODED = re.compile(
+    r"(race|sex|gender|ethnic(ity)?|study?|studyid|site|siteid|cent(er|re)|geno(type)?|pheno(type)?|form(ulation)?|route"
+    r"|trt|treat(ment)?|arm|cohort|group|grp|dosegr(ou)?p|region|country|hospital|clinic|lab|batch|period|sequence|cyp\w*"
+    r"|smok(er|ing|e)?|diet|fed|food|stratum|block)(n|id|no|nr|cd|code|bl)?"
+)
+
+
 def is_categorical(values: pd.Series[Any]) -> bool:
-    """Text and truth values are; so are few small whole numbers (0/1, 1…5)."""
+    """Text and truth values are; so are few small whole numbers (0/1, 1…5), and codes of what is named like a category.
+
+    Examples
+    --------
+    >>> is_categorical(pd.Series([101, 102, 103], name="STUDY")), is_categorical(pd.Series([101, 102, 103], name="WT"))
+    (True, False)
+    """
     if pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
         return True
-    found = values.dropna().unique()
-    if len(found) > 6:
+    numbers = np.asarray(values.dropna().unique(), dtype=float)
+    if not len(numbers) or not np.isfinite(numbers).all() or not (numbers % 1 == 0).all():
         return False
-    numbers = np.asarray(found, dtype=float)
-    return bool(len(numbers) > 0 and (np.abs(numbers) <= 9).all() and (numbers % 1 == 0).all())
+    if isinstance(values.name, str) and len(numbers) <= 50 and _CODED.fullmatch(bare(values.name)):
+        return True
+    return bool(len(numbers) <= 6 and (np.abs(numbers) <= 9).all())
 
 
 def covariate_table(data: Content) -> pd.DataFrame:

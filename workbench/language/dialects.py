@@ -61,10 +61,10 @@ EQUATIONS = Dialect(
 _OF_FORMULAS = ("log", "exp", "sqrt", "abs", "below", "above")
 FORMULAS = Dialect(
     signs=frozenset((*_ARITHMETIC, *_COMPARING, "**")),
-    functions={name: (FUNCTIONS | OF_COLUMNS)[name] for name in (*_OF_FORMULAS, "median", "C")},
+    functions={name: (FUNCTIONS | OF_COLUMNS)[name] for name in (*_OF_FORMULAS, "median", "C", "open")},
     allowed=(
         f"Allowed are column names, numbers, + - * / **, comparisons, {', '.join(_OF_FORMULAS)}, median(column), "
-        "C(column) and C(column, 'reference level')."
+        "C(column) and C(column, 'reference level'), and open(column), whose shape the data settle."
     ),
     no_function="{name}(…) is not allowed here{hint}.",
     literals=True,

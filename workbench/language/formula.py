@@ -124,7 +124,7 @@ class _Check:
         """A term in its spelling."""
         if depth_of(tree) > _MAX_DEPTH:
             raise self.refused(tree.at, f"a term nested more than {_MAX_DEPTH} deep")
-        category = category_of(tree)
+        category = category_of(tree) or open_of(tree)
         if category is not None:
             self.category(category)
         else:
@@ -143,8 +143,8 @@ class _Check:
         if not isinstance(tree, Apply):
             return
         function, arguments = tree.function, tree.arguments
-        if function == "C":
-            raise self.refused(tree.at, "C(…) within a term")
+        if function in ("C", "open"):
+            raise self.refused(tree.at, f"{function}(…) within a term")
         if function == "median" and not isinstance(arguments[0], Name):
             raise self.refused(tree.at, "median(…) of anything but one column")
         if function == "^" and not _is_constant(arguments[1]):
@@ -159,7 +159,7 @@ class _Check:
     def category(self, tree: Apply) -> None:
         column, *references = tree.arguments
         if len(references) > 1 or not isinstance(column, Name):
-            raise self.refused(tree.at, "C(…) of anything but one column")
+            raise self.refused(tree.at, f"{tree.function}(…) of anything but one column")
         self.part(column)
         for reference in references:
             if level_of(reference) is None:
@@ -184,6 +184,11 @@ def compares_text(tree: Expression) -> bool:
 def category_of(tree: Expression) -> Apply | None:
     """The C(…) that a term is, if it is one."""
     return tree if isinstance(tree, Apply) and tree.function == "C" else None
+
+
+def open_of(tree: Expression) -> Apply | None:
+    """The open(…) that a term is, if it is one: a covariate whose shape is settled where the data are known."""
+    return tree if isinstance(tree, Apply) and tree.function == "open" else None
 
 
 def level_of(tree: Expression) -> str | float | int | None:
@@ -227,6 +232,11 @@ def _medians(tree: Expression, alone: bool = False) -> tuple[str, ...]:
     inside = [name.name for median in medians for name in names_in(median)]
     every = [name.name for name in names_in(tree)]
     return tuple(dict.fromkeys(name for name in inside if not alone or every.count(name) == inside.count(name)))
+
+
+def open_columns(term: str) -> tuple[str, ...]:
+    """The covariate of a term whose shape is open; empty for any other."""
+    return columns_of(term) if term.startswith("open(") and open_of(tree_of(term)) is not None else ()
 
 
 def with_numbers(term: str, medians: Mapping[str, float]) -> str:

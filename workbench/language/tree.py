@@ -48,6 +48,7 @@ OF_COLUMNS: dict[str, Function] = {  # with a meaning where there are data: in f
     "above": Function(2, False, lambda c, at: max(c - at, 0.0)),
     "median": Function(1, False, None),
     "C": Function(1, True, None),
+    "open": Function(1, True, None),
     "missing": Function(1, False, math.isnan),
 }
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.data.events import RESET, RESET_AND_DOSE, Events
+from workbench.data.tables import is_categorical
 from workbench.errors import DataError, ModelError
 from workbench.findings import Finding
-from workbench.language.formula import columns_of
+from workbench.language.formula import category_of, columns_of, open_columns, tree_of
+from workbench.language.tree import COMPARISONS, Apply, Expression, nodes
 from workbench.model.design import design_of
 from workbench.model.meant import meant_otherwise
 from workbench.model.residual import ResidualError
@@ -67,6 +69,11 @@ def absent_columns(names: Iterable[str], data: GroupedData) -> str:
         return ""
     have = ", ".join(map(str, data.covariate_names)) or "none"
     return f"The data have no column {', '.join(unknown)}. Covariates there: {have}."
+
+
+def compares(node: Expression) -> bool:
+    """Whether it is a comparison."""
+    return isinstance(node, Apply) and node.function in COMPARISONS
 
 
 def findings(model: Stated, data: GroupedData) -> list[Finding]:
@@ -187,7 +194,7 @@ class _Check:
             names = columns_of(effect.term)
             made: _Design = "", None, ()  # where a column is absent, which is said already
             try:
-                if set(names) <= set(self.frame.columns):
+                if set(names) <= set(self.frame.columns) and not open_columns(effect.term):
                     made = "", *design_of(effect.term, self.data)
             except ModelError as error:
                 made = str(error), None, ()
@@ -201,6 +208,7 @@ class _Check:
         free: list[tuple[str, NDArray[np.float64]]] = []
         factor = np.ones(len(self.events.time))
         for effect in parameter.covariates:
+            yield from self.codes(parameter, effect)
             problem, values, labels = self.design(effect)
             if problem:
                 yield Finding("error", f"{parameter.name}: {problem}", parameter.name)
@@ -219,6 +227,22 @@ class _Check:
                 free += [(label, values[:, k]) for k, label in enumerate(labels)]
         yield from self.factors(parameter, factor)
         yield from self.aliased(parameter, free)
+
+    def codes(self, parameter: Parameter, effect: Effect) -> Iterator[Finding]:
+        """Codes of a category are no quantities."""
+        tree = tree_of(effect.term)
+        if category_of(tree) is not None or any(compares(node) for node in nodes(tree)):
+            return
+        for name in columns_of(effect.term):
+            values = self.frame[name] if name in self.frame.columns else None
+            if values is None or values.dtype.kind not in "iuf" or values.nunique() < 3 or not is_categorical(values):
+                continue
+            yield Finding(
+                "warning",
+                f"{parameter.name}: {effect.term} computes with {name}, whose values are codes of a category: that has "
+                f'no meaning. Use with_covariate({parameter.name!r}, {name!r}, "categorical").',
+                parameter.name,
+            )
 
     def factors(self, parameter: Parameter, factor: NDArray[np.float64]) -> Iterator[Finding]:
         """Fractional effects leave the typical value inside the range of its transform."""

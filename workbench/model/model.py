@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from workbench.checks import finite, one_of
+from workbench.data import GroupedData
 from workbench.errors import ModelError
 from workbench.findings import Finding
-from workbench.language.formula import columns_of, median_columns
+from workbench.language.formula import columns_of, median_columns, open_columns
 from workbench.model.block import Block, restricted
 from workbench.model.check import absent_columns, findings
 from workbench.model.design import with_medians
-from workbench.model.parameter import Parameter
+from workbench.model.parameter import Effect, Parameter
 from workbench.model.residual import Combined2, ResidualError
-from workbench.model.shapes import Reference, Shape, allometric_exponents, shaped_effects
+from workbench.model.shapes import Reference, Shape, allometric_exponents, settled_effects, shaped_effects
 from workbench.model.structure import Structure, unsaid
-
-if TYPE_CHECKING:
-    from workbench.data import GroupedData
 
 Blq = Literal["M1", "M3", "M4"] | None
 BLQ: tuple[Blq, ...] = (None, "M1", "M3", "M4")
@@ -217,6 +215,8 @@ class Model:
             pairs = zip(error.names, error.values, strict=True)
             missing += [f"{name} of the error{of}" for name, value in pairs if value is None]
         medians = [name for p in self.parameters for e in p.covariates for name in median_columns(e.term)]
+        unsettled = [name for p in self.parameters for e in p.covariates for name in open_columns(e.term)]
+        missing += [f"the shape of {name}" for name in dict.fromkeys(unsettled)]
         return (*missing, *(f"the median of {name}" for name in dict.fromkeys(medians)))
 
     @property
@@ -236,7 +236,21 @@ class Model:
         list of Finding
             Errors, which stand against any computation, first; then warnings. Empty where all is well.
         """
-        return findings(self, data)
+        if not isinstance(data, GroupedData):
+            return findings(self, data)
+        settled = self.with_settled_shapes(data)
+        return [*findings(settled, data), *self._settled_by_codes(settled, data)]
+
+    def _settled_by_codes(self, settled: Model, data: GroupedData) -> list[Finding]:
+        """Says which open shapes became those of categories although the column holds numbers."""
+        found = []
+        for parameter in self.parameters:
+            for name in (c for e in parameter.covariates for c in open_columns(e.term)):
+                term = next((e.term for e in settled[parameter.name].covariates if e.term.startswith(f"C({name}")), "")
+                if term and data.content.frame[name].dtype.kind in "iuf" and data.content.frame[name].nunique() > 2:
+                    message = f"{parameter.name}: the values of {name} are codes of a category: taken as {term}."
+                    found.append(Finding("warning", message, parameter.name))
+        return found
 
     # -- edits: each returns a new model -----------------------------------------------------------------------
 
@@ -323,7 +337,7 @@ class Model:
         self,
         parameter: str,
         covariate: str,
-        shape: str | Shape = "power",
+        shape: str | Shape | None = None,
         reference: Reference = "median",
         start: float | Iterable[float] | None = None,
         fixed: bool = False,
@@ -334,8 +348,11 @@ class Model:
         Parameters
         ----------
         parameter, covariate : str
-        shape : str or Shape
-            One of these, another that `wb.add_shape` has made known, or a `wb.Shape(…)`.
+        shape : str or Shape, optional
+            None leaves it open: where model and data meet it becomes the usual one for the values of the covariate,
+            "power" for positive numbers, "exponential" (on an identity scale "linear") for others, "categorical" for
+            text and for codes of a category; `with_settled_shapes` does so, and the model of a fit says it. Or one of
+            these, another that `wb.add_shape` has made known, or a `wb.Shape(…)`.
 
             ============= ================================================ ==================================
             shape         on a log-normal parameter                        otherwise
@@ -405,27 +422,56 @@ class Model:
                 model = model.with_covariate(name, weight, "power", reference, exponent, fixed=not estimate)
         return model
 
+    def with_settled_shapes(self, data: GroupedData) -> Model:
+        """Settle the shapes that `with_covariate` left open, by what the covariates are in these data.
+
+        Examples
+        --------
+        >>> import workbench as wb
+        >>> model = wb.Model(wb.pk()).with_covariate("CL", "WT")
+        >>> model["CL"].covariates
+        (wb.Effect('open(WT)'),)
+        >>> model.with_settled_shapes(wb.load_example("phenobarbital"))["CL"].covariates
+        (wb.Effect('log(WT/median(WT))'),)
+        """
+        names = {name for p in self.parameters for e in p.covariates for name in open_columns(e.term)}
+        frame = data.content.frame
+        if not names & set(frame.columns):
+            return self
+
+        def settled(parameter: Parameter) -> Parameter:
+            effects: list[Effect] = []
+            for effect in parameter.covariates:
+                known = [name for name in open_columns(effect.term) if name in frame.columns]
+                if known == [data.roles.get("response")]:
+                    known = []  # refused as such
+                effects += settled_effects(parameter, effect, frame[known[0]]) if known else [effect]
+            return replace(parameter, covariates=tuple(effects))
+
+        return self._edit(parameters=tuple(map(settled, self.parameters)))
+
     def with_centred(self, data: GroupedData) -> Model:
-        """Put numbers for every median(…) in the covariate formulas.
+        """Settle open shapes, and put numbers for every median(…) in the covariate formulas.
 
         Raises
         ------
         ModelError
             If the data have no such column, or it holds no numbers.
         """
-        terms = [effect.term for p in self.parameters for effect in p.covariates]
-        names = tuple(dict.fromkeys(name for term in terms for name in median_columns(term)))
+        model = self.with_settled_shapes(data)
+        terms = [effect.term for p in model.parameters for effect in p.covariates]
+        names = tuple(dict.fromkeys(name for term in terms for name in (*median_columns(term), *open_columns(term))))
         if not names:
-            return self
+            return model
         absent = absent_columns(names, data)
         if absent:
             raise ModelError(absent)
         baseline = data.covariate_values(names).iloc[data.events.start[:-1]]
         centred = []
-        for parameter in self.parameters:
+        for parameter in model.parameters:
             effects = tuple(replace(e, term=with_medians(e.term, baseline)) for e in parameter.covariates)
             centred.append(replace(parameter, covariates=effects))
-        return self._edit(parameters=tuple(centred))
+        return model._edit(parameters=tuple(centred))
 
     def without_values(self) -> Model:
         """What is stated apart from where a fit starts: every value that is not fixed is found from the data."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.checks import finite
+from workbench.data.tables import is_categorical
 from workbench.errors import ModelError
 from workbench.language.formula import (
     category_of,
@@ -22,6 +23,7 @@ from workbench.language.formula import (
     level_of,
     matched,
     number_node,
+    open_of,
     spelled_number,
     split_terms,
     tree_of,
@@ -31,6 +33,9 @@ from workbench.model.design import computed
 from workbench.model.parameter import Effect, Parameter
 from workbench.model.structure import Structure
 from workbench.model.transform import Transform
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 Reference = float | str
@@ -127,9 +132,9 @@ class Shape:
 
     def term(self, covariate: str, reference: Reference = "median", which: int = 0) -> str:
         """One of its terms, of a covariate at a reference."""
-        if self.categorical:
+        if self.categorical or self.name == "open":
             level = f", {_level(reference)}" if reference != "median" else ""
-            (text,) = split_terms(f"C({covariate}{level})")
+            (text,) = split_terms(f"{'C' if self.categorical else 'open'}({covariate}{level})")
             return text
         return filled(self.terms[which], {"c": Name(covariate, 0), "r": self._centre(covariate, reference)})
 
@@ -245,6 +250,9 @@ SHAPES: dict[str, Shape] = {
 """The known shapes by name; see `Model.with_covariate` for what they mean."""
 
 
+OPEN = Shape("open", ("open(c)",), screened=False)
+"""The shape of effects whose shape the data settle."""
+
 _OWN = tuple(SHAPES)
 
 
@@ -308,16 +316,43 @@ def usual_shape(link: Transform, categorical: bool, positive: bool) -> Shape:
     return next(s for s in SHAPES.values() if s.usual and s.suits(link) and s.takes(categorical, positive))
 
 
+def settled_effects(parameter: Parameter, effect: Effect, values: pd.Series[Any]) -> tuple[Effect, ...]:
+    """An effect whose shape is open, in the usual shape for the values that its covariate has; others as they are.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import workbench as wb
+    >>> settled_effects(wb.Parameter("CL"), wb.Effect("open(WT)"), pd.Series([60.0, 70.5], name="WT"))
+    (wb.Effect('log(WT/median(WT))'),)
+    >>> settled_effects(wb.Parameter("CL"), wb.Effect("open(RACE)"), pd.Series([1, 2, 4], name="RACE"))
+    (wb.Effect('C(RACE)'),)
+    """
+    unsettled = open_of(tree_of(effect.term))
+    if unsettled is None:
+        return (effect,)
+    (covariate,) = columns_of(effect.term)
+    level = level_of(unsettled.arguments[1]) if len(unsettled.arguments) > 1 else None
+    categorical = is_categorical(values) and len(values.dropna().unique()) > 1
+    if categorical and isinstance(level, int | float):
+        categorical = bool((values == level).any())  # a reference that no level has is that of a quantity
+    positive = not categorical and bool((values.dropna() > 0).all())
+    shape = usual_shape(parameter.link, categorical, positive)
+    return shape.effects(parameter, covariate, "median" if level is None else level, effect.value, effect.fixed)
+
+
 def shaped_effects(
     parameter: Parameter,
     covariate: str,
-    shape: str | Shape,
+    shape: str | Shape | None,
     reference: Reference,
     start: float | Iterable[float] | None,
     fixed: bool,
     breakpoint: Reference | None,
 ) -> tuple[Effect, ...]:
     """The effects that `Model.with_covariate` adds; its docstring says what the arguments mean."""
+    if shape is None:
+        shape = OPEN
     fit = [s.name for s in SHAPES.values() if s.suits(parameter.link)]
     chosen = SHAPES.get(shape) if isinstance(shape, str) else shape
     if not isinstance(chosen, Shape) or not chosen.suits(parameter.link):

@@ -322,6 +322,9 @@ class State:
         if "method" in changes and not method_of(changes["method"]).can(Ability.STARTS):
             kept = tuple(one for one in self.settings if one[0] not in ("starts", "seed"))
             changes = {"settings": kept, **changes}
+        model, data = changes.get("model", self.model), changes.get("data", self.data)
+        if model is not None and data is not None and {"model", "data"} & changes.keys():
+            changes = {**changes, "model": model.with_settled_shapes(data)}
         with self.lock:
             changed = {name for name, value in changes.items() if not _same(getattr(self, name), value)}
             for name in changed:
