@@ -233,7 +233,8 @@ def test_the_statement_without_values_keeps_what_is_fixed():
     [
         ("log", {}, [wb.Effect("open(WT)")]),
         ("log", {"shape": "power"}, [wb.Effect("log(WT/median(WT))")]),
-        ("log", {"shape": "power", "start": 0.75, "reference": 70, "fixed": True}, [wb.Effect("log(WT/70)", 0.75, fixed=True)]),
+        ("log", {"shape": "power", "start": 0.75, "reference": 70, "fixed": True},
+         [wb.Effect("log(WT/70)", 0.75, fixed=True)]),
         ("logit", {"shape": "exponential"}, [wb.Effect("(WT - median(WT))")]),
         ("log", {"shape": "exponential", "reference": 0.1}, [wb.Effect("(WT - 0.1)")]),
         ("log", {"shape": "linear", "start": 0.01}, [wb.Effect("(WT - median(WT))", 0.01, fractional=True)]),
@@ -382,7 +383,10 @@ def test_without_parameters_all_are_found():
         (lambda: full()["Q"], "no parameter 'Q'. It has ka, CL, V"),
         (lambda: full().with_parameter("CL", start=3), "got start"),
         (lambda: full().with_covariate("CL", "WT", shape="cubic"), "'power', 'exponential', .* or 'fraction'"),
-        (lambda: full().with_parameter("CL", transform="identity").with_covariate("CL", "WT", "power"), "allowed are 'linear'"),
+        (
+            lambda: full().with_parameter("CL", transform="identity").with_covariate("CL", "WT", "power"),
+            "allowed are 'linear'",
+        ),
         (lambda: full().with_covariate("CL", "WT", "power", reference=0), "positive reference"),
         (lambda: full().with_covariate("CL", "WT", "power", reference="mean"), "reference is 'mean'"),
         (lambda: full().with_covariate("CL", "Body weight"), "rename the column"),

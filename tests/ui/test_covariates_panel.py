@@ -68,7 +68,7 @@ def test_terms_of_no_shape_are_left_over_and_kept():
 
 def test_another_reference_keeps_coefficients_and_order():
     model = wb.Model(wb.pk()).with_covariate("CL", "AGE", "piecewise", start=(1.0, 2.0), fixed=True)
-    model = model.with_covariate("CL", "WT", start=0.75)
+    model = model.with_covariate("CL", "WT", "power", start=0.75)
     moved = with_reference(model, "CL", "AGE", 40.0)
     assert moved["CL"].covariates == (
         wb.Effect("below(AGE,40)", 1.0, fixed=True, fractional=True),
