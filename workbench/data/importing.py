@@ -18,7 +18,7 @@ from workbench.data.clock import ORDERS
 from workbench.data.content import Content
 from workbench.data.grouped import GroupedData, checked_rule, number_columns
 from workbench.data.history import BareName, Step
-from workbench.data.labels import compartments, dose_rows, without_copies
+from workbench.data.labels import compartments, dose_rows, of_two_domains, without_copies
 from workbench.data.names import AMOUNT_UNIT, RESPONSE_UNIT, TIME_UNIT, bare, split_unit
 from workbench.data.reading import Form, Table, read_table
 from workbench.data.roles import resolve
@@ -134,14 +134,15 @@ def read_data(
     table = table_of(source, **options)
     if dose is not None:
         table, roles = _with_dose(table, roles, dose)
-    frame, copies = without_copies(table.frame)
+    frame, domains = of_two_domains(table.frame)
+    frame, copies = without_copies(frame)
     found, faults = resolve(frame, roles, table.unnamed, lloq is not None)
     wide = recognised(frame, found) if faults or "response" in found else []
     faults = [*table.faults, *(_as_wide(faults, wide) if faults else [])]
     if "time" not in found:
         raise DataError(faults, table.name)
     frame, found, remarks = _said_otherwise(frame, found, options)
-    remarks = [*table.remarks, *copies, *remarks]
+    remarks = [*table.remarks, *domains, *copies, *remarks]
     if wide and not faults:
         mend = f'read_data(…, mends=("{wide[0].mend}",))'
         remarks.append(Finding("warning", wide[0].message, name="further responses", mend=mend))

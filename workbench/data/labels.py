@@ -12,7 +12,7 @@ import pandas as pd
 from workbench.data.cells import Bools, plain_label
 from workbench.data.checks.mending import moved
 from workbench.data.names import SYNONYMS, plain
-from workbench.data.roles import observed_rows
+from workbench.data.roles import observed_rows, telling_label
 from workbench.findings import Finding
 
 Settled = tuple[pd.DataFrame, dict[str, Any], list[Finding]]
@@ -35,6 +35,27 @@ def without_copies(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
     return frame[~copies], [Finding("warning", message, column, "rows left out", rows)]
 
 
+def of_two_domains(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
+    """One time for rows of SDTM's EX and PC that stand below each other, and a word on doses that go on."""
+    remarks: list[Finding] = []
+    if {"EXDOSFRQ", "EXSTDTC", "EXENDTC"} <= set(frame.columns):
+        begin, end = frame["EXSTDTC"].astype(str).str[:10], frame["EXENDTC"].astype(str).str[:10]
+        lasting = (frame["EXENDTC"].notna() & frame["EXSTDTC"].notna() & (end > begin)).to_numpy(dtype=bool)
+        often = lasting & frame["EXDOSFRQ"].notna().to_numpy() & (frame["EXDOSFRQ"] != "ONCE").to_numpy()
+        if often.any():
+            shown = frame["EXDOSFRQ"][often].iloc[0]
+            message = f"{int(often.sum())} rows of doses go on until EXENDTC ({shown}): only the first of each is read"
+            remarks.append(_remark("doses that go on", message, frame, often))
+    if {"PCDTC", "EXSTDTC"} <= set(frame.columns) and "DTC" not in frame.columns:
+        dosing = (frame["PCDTC"].isna() & frame["EXSTDTC"].notna()).to_numpy(dtype=bool)
+        if dosing.any() and not dosing.all():
+            frame = frame.assign(DTC=frame["PCDTC"].where(~dosing, frame["EXSTDTC"]))
+            count = f"{int(dosing.sum())} doses of EX and {int((~dosing).sum())} samples of PC"
+            message = f"{count}: times from EXSTDTC and PCDTC"
+            remarks.append(_remark("two domains", message, frame, np.zeros(len(frame), dtype=bool)))
+    return frame, remarks
+
+
 def dose_rows(frame: pd.DataFrame, roles: Mapping[str, Any]) -> Settled:
     """Doses that stand among the responses under a label such as PARAMCD = DOSE become amounts."""
     made, response = dict(roles), roles.get("response")
@@ -53,6 +74,9 @@ def dose_rows(frame: pd.DataFrame, roles: Mapping[str, Any]) -> Settled:
         made = moved(made, name, "amount")
         if text[~rows].nunique() < 2 and made.get("response_id") == column:
             made = moved(made, column, "ignore")
+            names = {plain(c): c for c in (*made.get("covariates", ()), *made.get("ignore", ())) if c != column}
+            label = telling_label(frame, made, names)
+            made = moved(made, label, "response_id") if label is not None else made
         message = (
             f"{int(rows.sum())} rows whose {column} says {text[rows].iloc[0]!r} are doses, not values of {response}"
         )

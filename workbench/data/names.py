@@ -21,7 +21,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
              "days", "weeks", "minutes", "timehr", "timeh", "actualtime", "elapsedtime", "relativetime",
              "timesincefirstdose", "timeafterfirstdose", "timepoint", "sampletime", "samplingtime", "time1", "zeit",
              "zeitpunkt", "stunde", "stunden", "temps", "heure", "heures", "nfrlt", "arrlt", "nrrlt", "aprlt", "nprlt",
-             "nominaltime", "ntime", "pcdtc", "adtm", "pctptnum", "tad", "age"),
+             "nominaltime", "ntime", "dtc", "pcdtc", "adtm", "exstdtc", "pctptnum", "tad", "age"),
     "date": ("date", "day", "dat1", "dat2", "dat3", "adt", "sampledate", "visitdate", "datum", "jour", "tag"),
     "response": ("dv", "conc", "concentration", "response", "y", "cp", "cobs", "obs", "observation", "value", "aval",
                  "pcstresn", "concn", "concs", "concentrations", "plasmaconc", "plasmaconcentration", "serumconc",

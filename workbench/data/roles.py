@@ -257,7 +257,7 @@ def _guess(
         if role == "limit" and not pd.api.types.is_numeric_dtype(frame[guess].dtype):
             continue
         if role == "response_id":
-            guess = _telling_label(frame, known, names)
+            guess = telling_label(frame, known, names)
         if guess is not None:
             found[role] = guess
     return found
@@ -349,7 +349,7 @@ def tells_apart(frame: pd.DataFrame, roles: Mapping[str, str], column: str) -> b
     return bool(len(shared) > 1 and ((shared > 1).all() or len(key["s"].unique()) == 1) and len(shared) <= 12)
 
 
-def _telling_label(frame: pd.DataFrame, roles: Mapping[str, str], names: Mapping[str, str]) -> str | None:
+def telling_label(frame: pd.DataFrame, roles: Mapping[str, str], names: Mapping[str, str]) -> str | None:
     """The column that labels several responses: by its name, or by its name and what the rows show."""
     used = set(roles.values())
     for synonym in SYNONYMS["response_id"]:

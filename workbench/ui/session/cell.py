@@ -27,8 +27,8 @@ _VERBS = {
     GroupedData: frozenset(["filter", "exclude", "mend", "convert", "with_units", "with_covariate_rule"]),
     Model: frozenset(
         ["with_structure", "with_parameter", "with_values", "with_iiv", "with_iov", "with_error", "with_correlate",
-         "with_blq", "with_covariate", "without_covariate", "allometric", "with_centred", "with_settled_shapes", "without_values",
-         "without_random_effects"]
+         "with_blq", "with_covariate", "without_covariate", "allometric", "with_centred", "with_settled_shapes",
+         "without_values", "without_random_effects"]
     ),
 }  # fmt: skip
 
