@@ -189,7 +189,13 @@ def test_nobody_reads_the_underscore_of_another():
     assert not wrong
 
 
-PUBLIC_ALL_THE_SAME = {"_replace", "_fields", "_asdict", "_make", "_dom_classes"}  # of named tuples, and of every ipywidget
+PUBLIC_ALL_THE_SAME = {
+    "_replace",
+    "_fields",
+    "_asdict",
+    "_make",
+    "_dom_classes",
+}  # of named tuples, and of every ipywidget
 
 
 def _is_self(node: ast.AST) -> bool:

@@ -30,7 +30,7 @@ class Case:
         Parts of what history or findings say.
     times : tuple of float, optional
         Times of all records, in order.
-    values : tuple of float, optional
+    seen : tuple of float, optional
         The responses that count.
     units, roles : mapping
         What must be among the units and roles.
@@ -45,7 +45,7 @@ class Case:
     said: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     times: tuple[float, ...] | None = None
-    values: tuple[float, ...] | None = None
+    seen: tuple[float, ...] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, Any] = field(default_factory=dict)
     refused: str = ""
@@ -58,25 +58,25 @@ FIVE = (5.1, 3.2, 6.1, 4.0)
 CASES = [
     # -- comments and excluded rows ------------------------------------------------------------------------------
     Case("comments", "column C", "C,ID,TIME,AMT,DV\n.,1,0,100,.\n.,1,1,.,5.1\nC,1,2,.,99\n.,1,4,.,3.2\n"
-         ".,2,0,100,.\n.,2,1,.,6.1\n.,2,4,.,4\n", FOUR, ("1 row left out: marked C in column C",), values=FIVE),
+         ".,2,0,100,.\n.,2,1,.,6.1\n.,2,4,.,4\n", FOUR, ("1 row left out: marked C in column C",), seen=FIVE),
     Case("comments", "# lines", "# from the lab\nID,TIME,AMT,DV\n1,0,100,.\n1,1,.,5.1\n#1,2,.,99\n1,4,.,3.2\n"
-         "2,0,100,.\n2,1,.,6.1\n2,4,.,4\n# end\n", FOUR, ("3 rows left out: comments",), values=FIVE),
-    Case("comments", "header #ID", "#ID,TIME,AMT,DV\n" + TWO, FOUR, (), values=FIVE),
-    Case("comments", 'header "#ID"', '"#ID","TIME","AMT","DV"\n' + TWO, FOUR, (), values=FIVE),
-    Case("comments", "## above", "## study 7\n## cohort 2\nID,TIME,AMT,DV\n" + TWO, FOUR, ("2 rows left out",), values=FIVE),
+         "2,0,100,.\n2,1,.,6.1\n2,4,.,4\n# end\n", FOUR, ("3 rows left out: comments",), seen=FIVE),
+    Case("comments", "header #ID", "#ID,TIME,AMT,DV\n" + TWO, FOUR, (), seen=FIVE),
+    Case("comments", 'header "#ID"', '"#ID","TIME","AMT","DV"\n' + TWO, FOUR, (), seen=FIVE),
+    Case("comments", "## above", "## study 7\n## cohort 2\nID,TIME,AMT,DV\n" + TWO, FOUR, ("2 rows left out",), seen=FIVE),
     Case("comments", "CID", "CID,TIME,AMT,DV\n" + TWO + "C2,6,.,77\n", FOUR,
-         ("column 'CID' is ID", "1 row left out: marked C"), values=FIVE, roles={"subject": "ID"}),
-    Case("comments", "@ marks", "ID,TIME,AMT,DV\n@1,9,.,99\n" + TWO, FOUR, ("1 row left out: comments",), values=FIVE),
-    Case("comments", "C before the row", "ID,TIME,AMT,DV\nC,1,9,.,99\n" + TWO, FOUR, ("1 row left out",), values=FIVE),
+         ("column 'CID' is ID", "1 row left out: marked C"), seen=FIVE, roles={"subject": "ID"}),
+    Case("comments", "@ marks", "ID,TIME,AMT,DV\n@1,9,.,99\n" + TWO, FOUR, ("1 row left out: comments",), seen=FIVE),
+    Case("comments", "C before the row", "ID,TIME,AMT,DV\nC,1,9,.,99\n" + TWO, FOUR, ("1 row left out",), seen=FIVE),
     Case("comments", "EXCLUDE flags", "ID,TIME,DV,EXCLUDE\n1,0,3,0\n1,1,99,1\n1,2,2,0\n2,0,4,0\n2,1,3,0\n",
-         "2 subjects, 4 observations", ("1 row left out: marked 1 in column EXCLUDE",), values=(3, 2, 4, 3)),
+         "2 subjects, 4 observations", ("1 row left out: marked 1 in column EXCLUDE",), seen=(3, 2, 4, 3)),
     # -- missing-value codes -------------------------------------------------------------------------------------
     Case("codes", "-99, -1, 999", "ID,TIME,DV,WT,CRCL,AGE\n1,0,5,70,90,34\n1,1,4,70,90,34\n2,0,6,-99,-1,999\n"
          "2,1,5,-99,-1,999\n3,0,6,60,80,40\n3,1,-99,60,80,40\n", "3 subjects, 6 observations",
          ("-99 in 2 rows", "-1 in 2 rows", "999 in 2 rows", "-99 in 1 row")),
     Case("codes", "read as missing", "ID,TIME,DV,WT\n1,0,5,70\n1,1,4,70\n2,0,6,-99\n2,1,5,-99\n3,0,6,60\n3,1,-99,60\n",
          "3 subjects, 5 observations", ("missing; filled",), {"mends": ("read_codes_as_missing", "drop_missing_responses")},
-         values=(5, 4, 6, 5, 6)),
+         seen=(5, 4, 6, 5, 6)),
     Case("codes", "0 for a weight, 9999, 1E+30", "ID,TIME,DV,WT,ALT,CRP\n1,0,5,70,20,3\n1,1,4,70,20,3\n2,0,6,0,9999,1E+30\n"
          "2,1,5,0,9999,1E+30\n3,0,6,60,31,4\n3,1,3,60,31,4\n", "3 subjects, 6 observations",
          ("0 in 2 rows", "9999 in 2 rows", "1e+30 in 2 rows")),
@@ -91,15 +91,15 @@ CASES = [
          "2 subjects, 6 observations"),
     # -- limits --------------------------------------------------------------------------------------------------
     Case("limits", "<0.05", "ID,TIME,DV\n1,0,5\n1,24,<0.05\n2,0,6\n2,24,< 0.05\n3,0,6\n3,24,\"<0,05\"\n",
-         "3 subjects, 6 observations, 3 censored", ("3 values below the limit (0.05)",), values=(5, 0.05, 6, 0.05, 6, 0.05)),
+         "3 subjects, 6 observations, 3 censored", ("3 values below the limit (0.05)",), seen=(5, 0.05, 6, 0.05, 6, 0.05)),
     Case("limits", "BLQ, its limit unknown", "ID,TIME,DV\n1,0,5\n1,24,BLQ\n2,0,6\n2,24,ND\n", refused="'BLQ'"),
     Case("limits", "BLQ, its limit stated", "ID,TIME,DV\n1,0,5\n1,24,BLQ\n2,0,6\n2,24,n.d.\n",
-         "2 subjects, 4 observations, 2 censored", ("2 values below the limit (0.1)",), {"lloq": 0.1}, values=(5, 0.1, 6, 0.1)),
+         "2 subjects, 4 observations, 2 censored", ("2 values below the limit (0.1)",), {"lloq": 0.1}, seen=(5, 0.1, 6, 0.1)),
     Case("limits", "BLQ beside an LLOQ column that changes", "ID,TIME,DV,LLOQ\n1,0,5,.1\n1,24,BLOQ,.1\n2,0,6,.2\n2,24,<LLOQ,.2\n",
-         "2 subjects, 4 observations, 2 censored", ("2 values below the limit (0.1, 0.2)",), values=(5, 0.1, 6, 0.2)),
+         "2 subjects, 4 observations, 2 censored", ("2 values below the limit (0.1, 0.2)",), seen=(5, 0.1, 6, 0.2)),
     Case("limits", "flags and empty DV beside EVID", "ID,TIME,EVID,AMT,DV,BLQFL,LLOQ\n1,0,1,100,,N,\n1,1,0,,5,N,.1\n1,9,0,,,Y,.1\n"
          "2,0,1,100,,N,\n2,1,0,,6,N,.1\n2,9,0,,0,Y,.1\n", "2 subjects, 4 observations, 2 doses, 2 censored",
-         ("2 values below the limit (0.1)",), values=(5, 0.1, 6, 0.1)),
+         ("2 values below the limit (0.1)",), seen=(5, 0.1, 6, 0.1)),
     Case("limits", "flags, measured values", "ID,TIME,DV,BLQ\n" + "".join(
         f"{i},0,5,0\n{i},9,{v},1\n" for i, v in enumerate((0.011, 0.023, 0.034, 0.042), 1)),
         "4 subjects, 8 observations, 4 censored", ("as measured values do: the limit is not known",)),
@@ -114,30 +114,30 @@ CASES = [
          "2 subjects, 4 observations", ("1 value lies below the limit, but",)),
     # -- where the table stands ----------------------------------------------------------------------------------
     Case("layout", "units row", "ID,TIME,AMT,DV,WT\n,h,mg,ng/mL,kg\n" + "".join(f"{line},70\n" for line in TWO.split()), FOUR,
-         ("row 2 holds units",), values=FIVE, units={"time": "h", "amount": "mg", "response": "ng/mL", "WT": "kg"}),
+         ("row 2 holds units",), seen=FIVE, units={"time": "h", "amount": "mg", "response": "ng/mL", "WT": "kg"}),
     Case("layout", "units row in brackets", "ID,TIME,AMT,DV\n[-],[hr],[mg],[ug/mL]\n" + TWO, FOUR, ("row 2 holds units",),
-         values=FIVE, units={"time": "h", "response": "ug/mL"}),
+         seen=FIVE, units={"time": "h", "response": "ug/mL"}),
     Case("layout", "sep=;", "sep=;\nID;TIME;AMT;DV\n" + TWO.replace(".\n", "\n").replace(",.,", ",,").replace(",", ";")
-         .replace(".", ","), FOUR, ("decimal comma",), values=FIVE),
+         .replace(".", ","), FOUR, ("decimal comma",), seen=FIVE),
     Case("layout", "titles and notes", "Study 001,,,\n,,,\nID,TIME,AMT,DV\n" + TWO + "* measured twice\nSource: the lab,,,\n",
-         FOUR, ("rows left out: above or below the header", "2 rows left out: notes"), values=FIVE),
+         FOUR, ("rows left out: above or below the header", "2 rows left out: notes"), seen=FIVE),
     Case("layout", "a NONMEM table, header repeated", "TABLE NO.  1\n ID TIME DV MDV\n  1 0 0 1\n  1 1 5.1 0\n  1 4 3.2 0\n"
          "TABLE NO.  1\n ID TIME DV MDV\n  2 1 6.1 0\n  2 4 4.0 0\n", "2 subjects, 4 observations",
-         ("1 row left out: repeated headers",), values=FIVE),
+         ("1 row left out: repeated headers",), seen=FIVE),
     Case("layout", "a NONMEM table of replicates", "TABLE NO.  1\n ID TIME DV\n  1 1 5.1\n  1 4 3.2\n  2 1 6.1\n  2 4 4.0\n"
          "TABLE NO.  1\n ID TIME DV\n  1 1 7.1\n  1 4 2.2\n  2 1 8.1\n  2 4 3.0\n", "2 subjects, 4 observations",
-         ("5 rows left out: repeated headers, and tables that begin anew",), values=FIVE),
+         ("5 rows left out: repeated headers, and tables that begin anew",), seen=FIVE),
     Case("layout", "no header", TWO.replace("\n", ",77\n"), FOUR, ("1 column without a name",),
-         {"names": ("ID", "TIME", "AMT", "DV")}, values=FIVE),
+         {"names": ("ID", "TIME", "AMT", "DV")}, seen=FIVE),
     Case("layout", "descriptions under the header", "ID,TIME,AMT,DV\nSubject number,Hours after dose,Dose given,Concentration\n"
-         + TWO, FOUR, ("1 row left out: above or below the header",), values=FIVE),
+         + TWO, FOUR, ("1 row left out: above or below the header",), seen=FIVE),
     # -- wide tables ---------------------------------------------------------------------------------------------
     Case("wide", "times across", "ID,0.5,1,2 h\n1,5,4,3\n2,6,5,\n", refused="this looks wide: 2 subjects × 3 times"),
     Case("wide", "times across, stacked", "ID,WT,t0.5,t1,t2\n1,70,5,4,3\n2,60,6,5,\n", "2 subjects, 5 observations",
-         ("1 empty cells left out",), {"mends": ("stack_times",)}, times=(0.5, 1, 2, 0.5, 1), values=(5, 4, 3, 6, 5)),
+         ("1 empty cells left out",), {"mends": ("stack_times",)}, times=(0.5, 1, 2, 0.5, 1), seen=(5, 4, 3, 6, 5)),
     Case("wide", "subjects across", "time,S1,S2\n0,5,6\n1,4,5\n", refused="this looks wide: 2 subjects × 2 times"),
     Case("wide", "subjects across, stacked", "time,S1,S2\n0,5,6\n1,4,5\n", "2 subjects, 4 observations", ("the subjects across",),
-         {"mends": ("stack_subjects",)}, values=(5, 4, 6, 5)),
+         {"mends": ("stack_subjects",)}, seen=(5, 4, 6, 5)),
     Case("wide", "responses across", "ID,TIME,AMT,PARENT,METAB\n1,0,100,.,.\n1,1,.,5,1\n1,2,.,4,2\n2,0,100,.,.\n2,1,.,6,1\n"
          "2,2,.,5,2\n", "2 subjects, 8 observations, 2 doses", ("2 responses across",), {"mends": ("stack_responses",)}),
     # -- several responses ---------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ CASES = [
          "1,2,0,.,4.1,1\n1,2,0,.,76,2\n", "1 subjects, 4 observations, 1 doses", ("compartments 1 and 2 are taken as 2 responses",)),
     Case("responses", "Analyte, the dose on the rows of each", "ID,time,DV,Analyte,DOSE\n1,0,0,Parent,2000\n1,1,21,Parent,0\n"
          "1,4,15,Parent,0\n1,0,0,Metabolite,2000\n1,1,1.2,Metabolite,0\n1,4,6.1,Metabolite,0\n",
-         "1 subjects, 4 observations, 1 doses", ("counted once, 1 left out",), values=(21, 1.2, 15, 6.1)),
+         "1 subjects, 4 observations, 1 doses", ("counted once, 1 left out",), seen=(21, 1.2, 15, 6.1)),
     Case("responses", "MATRIX", "ID,TIME,DV,MATRIX\n1,1,5,plasma\n1,1,50,urine\n1,2,4,plasma\n1,2,60,urine\n",
          "1 subjects, 4 observations", roles={"response_id": "MATRIX"}),
     Case("responses", "TYPE tells the rows apart", "ID,TIME,DV,TYPE\n1,1,5,1\n1,1,50,2\n1,2,4,1\n1,2,60,2\n2,1,5,1\n2,1,50,2\n",
@@ -191,7 +191,7 @@ CASES = [
          units={"response": "ug/mL"}, roles={"response": "AVAL", "dose": "DOSEA", "limit": "ALLOQ", "covariates": ()}),
     Case("names", "SDTM, EX above PC", "USUBJID,EXDOSE,EXSTDTC,EXENDTC,EXDOSFRQ,PCSTRESN,PCSTRESC,PCLLOQ,PCDTC\nA,54,2024-01-01T08:00,2024-01-14,QD,,,,\n"
          "A,,,,,5.1,5.1,.1,2024-01-01T09:00\nA,,,,,,<BLQ,.1,2024-01-02T08:00\n", "1 subjects, 2 observations, 1 doses, 1 censored",
-         ("only the first of each is read", "times from EXSTDTC and PCDTC"), times=(0, 1, 24), values=(5.1, 0.1)),
+         ("only the first of each is read", "times from EXSTDTC and PCDTC"), times=(0, 1, 24), seen=(5.1, 0.1)),
     Case("names", "Infusion_Time", "ID,time,DV,DOSE,Infusion_Time\n1,0,.,2000,2\n1,1,17.9,.,0\n1,3,25.3,.,0\n",
          "1 subjects, 2 observations, 1 doses", roles={"duration": "Infusion_Time"}),
     Case("names", "what looks like a duration", "ID,TIME,DV,AMT,INF_DUR_H2\n1,0,.,2000,2\n1,1,17.9,.,0\n1,3,25.3,.,0\n",
@@ -203,7 +203,7 @@ CASES = [
     Case("names", "units in the header", "ID,Time (h),Dose [mg],Conc mg/L\n1,0,100,\n1,1,,5\n1,2,,4\n",
          "1 subjects, 2 observations, 1 doses", units={"time": "h", "amount": "mg", "response": "mg/L"}),
     Case("names", "German", "Proband;Zeit [h];Dosis [mg];Konzentration (µg/L)\n1;0;100;\n1;1;;5,5\n1;2;;4,5\n",
-         "1 subjects, 2 observations, 1 doses", values=(5.5, 4.5), units={"response": "ug/L"}),
+         "1 subjects, 2 observations, 1 doses", seen=(5.5, 4.5), units={"response": "ug/L"}),
     Case("names", "French", "Sujet;Temps;Dose;Concentration\n1;0;100;\n1;1;;5,5\n1;2;;4,5\n", "1 subjects, 2 observations, 1 doses"),
     Case("names", "a rate in another time unit", "ID,TIME [min],AMT [mg],RATE [mg/h],DV\n1,0,100,60,.\n1,30,.,.,5\n1,60,.,.,4\n",
          refused="counted in mg/h"),

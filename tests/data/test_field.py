@@ -54,8 +54,8 @@ def test_what_is_read_and_said(case) -> None:
     events = data.events
     if case.times is not None:
         np.testing.assert_allclose(events.time, case.times, atol=1e-6)
-    if case.values is not None:
-        np.testing.assert_allclose(events.dv[events.observed], case.values)
+    if case.seen is not None:
+        np.testing.assert_allclose(events.dv[events.observed], case.seen)
     assert case.units.items() <= data.units.items()
     assert case.roles.items() <= data.roles.items()
     json.dumps(data.code())
