@@ -227,7 +227,7 @@ class _Reader:
                 continue
             yield self.statement()
             if self.token.kind != "end":
-                raise self._after_expression()
+                raise self.after_expression()
 
     def statement(self) -> Statement:
         at = self.token.at
@@ -267,7 +267,7 @@ class _Reader:
             raise self.source.error(token.at, f"{token.text} is {what} already; choose another name.")
         return token.text
 
-    def _after_expression(self) -> WorkbenchError:
+    def after_expression(self) -> WorkbenchError:
         token = self.token
         if token.text == "=":
             return self.source.error(
@@ -482,7 +482,7 @@ class _Reader:
         if self.token.kind == "end" or self.token.text == "=":
             raise self.source.error(opening.at, "this bracket is never closed.")
         if self.token.text != ")":
-            raise self._after_expression()
+            raise self.after_expression()
         self.take()
 
     def comparison(self) -> Expression:
@@ -583,7 +583,7 @@ def read_typed(source: Source, dialect: Dialect) -> Expression:
     if reader.token.text:
         raise reader.source.error(reader.token.at, "one expression is needed.", dialect.allowed)
     if reader.token.kind != "end":
-        raise reader._after_expression()
+        raise reader.after_expression()
     return tree
 
 
