@@ -5,8 +5,10 @@ So it goes for FO, FOCE, FOCEI and Laplace, and for a model without random effec
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from workbench.engine.ending.likelihood import beside_likelihood
 from workbench.engine.ending.verdict import runaway
 from workbench.engine.methods.way import Ended, Task, Way, judged_end
 from workbench.engine.objectives.objective import Objective, Target
@@ -27,11 +29,22 @@ class ByGradient(Way):
         watch = task.reports.watch(task.problem.scale)
         objective = self.target(task.problem, task.method, task.options)
         outcome, tried = descended(objective, task, watch)
-        return judged_end(objective, outcome, task, watch, tried)
+        return _beside(judged_end(objective, outcome, task, watch, tried), task)
 
     def target(self, problem: Problem, method: Method, options: Any) -> Objective:
         """The objective."""
         return Objective(problem, method.approximation)
+
+
+def _beside(ended: Ended, task: Task) -> Ended:
+    """The end, with what the likelihood says of it; where the approximation fails, it is none."""
+    outcome = ended.outcome
+    if outcome.status is Status.stopped:
+        return ended
+    said, lost = beside_likelihood(task.problem, task.method.approximation, outcome.evaluation)
+    if lost and outcome.status.ok:
+        outcome = replace(outcome, status=Status.stalled)
+    return replace(ended, outcome=outcome, message=" ".join(filter(None, (ended.message, said))))
 
 
 def descended(objective: Objective, task: Task, watch: Watch) -> tuple[Outcome, tuple[Start, ...]]:
