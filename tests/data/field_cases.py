@@ -111,7 +111,7 @@ CASES = [
     Case("limits", "0.05* is below", "ID,TIME,DV\n1,0,5\n1,9,0.05*\n2,0,6\n2,9,0.05*\n",
          "2 subjects, 4 observations, 2 censored", ("2 values below",), {"mends": ("read_marked_as_below",)}),
     Case("limits", "not marked", "ID,TIME,DV,LLOQ\n1,0,5,.1\n1,9,0.04,.1\n2,0,6,.1\n2,9,0.3,.1\n",
-         "2 subjects, 4 observations", ("1 value lies below the limit, but",)),
+         "2 subjects, 4 observations", ("1 value lies below the limit without a mark",)),
     # -- where the table stands ----------------------------------------------------------------------------------
     Case("layout", "units row", "ID,TIME,AMT,DV,WT\n,h,mg,ng/mL,kg\n" + "".join(f"{line},70\n" for line in TWO.split()), FOUR,
          ("row 2 holds units",), seen=FIVE, units={"time": "h", "amount": "mg", "response": "ng/mL", "WT": "kg"}),
@@ -150,6 +150,10 @@ CASES = [
          "1 subjects, 4 observations", roles={"response_id": "MATRIX"}),
     Case("responses", "TYPE tells the rows apart", "ID,TIME,DV,TYPE\n1,1,5,1\n1,1,50,2\n1,2,4,1\n1,2,60,2\n2,1,5,1\n2,1,50,2\n",
          "2 subjects, 6 observations", roles={"response_id": "TYPE"}),
+    Case("responses", "FLAG on other scales", "ID,TIME,DV,FLAG\n1,1,5,1\n1,2,50,2\n1,3,4,1\n1,4,60,2\n2,1,5,1\n2,2,50,2\n",
+         "2 subjects, 6 observations", roles={"response_id": "FLAG"}),
+    Case("responses", "a further response beside", "ID,TIME,CONC,EFFECT\n1,0,5,50\n1,1,4,40\n2,0,6,60\n2,1,5,55\n",
+         "2 subjects, 4 observations", ("EFFECT looks like a further response beside CONC",)),
     Case("responses", "another column tells the rows apart", "ID,TIME,DV,LAB\n1,1,5,a\n1,1,6,b\n1,2,4,a\n1,2,5,b\n2,1,5,a\n"
          "2,1,7,b\n", "2 subjects, 6 observations", ("differ in LAB: several responses in one?",)),
     Case("responses", "chicks in broods", "BroodID,ChickID,age,mass\n" + "".join(

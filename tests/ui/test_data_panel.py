@@ -483,3 +483,17 @@ def test_stating_response_and_amount_by_hand_is_stating_them_in_python():
     stated = wb.read_data(text, roles={"response": "X1", "amount": "X2"})
     assert file.read().roles == stated.roles
     assert {"rate": "RATE", "censor": "CENS"}.items() <= file.read().roles.items()
+
+
+def test_an_outlier_is_ringed_and_left_out_as_a_step(bench):
+    rows = "".join(
+        f"{i},{t},{980 if (i, t) == (3, 2) else 40 - 5 * t + i}\n" for i in range(1, 6) for t in (0, 1, 2, 4)
+    )
+    hand_over(bench, "ID,TIME,DV\n" + rows)
+    panel = bench.data_panel
+    rings = panel.plot.figure.rings
+    assert rings.visible and len(rings.x) == 1 and rings.x[0] == 2
+    line = next(line for line in panel.findings.lines if line.finding["finding"] == "outlying response")
+    line.mend.click()
+    assert not rings.visible and bench.data.events.observed.sum() == 19
+    assert str(bench.data.history[-1]) == "mend('drop_outlying_responses')"

@@ -97,6 +97,11 @@ BESIDE_RESPONSE = frozenset((
 ))  # fmt: skip
 """Forms of the response beside the one that counts: never covariates."""
 
+RESPONSE_LIKE = frozenset(
+    ("effect", "pca", "inr", "pd", "biomarker", "metabolite", "metab", "parent", "response2", "y2")
+)
+"""What is measured beside concentrations, and is no covariate where it changes from record to record."""
+
 RESPONSE_TEXT = ("avalc", "pcstresc", "pcorres", "dvc", "dvtxt", "dvtext", "conctext", "concc", "dvor", "avalcat1")
 """Columns that hold the response as it was reported, with its words for "below the limit"."""
 

@@ -349,6 +349,18 @@ def tells_apart(frame: pd.DataFrame, roles: Mapping[str, str], column: str) -> b
     return bool(len(shared) > 1 and ((shared > 1).all() or len(key["s"].unique()) == 1) and len(shared) <= 12)
 
 
+def _scales_differ(frame: pd.DataFrame, roles: Mapping[str, str], column: str) -> bool:
+    """Whether the response lies on another scale by the labels of a column, which change within most subjects."""
+    rows = observed_rows(frame, roles) & frame[column].notna().to_numpy()
+    subject = frame[roles["subject"]] if "subject" in roles else pd.Series(0, index=frame.index)
+    table = pd.DataFrame({"s": pd.factorize(subject)[0], "c": pd.factorize(frame[column])[0],
+                          "y": pd.to_numeric(frame[roles["response"]], errors="coerce")})[rows].dropna()  # fmt: skip
+    if not len(table) or (table.drop_duplicates(["s", "c"]).groupby("s").size() > 1).mean() < 0.5:
+        return False
+    middle = table[table["y"] > 0].groupby("c")["y"].median()
+    return bool(len(middle) > 1 and middle.max() > 3 * middle.min())
+
+
 def telling_label(frame: pd.DataFrame, roles: Mapping[str, str], names: Mapping[str, str]) -> str | None:
     """The column that labels several responses: by its name, or by its name and what the rows show."""
     used = set(roles.values())
@@ -360,7 +372,7 @@ def telling_label(frame: pd.DataFrame, roles: Mapping[str, str], names: Mapping[
         several = 2 <= seen.nunique() <= 12
         if synonym in ("dvid", "ytype") or (several and synonym not in WEAK_LABELS):
             return column
-        if several and "time" in roles and tells_apart(frame, roles, column):
+        if several and "time" in roles and (tells_apart(frame, roles, column) or _scales_differ(frame, roles, column)):
             return column
     return None
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.data.layout import said
-from workbench.data.names import BESIDE_RESPONSE, SYNONYMS, bare, plain
+from workbench.data.names import BESIDE_RESPONSE, RESPONSE_LIKE, SYNONYMS, bare, plain
 from workbench.data.reading import Table
 from workbench.data.units import looks_like_unit, tidied
 from workbench.errors import DataError, Fault
@@ -84,13 +84,16 @@ def _more_responses(frame: pd.DataFrame, named: Mapping[str, str], other: list[s
     stems = {stem, "dv", "conc", "cp"} if len(stem) > 1 else {"dv", "conc"}
     like = [
         c for c in other
-        if any(plain(c).startswith(s) and plain(c) != s for s in stems) and plain(c) not in BESIDE_RESPONSE
+        if (any(plain(c).startswith(s) and plain(c) != s for s in stems) or plain(c) in RESPONSE_LIKE)
+        and plain(c) not in BESIDE_RESPONSE
         and _changes(frame, named["subject"], c)
     ]  # fmt: skip
     if not like:
         return []
     across = (response, *like)
-    message = f"{', '.join(like)} look like further responses beside {response}, but are read as covariates"
+    verbs = ("looks like a further response", "is read as a covariate") if len(like) == 1 else (
+        "look like further responses", "are read as covariates")  # fmt: skip
+    message = f"{', '.join(like)} {verbs[0]} beside {response}, but {verbs[1]}"
     return [Wide("stack_responses", across, tuple(c for c in frame.columns if c not in across), message)]
 
 

@@ -85,7 +85,7 @@ def _unmarked(data: Content, scribe: Scribe) -> Iterator[Finding]:
     low = events.observed & (events.censored == 0) & (events.dv < limit)
     if low.any() and low.sum() < 0.9 * events.observed.sum():
         count = "1 value lies" if low.sum() == 1 else f"{int(low.sum())} values lie"
-        message = f"{count} below the limit, but are not marked: they count as measured"
+        message = f"{count} below the limit without a mark: taken as measured"
         rows = np.unique(events.row[low])
         yield scribe.of_rows(
             "below the limit", "warning", rows, scribe.column("response"), message, "censor_below_limit"

@@ -13,6 +13,7 @@ import pandas as pd
 from workbench.data.cells import plain_label
 from workbench.data.censoring import flags
 from workbench.data.checks.mending import Findings, Mend, moved, with_role, without_columns
+from workbench.data.checks.scribe import Scribe
 from workbench.data.content import Content
 from workbench.data.names import looks_like, plain
 from workbench.data.tables import covariate_table, varying_rows, varying_subjects
@@ -193,7 +194,8 @@ def _flags(data: Content) -> Iterator[Finding]:
             )
             if marks is not None and not (marks != 0).any():
                 continue
-            yield Finding("warning", message, column, "unused column", mend=f"use_as_{role}")
+            places = np.flatnonzero(marks) if marks is not None else np.zeros(0, dtype=np.int64)
+            yield Scribe(data).of_rows("unused column", "warning", places, column, message, f"use_as_{role}")
 
 
 def _groups(data: Content) -> Iterator[Finding]:

@@ -101,6 +101,11 @@ def _units(data: Content) -> Iterator[Finding]:
     units = {role: data.units[role] for role in ("time", "rate", "duration", "interval") if role in data.units}
     amount = data.units.get("amount", data.units.get("dose"))
     if "time" not in units:
+        for role in ("rate", "duration", "interval"):
+            if role in units and role in data.roles:
+                message = f"counted in {units[role]}, but the unit of time is not known: is it the same?"
+                mend = "state it: read_data(…, units={'time': …})"
+                yield Finding("warning", message, data.roles[role], "unit of time not known", mend=mend)
         return
     for role in ("rate", "duration", "interval"):
         target = units["time"] if role != "rate" else f"({amount})/({units['time']})" if amount else ""

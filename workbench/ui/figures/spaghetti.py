@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.data import Events, GroupedData
 from workbench.data.cells import plain_label
+from workbench.data.checks.responses import outlying
 from workbench.data.tables import is_categorical
 from workbench.ui.figures.time import OBSERVED, POPULATION, Array, Overlay, Plane, axis_title, in_hours, joined, put
 
@@ -92,7 +93,9 @@ class Spaghetti:
         colors = len(QUALITATIVE) + 1
         self.lines: list[Lines] = [self.plane.line(OBSERVED, 1.0, opacity=0.45) for _ in range(colors)]
         self.points: list[Scatter] = [self.plane.points() for _ in range(colors)]
-        self.view = self.plane.figure([*self.lines, *self.points], height, (12, 14, 46, 58))
+        self.rings = self.plane.points(size=120)
+        self.rings.fill, self.rings.stroke, self.rings.stroke_width = False, None, 2
+        self.view = self.plane.figure([*self.lines, *self.points, self.rings], height, (12, 14, 46, 58))
 
     def show(
         self,
@@ -103,7 +106,7 @@ class Spaghetti:
         by: str = "subject",
         response: int | None = None,
     ) -> None:
-        """Draw the observations.
+        """Draw the observations, with a ring around those that lie far from all others.
 
         Parameters
         ----------
@@ -122,6 +125,8 @@ class Spaghetti:
         times = np.concatenate([piece[2] for piece in pieces]) if pieces else np.zeros(0)
         values = np.concatenate([piece[3] for piece in pieces]) if pieces else np.zeros(0)
         self.plane.span(times, values, logarithmic, hours=in_hours(data))
+        ringed = np.concatenate([piece[4] for piece in pieces]) if pieces else np.zeros(0, dtype=bool)
+        put(self.rings, *((times[ringed], self.plane.heights(values[ringed])) if ringed.any() else (None, None)))
         self.plane.x_axis.label = axis_title(data, "time", "time", "time after dose" if after_dose else "")
         self.plane.y_axis.label = axis_title(data, "response", "response")
         for g, (lines, points) in enumerate(zip(self.lines, self.points, strict=True)):
@@ -139,12 +144,13 @@ class Spaghetti:
             )
 
 
-def _pieces(data: GroupedData, after_dose: bool) -> list[tuple[int, int, Array, Array]]:
-    """Curves to be drawn: subject, response, times, values; one per subject, response, and dose interval."""
+def _pieces(data: GroupedData, after_dose: bool) -> list[tuple[int, int, Array, Array, NDArray[np.bool_]]]:
+    """Curves to be drawn: subject, response, times, values, outliers; one per subject, response, and dose interval."""
     events = data.content.events  # data with errors have no public events, but can be looked at
     chosen = np.arange(len(events.subjects))
     if len(chosen) > Overlay.MOST:
         chosen = np.sort(np.random.default_rng(0).choice(chosen, Overlay.MOST, replace=False))
+    odd = outlying(data.content)
     pieces = []
     for i in chosen:
         span = slice(events.start[i], events.start[i + 1])
@@ -156,5 +162,5 @@ def _pieces(data: GroupedData, after_dose: bool) -> list[tuple[int, int, Array, 
         for r in np.unique(response[seen]):
             for d in np.unique(which[seen & (response == r)]):
                 at = seen & (response == r) & (which == d)
-                pieces.append((int(i), int(r), time[at], events.dv[span][at]))
+                pieces.append((int(i), int(r), time[at], events.dv[span][at], odd[span][at]))
     return pieces
