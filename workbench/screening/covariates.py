@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.cells import shown
+from workbench.data.checks.covariates import same
 from workbench.data.tables import is_categorical, varying_subjects
 from workbench.errors import ModelError
 from workbench.model import Effect, Parameter
@@ -53,6 +54,8 @@ class UsableCovariate:
         Subjects within which it changes.
     twin : str
         An earlier covariate with the same values, but for a unit or the names of levels; "" if there is none.
+    alike : tuple of str
+        Earlier covariates that say nearly the same, with why, as in "WT (r = 0.979)".
     """
 
     name: str
@@ -61,6 +64,7 @@ class UsableCovariate:
     levels: tuple[Any, ...] = ()
     varies: int = 0
     twin: str = ""
+    alike: tuple[str, ...] = ()
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
@@ -126,6 +130,11 @@ class UsableCovariate:
             )
         if self.twin:
             found.append(f"Identical with {self.twin}.")
+        if self.alike:
+            found.append(f"It says nearly the same as {', '.join(self.alike)}.")
+        if self.kind == "continuous" and not self.positive:
+            lowest = float(self.baseline[self.known].min())
+            found.append(f"It is not positive everywhere (lowest {lowest:g}), so that no power of it is tried.")
         return tuple(found)
 
 
@@ -204,7 +213,12 @@ def _candidate(
             return Refusal(name, f"It is infinite in {int(np.isinf(values).sum())} of {N} subjects; correct the data.")
         made = UsableCovariate(name, "continuous", values, (), varies)
     twin = next((other.name for other in earlier if _same(other, made)), "")
-    return UsableCovariate(name, made.kind, made.baseline, made.levels, varies, twin)
+    alike = [
+        f"{other.name} ({why})"
+        for other in earlier
+        if other.name != twin and (why := same(first, _first_values(data.content.frame[other.name], data)))
+    ]
+    return UsableCovariate(name, made.kind, made.baseline, made.levels, varies, twin, tuple(alike))
 
 
 def _can_stand_in_a_formula(name: object) -> bool:

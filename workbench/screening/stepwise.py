@@ -122,7 +122,14 @@ class Stepwise(Shown):
 
     def _notes(self) -> list[str]:
         failed = [f"No minimum for {t.candidate}: {t.message}" for t in self.trials if not t.ok]
-        return [*dict.fromkeys(failed), *not_tried(self.refused)]
+        tried = {t.covariate for t in self.trials}
+        alike = [
+            finding.message
+            for finding in self.base.data.findings
+            if finding.name == "covariates alike" and finding.where in tried
+            if (tried - {finding.where}) & set(finding.message.split())
+        ]
+        return [*dict.fromkeys(failed), *alike, *not_tried(self.refused)]
 
     @property
     def remarks(self) -> tuple[str, ...]:
