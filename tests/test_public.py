@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import workbench as wb
+from workbench.markup import Shown
 
 NAMES = [name for name in wb.__all__ if name != "__version__"]
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(wb, name))]
@@ -67,10 +68,17 @@ def test_what_is_returned_is_public(name):
 @pytest.mark.parametrize("name", [*FUNCTIONS, *MAIN])
 def test_each_function_has_an_example_that_runs(name, monkeypatch, tmp_path):
     value = getattr(wb, name)
-    assert "Examples\n    --------\n    >>> " in value.__doc__, f"{name} has no example"
+    assert "Examples\n--------\n>>> " in (inspect.getdoc(value) or ""), f"{name} has no example"
     monkeypatch.chdir(tmp_path)
     [example] = doctest.DocTestFinder(recurse=False).find(value, name, globs={"wb": wb, "pd": pd})
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     said: list[str] = []
     result = doctest.DocTestRunner(optionflags=flags).run(example, out=said.append)
     assert not result.failed, "".join(said)
+
+
+def test_what_is_shown_prints_its_tables():
+    """A dataclass writes a `__repr__` of its own unless it is told not to."""
+    assert own_classes() and Shown.__subclasses__()
+    for kind in Shown.__subclasses__():
+        assert kind.__repr__ is Shown.__repr__, f"{kind.__name__} needs @dataclass(repr=False)"

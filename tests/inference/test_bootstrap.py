@@ -146,7 +146,7 @@ def test_strata_that_are_none(bolus, theophylline, combined):
 def test_a_parametric_replicate_is_a_fit_to_simulated_data(bolus):
     found = wb.bootstrap(bolus, 2, kind="parametric", seed=7)
     for number, row in found.table.iterrows():
-        simulated = wb.simulate(bolus.model, bolus.data, seed=[7, number + 1])
+        simulated = wb.simulate(bolus.model, bolus.data, seed=np.random.default_rng([7, number + 1]))
         again = wb.fit(bolus.model, with_observations(bolus.data, simulated), covariance=False)
         assert row["ofv"] == pytest.approx(again.ofv, abs=1e-4)
         assert row["CL"] == pytest.approx(again.estimate("CL").value, rel=1e-3)
@@ -156,7 +156,7 @@ def test_a_parametric_replicate_of_log_normal_data(bolus):
     model = bolus.model.with_error(wb.Exponential(0.1))
     fit = wb.fit(model, bolus.data, covariance=False)
     found = wb.bootstrap(fit, 1, kind="parametric", seed=7)
-    simulated = wb.simulate(fit.model, fit.data, seed=[7, 1])
+    simulated = wb.simulate(fit.model, fit.data, seed=np.random.default_rng([7, 1]))
     again = wb.fit(fit.model, with_observations(fit.data, simulated), covariance=False)
     assert found.ofv[0] == pytest.approx(again.ofv, abs=1e-4)
 
@@ -205,7 +205,7 @@ def test_a_draw_whose_likelihood_has_no_end_is_named(combined, theophylline):
 
 
 def test_what_cannot_be_drawn_is_refused(bolus):
-    with pytest.raises(wb.FitError, match="allowed are 'subjects', 'parametric'"):
+    with pytest.raises(wb.FitError, match="allowed are 'subjects' and 'parametric'"):
         wb.bootstrap(bolus, kind="residual")
     with pytest.raises(wb.FitError, match=r"is for a fit as .* got Model"):
         wb.bootstrap(bolus.model)

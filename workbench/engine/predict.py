@@ -65,7 +65,9 @@ def predict(model: Model, data: GroupedData) -> pd.DataFrame:
     return pd.DataFrame(columns, index=data.frame.index[events.row])
 
 
-def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | None = None) -> pd.DataFrame:
+def simulate(
+    model: Model, data: GroupedData, replicates: int = 1, seed: int | np.random.Generator | None = None
+) -> pd.DataFrame:
     """Simulate the observations of a design under a model.
 
     Parameters
@@ -75,8 +77,8 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
     data : GroupedData
         Its doses, times and covariates are used, its observations are not.
     replicates : int
-    seed : int, optional
-        The same seed gives the same numbers.
+    seed : int or numpy Generator, optional
+        The same seed gives the same numbers; a Generator is drawn from where it stands.
 
     Returns
     -------
@@ -97,7 +99,8 @@ def simulate(model: Model, data: GroupedData, replicates: int = 1, seed: int | N
 
     replicates = whole("replicates", replicates, 1)
     problem = compile(_of_all(model, data), data, likelihood=False)
-    rng = np.random.default_rng(None if seed is None else whole("seed", seed))
+    given = seed is None or isinstance(seed, np.random.Generator)
+    rng = np.random.default_rng(seed if given else whole("seed", seed))
     point = problem.scale.point(problem.x)
     events, seen = data.events, problem.observations
     at = events.observed

@@ -74,7 +74,7 @@ class Prediction(NamedTuple):
         return Candidate(self.parameter, self.covariate, self.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LinearisedScreen(Shown):
     """Predicted drops of the OFV by candidate, the largest first.
 
