@@ -185,3 +185,16 @@ def test_several_modes_are_all_in_the_sum():
     )
     few, many = (wb.objective(model, data, method=wb.Importance(k, seed=k)) for k in (3_000, 20_000))
     assert few == pytest.approx(many, abs=1.0)
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_draws_from_all_their_sources_equal_quadrature(name, theophylline):
+    """Around the modes, from the population, and where the weights of a first round suggest."""
+    problem = compile(STATED[name], theophylline)
+    exact = Integral(problem, wb.Quadrature(15), problem.x).evaluate(problem.x)
+    draws = Integral(problem, wb.Importance(20_000), problem.x)
+    for _ in range(2):
+        found = draws.evaluate(problem.x)
+        relative = np.maximum(1.0 / draws.effective - 1.0 / 20_000, 0.0)
+        assert (np.abs(found.by_subject - exact.by_subject) < 4 * 2 * np.sqrt(relative) + 1e-4).all()
+        draws.adapt(problem.x)
