@@ -448,7 +448,10 @@ def _from_text(text: bytes, name: str, form: Form, note: str) -> Table:
     if head.units is not None:
         where = lines[head.units]
         remarks.append(said("units row", f"row {where} holds units: {_spelled(units)}", [where]))
-    body = b"".join(text[b : e + 1] for b, e in zip(records.begin[keep], records.end[keep], strict=True))
+    kept = np.flatnonzero(keep)
+    body = text[records.begin[kept[0]] : records.end[kept[-1]] + 1] if len(kept) else b""
+    if len(body) != int((records.end[kept] - records.begin[kept] + 1).sum()):
+        body = b"".join(text[b : e + 1] for b, e in zip(records.begin[kept], records.end[kept], strict=True))
     frame = _parse(body, separator, form.decimal, len(columns), name)
     if len(frame) != int(keep.sum()):
         raise DataError(Fault("quotes make its rows ambiguous", mend="save it again without stray quotes"), name)
@@ -525,9 +528,9 @@ def _repeats(
     if head.header is not None:
         size = records.end - records.begin
         words = text[records.begin[head.header] : records.end[head.header]].strip()
-        same = np.flatnonzero(
-            keep & (np.abs(size - size[head.header]) <= 2) & (records.fields == records.fields[head.header])
-        )
+        begins = np.frombuffer(text, dtype=np.uint8)[records.begin]
+        alike = (np.abs(size - size[head.header]) <= 2) & (records.fields == records.fields[head.header])
+        same = np.flatnonzero(keep & alike & (begins == begins[head.header]))
         repeated[[k for k in same if text[records.begin[k] : records.end[k]].strip() == words]] = True
     data = np.flatnonzero(keep & ~repeated)
     later = [line for line in titles[1:] if len(data) and records.line[data[0]] < line <= records.line[data[-1]]]
@@ -539,7 +542,7 @@ def _repeats(
             repeated |= keep & (records.line >= records.line[anew[0]])
     usual = np.bincount(records.fields[data]).argmax() if len(data) else 0
     marked = np.zeros(len(records.begin), dtype=bool)
-    odd = [int(k) for k in data if records.fields[k] == usual + 1] if len(data) < 10**7 else []
+    odd = [int(k) for k in data[records.fields[data] == usual + 1]]
     marked[[k for k in odd if cells(k)[0].strip() in ("C", "c", "#", "@")]] = True
     return marked & ~repeated, repeated
 

@@ -30,6 +30,7 @@ _UNKNOWN = frozenset((
     "undefined", "uncertain",
 ))  # fmt: skip
 _NEVER = 1e10
+_MANY = 2000
 
 
 def find(data: Content) -> Iterator[Finding]:
@@ -78,6 +79,14 @@ def _found(data: Content, scribe: Scribe, at: Ints, column: str, values: Floats)
         yield scribe.of_rows("missing-value code", "warning", at, column, message, "read_codes_as_missing")
 
 
+def _ends(different: Floats) -> Bools:
+    """Of very many values, only the lowest and highest few can be codes."""
+    likely = np.zeros(len(different), dtype=bool)
+    for k in (*range(5), *range(len(different) - 5, len(different))):
+        likely[k] = _is_code(different[k])
+    return likely
+
+
 def _is_code(value: float) -> bool:
     """Whether a number is one of those that people write for "missing": -99, 999, 8888, -1, 1E+30."""
     if abs(value) >= _NEVER:
@@ -88,10 +97,8 @@ def _is_code(value: float) -> bool:
 
 def _codes(values: Floats, subject: Ints, name: str) -> list[float]:
     """Values that stand for "missing": an impossible sign, or far from all others."""
-    table = pd.DataFrame({"v": values, "s": subject}).drop_duplicates()
-    owners = table.groupby("v")["s"].nunique()
-    different = owners.index.to_numpy(dtype=float)
-    likely = np.array([_is_code(v) for v in different], dtype=bool)
+    different = np.unique(values)
+    likely = np.array([_is_code(v) for v in different], dtype=bool) if len(different) < _MANY else _ends(different)
     negative, zero = different < 0, different == 0
     found = np.zeros(len(different), dtype=bool)
     rest = different[~negative & ~likely]
@@ -106,11 +113,11 @@ def _codes(values: Floats, subject: Ints, name: str) -> list[float]:
         top, width = others.max(), others.max() - others.min()
         far = (different > max(2 * top, 0)) & (different - top > 2 * max(width, 0.1 * abs(top)))
         found |= far & likely
-        shared = (owners.to_numpy() >= 2) & (owners.to_numpy() < 0.5 * table["s"].nunique())
         without = others[others < top]
-        if shared[different == top].any() and len(without) > 2 and not found.any() and name:
-            below = without.max()
-            if top > 5 * below and below > 0:
+        below = without.max() if len(without) > 2 else np.inf
+        if name and not found.any() and top > 5 * below and below > 0:
+            owners = len(np.unique(subject[values == top]))
+            if 2 <= owners < 0.5 * len(np.unique(subject)):  # a value that several subjects share
                 found |= different == top
     return [float(v) for v in different[found]]
 

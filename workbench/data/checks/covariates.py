@@ -112,7 +112,7 @@ def _few_values(data: Content, name: str) -> Iterator[Finding]:
     different = np.unique(values.to_numpy(dtype=float, na_value=np.nan))
     different = different[np.isfinite(different)]
     subjects = len(data.events.subjects)
-    if 3 <= len(different) <= 12 and (different % 1 == 0).all() and subjects >= 4 * len(different):
+    if 3 <= len(different) <= 8 and (different % 1 == 0).all() and subjects >= 4 * len(different):
         shown = ", ".join(f"{v:g}" for v in different[:4]) + (", …" if len(different) > 4 else "")
         message = f"only {len(different)} different values ({shown}), taken as a number: is it a quantity, or a code?"
         yield Finding("warning", message, name, "few values", mend="take_as_category")
