@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.data.cells import labels_of
 from workbench.data.events import Events
 from workbench.data.records import Records, derive
 from workbench.findings import Finding
@@ -62,7 +61,8 @@ class Content:
         """Index of the subject for each row of the frame."""
         if "subject" not in self.roles:
             return np.zeros(len(self.frame), dtype=np.int64)
-        return labels_of(self.frame[self.roles["subject"]])[0]
+        codes: NDArray[np.int64] = pd.factorize(self.frame[self.roles["subject"]])[0].astype(np.int64)
+        return codes
 
     @property
     def covariate_names(self) -> tuple[str, ...]:

@@ -479,7 +479,7 @@ def _separator_line(text: bytes) -> tuple[bytes, str | None]:
 def _without_comments(text: bytes, marks: str | None) -> tuple[bytes, list[tuple[int, str]]]:
     """Blank the lines that begin with # or @; a quoted cell that goes over several lines is left alone."""
     signs = COMMENT if marks is None else "".join(m for m in marks if not m.isalnum() and m in "#@%!*;&/")
-    if not signs:
+    if not any(sign.encode() in text for sign in signs):
         return text, []
     pattern = re.compile(rb'(?m)^[ \t]*"?[' + re.escape(signs).encode() + rb"](?!N/A\b).*$")
     parts, at, quotes, found = [], 0, 0, []
@@ -496,7 +496,7 @@ def _without_comments(text: bytes, marks: str | None) -> tuple[bytes, list[tuple
 
 def _without_titles(text: bytes) -> tuple[bytes, list[int]]:
     """Blank NONMEM's lines TABLE NO. 1; their numbers."""
-    if b"TABLE NO" not in text.upper():
+    if not any(words in text for words in (b"TABLE NO", b"Table No", b"table no")):
         return text, []
     lines = text.split(b"\n")
     at = [k for k, line in enumerate(lines) if is_title(line.decode("utf-8", "replace"))]

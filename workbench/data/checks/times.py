@@ -46,11 +46,12 @@ def _twice(data: Content, scribe: Scribe) -> Iterator[Finding]:
     segment = np.cumsum(np.isin(events.kind, (3, 4)))
     key = pd.DataFrame({"s": scribe.subject, "g": segment, "t": events.time, "r": events.response,
                         "c": events.compartment, "o": events.occasion})[events.observed]  # fmt: skip
+    second = key.duplicated().to_numpy()
+    if not second.any():
+        return
     repeated = key.duplicated(keep=False).to_numpy()
     twice = np.zeros(len(events.time), dtype=bool)
-    twice[np.flatnonzero(events.observed)] = key.duplicated().to_numpy()
-    if not twice.any():
-        return
+    twice[np.flatnonzero(events.observed)] = second
     group = key[repeated].groupby(list(key.columns), sort=False).ngroup().to_numpy()
     rows = events.row[np.flatnonzero(events.observed)[repeated]]
     for column, kind in _telling(data, rows, group):
