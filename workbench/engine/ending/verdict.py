@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 _NEARLY_FLAT = 1e-3
 _ESCAPES = 4
 _LOWER = 1e-4  # of the objective: less is no way down
+PLAUSIBLE = (0.03, 3.0)  # standard deviations of η, in natural sizes of their parameters
 _RUNAWAY = 14.0  # e^14 is a million
 
 
@@ -55,10 +56,18 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
 
 
 def runaway(problem: Problem, at: Evaluation) -> str:
-    """A sentence on typical values that left the range of what numbers mean."""
-    names, begun = problem.scale.quantities, problem.scale.estimates(problem.x)
+    """A sentence on estimates that left the range of what numbers mean.
+
+    A spread that began as good as nowhere may grow to what is usual, and one that goes to 0 is at an edge.
+    """
+    scale = problem.scale
+    names, begun = scale.quantities, scale.estimates(problem.x)
+    spread = np.array([name.kind in ("iiv", "iov") for name in names], dtype=bool)
+    own = [u[psi.own] for psi, u in zip((scale.subject, scale.occasion), scale.units(at.point), strict=True)]
+    begun[spread] = np.clip(begun[spread], *np.outer(PLAUSIBLE, np.concatenate(own)))
     with np.errstate(all="ignore"):
-        factors = np.abs(np.log(np.abs(problem.scale.estimates(at.x) / begun)))
+        factors = np.log(np.abs(scale.estimates(at.x) / begun))
+    factors = np.where(spread, np.maximum(factors, 0.0), np.abs(factors))
     far = [n.label for n, f in zip(names, factors, strict=True) if n.link.is_logarithm and not f < _RUNAWAY]
     if far:
         return f"{', '.join(far)} moved by more than a factor of a million."

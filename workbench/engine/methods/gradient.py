@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workbench.engine.ending.likelihood import beside_likelihood
+from workbench.engine.ending.spreads import from_plausible_spreads, off_edges
 from workbench.engine.ending.verdict import runaway
 from workbench.engine.methods.way import Ended, Task, Way, judged_end
 from workbench.engine.objectives.objective import Objective, Target
@@ -19,6 +23,8 @@ from workbench.engine.search.starts import minimise_from_many
 from workbench.methods import Method
 from workbench.model import Model
 from workbench.results.fit import Start, Status
+
+Array = NDArray[np.float64]
 
 
 class ByGradient(Way):
@@ -65,7 +71,13 @@ def descended(objective: Objective, task: Task, watch: Watch) -> tuple[Outcome, 
     else:
         outcome = minimise(objective, x, watch, task.max_iterations)
     outcome = _second_try(objective, outcome, task.model, watch, task.max_iterations)
-    return _other_side(objective, outcome, watch, task.max_iterations), tried
+
+    def errors_found(x: Array) -> Array:
+        return _with_errors_found(objective.problem, task.model, x)
+
+    outcome = from_plausible_spreads(objective, outcome, errors_found, watch, task.max_iterations)
+    outcome = _other_side(objective, outcome, watch, task.max_iterations)
+    return off_edges(objective, outcome, watch, task.max_iterations), tried
 
 
 def _second_try(target: Target, found: Outcome, model: Model, watch: Watch, max_iterations: int) -> Outcome:
@@ -75,9 +87,15 @@ def _second_try(target: Target, found: Outcome, model: Model, watch: Watch, max_
     """
     if not (found.status is Status.stalled or (found.status.ok and runaway(target.problem, found.evaluation))):
         return found
-    scale = target.problem.scale
-    x = scale.vector(scale.point_of(with_errors_found(model, target.problem)))
+    x = _with_errors_found(target.problem, model, target.problem.x)
     return resumed(target, found, x, watch, max_iterations) if target.evaluate(x).finite else found
+
+
+def _with_errors_found(problem: Problem, model: Model, x: Array) -> Array:
+    """x with residual errors of the size that the typical values of the model leave."""
+    scale = problem.scale
+    sigma = scale.point_of(with_errors_found(model, problem)).sigma
+    return scale.vector(replace(scale.point(x), sigma=sigma))
 
 
 def _other_side(target: Target, found: Outcome, watch: Watch, max_iterations: int) -> Outcome:

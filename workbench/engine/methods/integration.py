@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
+from workbench.engine.ending.spreads import below_edge, off_edges
 from workbench.engine.ending.uncertainty import hessian
 from workbench.engine.ending.verdict import standard_errors, verdict
 from workbench.engine.methods.gradient import descended
@@ -47,6 +48,7 @@ class ByIntegration(Way):
             return judged_end(integral, Outcome(at, Status.stopped, ((0, at.ofv),), (at.x,)), task, watch, tried)
         if not integral.drawn:
             outcome = minimise(integral, begun.evaluation.x, watch, task.max_iterations)
+            outcome = off_edges(integral, outcome, watch, task.max_iterations)
             return judged_end(integral, outcome, task, watch, tried)
         outcome, inverse = _mean_gradient_to_zero(integral, begun, watch, task.max_iterations)
         outcome = _nearer(integral, outcome, inverse, task.options)
@@ -70,6 +72,8 @@ def _mean_gradient_to_zero(
     """
     following, x = integral.following(), begun.evaluation.x
     at = following.evaluate(x)
+    at = below_edge(following, at) or at  # at an edge the gradient is 0 whatever the objective does
+    x = at.x
     offset = begun.trace[-1][0] + 1
     trace, path, status = [(offset, at.ofv)], [x], Status.max_iterations
     inverse = _inverse_hessian(integral.problem, begun.evaluation)

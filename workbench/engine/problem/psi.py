@@ -23,6 +23,7 @@ from workbench.model import Model
 Array = NDArray[np.float64]
 
 _TINY = np.finfo(float).tiny
+_NO_DIRECTION = 1e-3  # of a standard deviation: what is left of an effect that vanished says nothing of correlations
 _SINGULAR = 1e-6  # eigenvalue of a correlation matrix
 Free = Literal["entry", "log diagonal", "log sd", "direction", "scale"]
 
@@ -154,6 +155,24 @@ class Psi:
                 k = int(np.argmax(np.abs(L[c])))
                 values.append(L[r, k] / L[c, k])
         return np.array(values, dtype=float)
+
+    def with_deviations(self, L: Array, deviation: Array) -> Array:
+        """L with other standard deviations, float64[Q]; NaN leaves one as it is, and what is fixed stays.
+
+        Correlations are kept, but an effect that was none has none.
+        """
+        scales = [self._scale_at(L, r) for r in np.flatnonzero(self.owner >= 0).tolist()]
+        L = L.copy()
+        for r in self.own:
+            if self.deviation_free[r] and np.isfinite(deviation[r]):
+                size = float(np.linalg.norm(L[r]))
+                lost = (
+                    not np.isfinite(size) or size < _NO_DIRECTION * deviation[r] or abs(L[r, r]) < _NO_DIRECTION * size
+                )
+                L[r] = np.eye(len(L))[r] * deviation[r] if lost else L[r] * (deviation[r] / size)
+        for r, scale in zip(np.flatnonzero(self.owner >= 0).tolist(), scales, strict=True):
+            L[r] = scale * L[self.owner[r]]
+        return L
 
     def jacobian(self, L: Array) -> Array:
         """∂L/∂x, float64[size, Q, Q]."""

@@ -303,6 +303,27 @@ class Scale:
         stem = f"{parameter.name}:{effect.term}"
         return np.zeros(sum(n.label == stem or n.label.startswith(stem + "[") for n in self.thetas))
 
+    def units(self, point: Point) -> tuple[Array, Array]:
+        """A natural size of the parameter of each random effect, between subjects and between occasions."""
+        owners = {name.label: (m, name.link) for m, name in enumerate(self.thetas)}
+        found = []
+        for psi in (self.subject, self.occasion):
+            at = [owners.get(name) for name in psi.names]
+            found.append(np.array([1.0 if o is None else o[1].unit(float(point.theta[o[0]]), 0.0) for o in at]))
+        return found[0], found[1]
+
+    def deviations(self, point: Point) -> tuple[Array, Array]:
+        """Standard deviations of the random effects between subjects, and between occasions."""
+        n = len(self.subject.names)
+        return np.linalg.norm(point.L[:n, :n], axis=1), np.linalg.norm(self._first_occasion(point.L), axis=1)
+
+    def with_deviations(self, point: Point, subject: Array, occasion: Array) -> Point:
+        """The point with other standard deviations of the random effects, see `Psi.with_deviations`."""
+        n = len(self.subject.names)
+        between = self.subject.with_deviations(point.L[:n, :n], subject)
+        within = self.occasion.with_deviations(self._first_occasion(point.L), occasion)
+        return replace(point, L=self._joined(between, within))
+
     def vector(self, point: Point) -> Array:
         """x at a point; the inverse of `point`."""
         theta = point.theta.copy()

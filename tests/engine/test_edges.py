@@ -1,0 +1,76 @@
+"""A search may start from any spread of the random effects, and an edge that is no minimum is left."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import workbench as wb
+
+ORAL = wb.pk(absorption="first-order")
+STARTS = (1e-12, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 1e6)
+
+
+def few_subjects(seed, iiv_ka=0.25):
+    """Eight subjects × 7 samples, 10 % noise: the data, and the model that they are of."""
+    times, rows = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0), []
+    for subject in range(1, 9):
+        rows.append({"ID": subject, "TIME": 0.0, "AMT": 100.0, "DV": np.nan, "EVID": 1})
+        rows += [{"ID": subject, "TIME": t, "AMT": 0.0, "DV": 1.0, "EVID": 0} for t in times]
+    model = wb.Model(
+        ORAL,
+        [wb.Parameter("ka", 1.0, iiv=iiv_ka), wb.Parameter("CL", 3.0, iiv=0.3), wb.Parameter("V", 30.0, iiv=0.2)],
+        error=wb.Proportional(0.1),
+    )
+    data = wb.read_data(pd.DataFrame(rows))
+    simulated, frame = wb.simulate(model, data, seed=seed), data.to_frame()
+    frame.loc[simulated.index, "DV"] = simulated["DV"]
+    return model, wb.read_data(frame, roles=data.roles)
+
+
+def theophylline():
+    data = wb.load_example("theophylline")
+    return wb.initial_values(wb.Model(ORAL, error=wb.Combined()), data), data
+
+
+def phenobarbital():
+    data = wb.load_example("phenobarbital")
+    return wb.initial_values(wb.Model(wb.pk(), error=wb.Proportional()), data), data
+
+
+def with_spread(model, size):
+    for parameter in model.parameters:
+        if parameter.iiv is not None:
+            model = model.with_parameter(parameter.name, iiv=size)
+    return model
+
+
+@pytest.mark.parametrize(
+    "case",
+    [lambda: few_subjects(3), lambda: few_subjects(7, 0.5), theophylline, phenobarbital],
+    ids=["eight", "eight with more", "theophylline", "phenobarbital"],
+)
+def test_every_spread_to_start_from_ends_at_the_same_minimum(case):
+    model, data = case()
+    fits = {size: wb.fit(with_spread(model, size), data) for size in STARTS}
+    assert {size: fit.status.name for size, fit in fits.items() if not fit.converged} == {}
+    least = min(fit.ofv for fit in fits.values())
+    assert {size: fit.ofv - least for size, fit in fits.items() if fit.ofv > least + 0.01} == {}
+
+
+@pytest.mark.parametrize("method", ["foce", "laplace", "quadrature", "importance"])
+def test_one_spread_of_nothing_is_left_whatever_the_method(method):
+    model, data = few_subjects(7, 0.5)
+    usual = wb.fit(model, data, method, covariance=False)
+    lost = wb.fit(model.with_parameter("ka", iiv=1e-4), data, method, covariance=False)
+    assert lost.ofv == pytest.approx(usual.ofv, abs=0.01 if method != "importance" else 0.5)
+    assert lost.estimates["estimate"]["iiv_ka"] == pytest.approx(usual.estimates["estimate"]["iiv_ka"], rel=0.05)
+
+
+@pytest.mark.parametrize("seed", [3, 4, 5, 8, 9, 11])
+def test_an_edge_that_is_a_minimum_stays_one(seed):
+    """Data without differences in ka between subjects: the objective rises with the variance."""
+    model, data = few_subjects(seed, 1e-6)
+    fit = wb.fit(with_spread(model, 0.3), data)
+    assert fit.status is wb.Status.boundary and "variance of η of ka went to 0" in fit.message
+    inside = [wb.objective(fit.model.with_parameter("ka", iiv=size), data) for size in (0.01, 0.03, 0.1, 0.3)]
+    assert min(inside) > fit.ofv - 1e-3
