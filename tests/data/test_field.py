@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import sys
 from pathlib import Path
@@ -59,6 +60,66 @@ def test_what_is_read_and_said(case) -> None:
     assert case.units.items() <= data.units.items()
     assert case.roles.items() <= data.roles.items()
     json.dumps(data.code())
+
+
+# -- workbooks -------------------------------------------------------------------------------------------------------
+
+NAMES = ["ID", "TIME", "AMT", "DV"]
+ROWS = [
+    [1, 0, 100, None],
+    [1, 1, None, 5.1],
+    [1, 4, None, 3.2],
+    [2, 0, 100, None],
+    [2, 1, None, 6.1],
+    [2, 4, None, 4.0],
+]
+
+
+def workbook(**sheets) -> bytes:
+    content = io.BytesIO()
+    with pd.ExcelWriter(content) as writer:
+        for name, rows in sheets.items():
+            width = max(map(len, rows))
+            whole = [[*row, *[None] * (width - len(row))] for row in rows]
+            pd.DataFrame(whole, dtype=object).to_excel(writer, sheet_name=name, header=False, index=False)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("sheets", "said"),
+    [
+        ({"a": [["Study 1"], [None], NAMES, [None, "h", "mg", "mg/L"], *ROWS, [None], ["Note: see page 3"]]},
+         ("row 4 holds units", "notes below the table", "above or below the header")),
+        ({"Readme": [["This is about"], ["the study"]], "Data": [NAMES, *ROWS]}, ("the sheet 'Data' is read",)),
+        ({"a": [["# exported"], NAMES, *ROWS[:2], ["#1", 2, None, 99], *ROWS[2:]]}, ("2 rows left out: comments",)),
+    ],
+)  # fmt: skip
+def test_workbooks(sheets, said) -> None:
+    data = read_data(workbook(**sheets))
+    assert data.events.dv[data.events.observed].tolist() == [5.1, 3.2, 6.1, 4.0]
+    for part in said:
+        assert part in words(data)
+
+
+def test_an_old_workbook_is_called_by_its_name() -> None:
+    with pytest.raises(DataError, match=r"old Excel file \(\.xls\)"):
+        read_data(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+
+
+# -- steps -----------------------------------------------------------------------------------------------------------
+
+
+def test_mends_are_steps_that_can_be_undone_one_by_one() -> None:
+    text = b"ID,TIME,DV,WT,AGE\n1,0,5,70,30\n1,1,4,70,30\n2,0,6,-99,999\n2,1,5,-99,999\n3,0,6,60,40\n3,1,3,60,40\n"
+    data = read_data(text)
+    both = data.mend("read_codes_as_missing", "WT").mend("read_codes_as_missing", "AGE")
+    assert both.frame[["WT", "AGE"]].isna().sum().tolist() == [2, 2]
+    assert both.undo() == data.mend("read_codes_as_missing", "WT")
+    assert both.undo(1) == data.mend("read_codes_as_missing", "AGE")
+    assert both.undo(1).undo() == data
+    with pytest.raises(DataError, match="cannot be undone"):
+        data.undo()
+    assert read_data(text, mends="read_codes_as_missing") == both
 
 
 # -- sets of the industry ------------------------------------------------------------------------------------------
