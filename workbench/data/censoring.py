@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.data.cells import Bools, Floats, plain_label
+from workbench.data.cells import Bools, Floats, plain_label, to_numbers
 from workbench.data.names import RESPONSE_TEXT, bare
 from workbench.findings import Finding
 
@@ -81,7 +81,10 @@ class Reported:
 def reported(values: pd.Series[Any]) -> Reported:
     """Read a column of numbers and text; each different cell once."""
     codes, cells = pd.factorize(values.astype(object), use_na_sentinel=True)
-    read = [_cell(cell) for cell in cells] + [(np.nan, 0, False, False)]
+    numbers, _ = to_numbers(pd.Series(cells, dtype=object))
+    known = np.isfinite(numbers)
+    read = [(n, 0, False, False) if k else _cell(c) for n, k, c in zip(numbers, known, cells, strict=True)]
+    read.append((np.nan, 0, False, False))  # of missing cells
     value, censored, marked, unread = (np.array(part) for part in zip(*read, strict=True))
     return Reported(
         value[codes].astype(float),
@@ -92,9 +95,6 @@ def reported(values: pd.Series[Any]) -> Reported:
 
 
 def _cell(cell: Any) -> tuple[float, int, bool, bool]:
-    number = _plain_number(cell)
-    if number is not None:
-        return number, 0, False, False
     text = str(cell)
     for pattern, sign in ((_BELOW, 1), (_ABOVE, -1)):
         if found := pattern.fullmatch(text):
@@ -103,16 +103,6 @@ def _cell(cell: Any) -> tuple[float, int, bool, bool]:
     if found := _MARKED.fullmatch(text):
         return float((found["number"] or found["number2"]).replace(",", ".")), 0, True, False
     return np.nan, 0, False, True
-
-
-def _plain_number(cell: Any) -> float | None:
-    if isinstance(cell, bool) or not isinstance(cell, (str, int, float, np.number)):
-        return None
-    try:
-        number = float(pd.to_numeric(pd.Series([cell], dtype=object))[0])
-    except (ValueError, TypeError):
-        return None
-    return number if np.isfinite(number) else None
 
 
 def flags(values: pd.Series[Any]) -> NDArray[np.int64] | None:
