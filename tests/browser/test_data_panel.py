@@ -110,5 +110,5 @@ def test_units_and_roles_are_typed_and_chosen(notebook, tmp_path):
     page.page.locator(".wb-columns-grid select:visible").nth(3).select_option(label="ignore")
     page.becomes(
         "bench.data.code()",
-        "\"wb.read_data('sound.csv', roles={'amount': None, 'ignore': ('AMT',)}).with_units(time='h')\"",
+        "\"wb.read_data('sound.csv', roles={'ignore': ('AMT',)}).with_units(time='h')\"",
     )
