@@ -18,6 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SUITES = {
     "coverage": "bias, convergence and coverage of fits to simulated data",
+    "truth": "objectives and fits of small designs beside a brute-force reference",
     "power": "power and false inclusion of stepwise searches",
     "kills": "processes that are killed while they compile leave nothing that breaks the next one",
     "actions": "a Workbench whose widgets are used at random",

@@ -92,10 +92,14 @@ def _mean_gradient_to_zero(
         step *= min(1.0, _LONGEST / max(math.sqrt(2.0 * left), 1e-300))
         moved = following.evaluate(at.x + step)
         for _ in range(6):
-            if moved.finite and _size(moved, inverse) < 2.0 * _size(at, inverse):
+            higher = moved.ofv - at.ofv > following.standard_error
+            if moved.finite and not higher and _size(moved, inverse) < 2.0 * _size(at, inverse):
                 break
             step = 0.5 * step
             moved = following.evaluate(at.x + step)
+        else:  # no way down from here: a corner that draws pass, say
+            status = Status.stalled
+            break
         inverse = _learned(inverse, step, moved.gradient - at.gradient)
         at = moved
         trace.append((offset + step_number, at.ofv))

@@ -319,6 +319,13 @@ class _Grid:
 
     def accuracy(self, integral: Integral, at: Evaluation) -> str:
         said, finer = f"{self.along} nodes along each random effect", self.along + 2
+        if integral.grain:  # grids that are both wrong at a corner can agree
+            draws = Integral(integral.problem, Importance(), at.x)
+            change = draws.evaluate(at.x).ofv - at.ofv
+            return (
+                f"{said}, which do not follow the corners of a lag or a duration: by draws, whose Monte Carlo error is "
+                f"{draws.standard_error:.1g}, the OFV differs by {change:.1g}."
+            )
         if finer**integral.problem.n_random > _MOST_NODES:
             return f"{said}."
         change = Integral(integral.problem, Quadrature(finer), at.x).evaluate(at.x).ofv - at.ofv
