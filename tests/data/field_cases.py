@@ -92,6 +92,8 @@ CASES = [
     # -- limits --------------------------------------------------------------------------------------------------
     Case("limits", "<0.05", "ID,TIME,DV\n1,0,5\n1,24,<0.05\n2,0,6\n2,24,< 0.05\n3,0,6\n3,24,\"<0,05\"\n",
          "3 subjects, 6 observations, 3 censored", ("3 values below the limit (0.05)",), seen=(5, 0.05, 6, 0.05, 6, 0.05)),
+    Case("limits", "<0,1 among decimal commas", "ID;ZEIT;DV\n1;0;5,5\n1;1;<0,1\n2;0;4,5\n2;1;3,5\n",
+         "2 subjects, 4 observations, 1 censored", ("decimal comma", "1 value below the limit (0.1)"), seen=(5.5, 0.1, 4.5, 3.5)),
     Case("limits", "BLQ, its limit unknown", "ID,TIME,DV\n1,0,5\n1,24,BLQ\n2,0,6\n2,24,ND\n", refused="'BLQ'"),
     Case("limits", "BLQ, its limit stated", "ID,TIME,DV\n1,0,5\n1,24,BLQ\n2,0,6\n2,24,n.d.\n",
          "2 subjects, 4 observations, 2 censored", ("2 values below the limit (0.1)",), {"lloq": 0.1}, seen=(5, 0.1, 6, 0.1)),

@@ -678,13 +678,15 @@ def _before_exact_floats() -> bool:
 
 def _decimal_comma(frame: pd.DataFrame, faults: list[Fault]) -> tuple[pd.DataFrame, bool]:
     """Columns written with a decimal comma become numbers, unless other columns use a decimal point."""
-    commas = []
+    commas: dict[str, Any] = {}
     for column in frame.columns:
         if pd.api.types.is_numeric_dtype(frame[column]):
             continue
         text = frame[column].dropna().astype(str)
-        if len(text) and text.str.contains(",").any() and text.str.fullmatch(_COMMA_NUMBER).all():
-            commas.append(column)
+        number = text.str.fullmatch(_COMMA_NUMBER)
+        with_words = number.mean() >= 0.5 and not text.str.contains(r"\d\.\d").any()  # "<0,1", BLQ among the numbers
+        if (text[number].str.contains(",")).any() and (number.all() or with_words):
+            commas[column] = number
     if not commas:
         return frame, False
     points = [c for c in frame.columns if frame[c].dtype == float and (frame[c].dropna() % 1 != 0).any()]
@@ -693,8 +695,12 @@ def _decimal_comma(frame: pd.DataFrame, faults: list[Fault]) -> tuple[pd.DataFra
         mend = 'write one of them, or state decimal="," or "."'
         faults += [Fault(message, None, column, mend=mend) for column in commas]
         return frame, False
-    numbers = {c: pd.to_numeric(frame[c].astype(object).str.replace(",", ".", regex=False)) for c in commas}
-    return frame.assign(**numbers), True
+    changed: dict[str, Any] = {}
+    for column, number in commas.items():
+        dotted = frame[column].astype(object).str.replace(",", ".", regex=False)
+        wanted = number.reindex(frame.index, fill_value=True)
+        changed[column] = pd.to_numeric(dotted) if number.all() else dotted.where(wanted, frame[column])
+    return frame.assign(**changed), True
 
 
 def _plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
