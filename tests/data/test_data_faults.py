@@ -102,7 +102,7 @@ def test_sound_files_are_accepted(text: str) -> None:
         (b"PK\x03\x04 not really a workbook", "Excel"),
         (b"PAR1 nor this one", "Parquet"),
         (b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!", "XPORT"),
-        (gzip.compress(b"ID,TIME,DV\n1,0,1\n")[:-9], "gzip"),
+        (gzip.compress(b"ID,TIME,DV\n1,0,1\n", mtime=0)[:-9], "gzip"),
         (b"   \n \n", "empty"),
         (b"ID,TIME,DV\n1,0,\x001\n", "not a text file"),
     ],
