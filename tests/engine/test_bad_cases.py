@@ -26,7 +26,8 @@ def test_a_subject_without_observations(theophylline):
 def test_a_constant_covariate(theophylline):
     model = MODEL.with_covariate("CL", "WT", shape="power", reference=60)
     fit = wb.fit(model, changed(theophylline, WT=70.0))
-    assert "do not determine CL, CL:log(WT/60)" in fit.message and fit.covariance is None
+    assert fit.status is wb.Status.undetermined and fit.covariance is None
+    assert "Not determined by the data: CL, CL:log(WT/60)" in fit.said
     assert "flat in the direction of CL" in fit.se_reason
 
 

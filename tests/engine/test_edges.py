@@ -74,3 +74,32 @@ def test_an_edge_that_is_a_minimum_stays_one(seed):
     assert fit.status is wb.Status.boundary and "variance of η of ka went to 0" in fit.message
     inside = [wb.objective(fit.model.with_parameter("ka", iiv=size), data) for size in (0.01, 0.03, 0.1, 0.3)]
     assert min(inside) > fit.ofv - 1e-3
+
+
+@pytest.mark.parametrize("error", [wb.Constant(), wb.Proportional(), wb.Combined()], ids=repr)
+@pytest.mark.parametrize("covariance", [True, False])
+def test_what_nothing_depends_on_has_not_converged(error, covariance):
+    """A clearance of 1e9: nothing is left of any dose at the first observation."""
+    data = wb.load_example("quinidine")
+    model = wb.initial_values(wb.Model(ORAL, error=error), data).with_parameter("CL", value=1e9)
+    fit = wb.fit(model, data, covariance=covariance)
+    assert not fit.converged or fit.estimates["estimate"]["CL"] < 1000
+
+
+def test_an_effect_that_says_nothing_is_named_with_and_without_standard_errors():
+    data = wb.load_example("orange_trees")
+    parameters = [wb.Parameter("A", 190.0, iiv=0.2), wb.Parameter("k", 0.001), wb.Parameter("D", 1.0)]
+    model = wb.Model(wb.equation("A*(1 - exp(-k*t)) + 0*D"), parameters, error=wb.Constant(10.0))
+    for covariance in (True, False):
+        fit = wb.fit(model, data, covariance=covariance)
+        assert fit.status is wb.Status.undetermined and not fit.converged
+        assert "Not determined by the data: D" in fit.said
+
+
+def test_an_estimate_that_is_hardly_known_is_said():
+    """Orange trees: the spread of xmid has a standard error of several times itself."""
+    model = wb.Model(wb.equation("Asym/(1 + exp(-(t - xmid)/scal))"), error=wb.Combined())
+    fit = wb.fit(model, wb.load_example("orange_trees"))
+    for name, line in fit.estimates.iterrows():
+        assert (f"{name} (RSE {line['rse']:.0f} %)" in fit.said) == (line["rse"] > 100)
+    assert fit.estimates["rse"].max() > 500

@@ -36,6 +36,7 @@ class Status(Enum):
     stopped = "The fit was stopped; these are the best values found until then."
     max_iterations = "The fit used up its iterations before it converged; start it again from these values."
     stalled = "The fit could not get further although the gradient is not zero; try other initial values."
+    undetermined = "The fit has no minimum: the objective is flat, and some estimates are not determined by the data."
     diverged = "The fit diverged: an estimate ran away without bound; try other initial values or a simpler model."
 
     @property
@@ -265,7 +266,7 @@ class FitResult:
                 "name": e.name,
                 "estimate": e.value,
                 "se": e.se,
-                "rse": abs(100 * e.se / e.value) if e.value else math.nan,
+                "rse": e.rse,
                 "lower": e.lower,
                 "upper": e.upper,
                 "fixed": e.fixed,

@@ -14,6 +14,8 @@ from workbench import markup
 
 Array = NDArray[np.float64]
 
+_LARGE = 100.0  # per cent: a standard error as large as the estimate
+_WIDE = 1000.0  # upper over lower end of an interval
 HEAD = ("", "estimate", "SE", "RSE %", "95 % interval", "shrinkage %", "unit")
 
 
@@ -30,6 +32,28 @@ class Estimate(NamedTuple):
     upper: float
     fixed: bool
     kind: str
+
+    @property
+    def rse(self) -> float:
+        """Standard error in per cent of the estimate; NaN where there is none."""
+        return abs(100 * self.se / self.value) if self.value else math.nan
+
+    @property
+    def doubt(self) -> str:
+        """Why it is hardly known, in a few words; empty where it is, or where it may as well be 0 (a correlation)."""
+        if self.fixed or not math.isfinite(self.se) or self.kind == "correlation":
+            return ""
+        if self.rse > _LARGE:
+            return f"RSE {self.rse:.0f} %"
+        if self.lower > 0 and self.upper > _WIDE * self.lower:
+            return f"95 % interval {markup.short(self.lower)} to {markup.short(self.upper)}"
+        return ""
+
+
+def doubts(lines: Iterable[Estimate]) -> str:
+    """A sentence on estimates that are hardly known: RSE above 100 %, or an interval over three decades."""
+    found = [f"{line.name} ({line.doubt})" for line in lines if line.doubt]
+    return f"The data hardly determine {', '.join(found)}." if found else ""
 
 
 class Numbers(NamedTuple):

@@ -16,7 +16,7 @@ from workbench.engine.search.optimise import Outcome
 from workbench.methods import Options
 from workbench.model import Model
 from workbench.results.fit import FitResult
-from workbench.results.tables import Estimate
+from workbench.results.tables import Estimate, doubts
 
 Array = NDArray[np.float64]
 
@@ -61,6 +61,7 @@ def fit_result(
     logs = np.array([error.data_are_logarithms for error in model.errors], dtype=bool)[seen.response]
     n = len(scale.subject.names)
     psi = point.L @ point.L.T
+    lines = _estimates(scale, best.x, errors.covariance)
     linear, slope = target.linearisation(best)
     return FitResult(
         model=scale.model_at(model, best.x),
@@ -69,13 +70,13 @@ def fit_result(
         method=method,
         options=options,
         status=outcome.status,
-        message=message,
+        message=" ".join(filter(None, (message, doubts(lines)))),
         ofv=best.ofv,
         trace=outcome.trace,
         along=partial(_estimates_along, scale, outcome.path),
         seconds=seconds,
         evaluations=target.evaluations,
-        lines=_estimates(scale, best.x, errors.covariance),
+        lines=lines,
         covariance=errors.covariance,
         se_reason=errors.reason,
         random_effects=scale.subject.names,

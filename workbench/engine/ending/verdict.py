@@ -24,6 +24,7 @@ from workbench.results.fit import Status
 Array = NDArray[np.float64]
 
 _NEARLY_FLAT = 1e-3
+_NO_EFFECT = 1e-8  # half the sum of squares of the subjects' slopes by a logarithm
 _ESCAPES = 4
 _LOWER = 1e-4  # of the objective: less is no way down
 PLAUSIBLE = (0.03, 3.0)  # standard deviations of η, in natural sizes of their parameters
@@ -34,12 +35,14 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
     """The outcome with its final status, and what there is to say about that."""
     status, best = outcome.status, outcome.evaluation
     remarks = [edge.sentence for edge in edges(problem, best)]
-    if status.ok and remarks:
-        status = Status.boundary
+    flat = errors.flat if errors.downhill is None else ""
+    if status.ok and flat:
+        status = Status.undetermined
+        remarks.append(f"Not determined by the data: {flat}.")
     elif status.ok and errors.downhill is not None:
         status = Status.stalled
-    elif status.ok and errors.flat:
-        remarks.append(f"The data do not determine {errors.flat}.")
+    elif status.ok and remarks:
+        status = Status.boundary
     lost = runaway(problem, best)
     if lost and status is not Status.stopped:
         status, remarks = Status.diverged, [*remarks, lost]
@@ -53,6 +56,20 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
     if problem.exchanged(best.x) is not None:
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
     return replace(outcome, status=status), " ".join(remarks)
+
+
+def _without_effect(target: Target, at: Evaluation) -> str:
+    """Names of the estimates that the objective does not depend on, those at an edge apart: what is quick to see."""
+    scale = target.problem.scale
+    unit = np.where(scale.logarithmic, 1.0, np.maximum(np.abs(at.x), 1.0))
+    flat = 0.5 * ((at.scores * unit) ** 2).sum(axis=0) < _NO_EFFECT
+    flat[[k for e in edges(target.problem, at) for k in e.held]] = False
+    names = []
+    for k in np.flatnonzero(flat):  # or all that depends on it is one subject, whose slope is 0 at the minimum
+        ends = [target.evaluate(at.x + sign * unit[k] * (np.arange(len(unit)) == k)) for sign in (-1.0, 1.0)]
+        if all(abs(end.ofv - at.ofv) < _LOWER for end in ends):
+            names.append(scale.labels_of_x[k])
+    return ", ".join(dict.fromkeys(names))
 
 
 def runaway(problem: Problem, at: Evaluation) -> str:
@@ -88,7 +105,8 @@ def runaway(problem: Problem, at: Evaluation) -> str:
 def standard_errors(target: Reportable, outcome: Outcome, watch: Watch, covariance: bool | Kind) -> Uncertainty:
     """Standard errors where the search ended; none, with the reason, where they are not wanted."""
     if covariance is False:
-        return Uncertainty(None, "none: they were not asked for (covariance=False).")
+        flat = _without_effect(target, outcome.evaluation) if outcome.status.ok else ""
+        return Uncertainty(None, "none: they were not asked for (covariance=False).", flat)
     if outcome.status is Status.stopped:
         return Uncertainty(None, "none: the fit was stopped.")
     interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))

@@ -11,13 +11,15 @@ from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, Widget
 from workbench import markup
 from workbench.methods import METHODS, method_of
 from workbench.results.fit import FitResult, Progress
-from workbench.results.tables import CALM, HEAD
+from workbench.results.tables import CALM, HEAD, Estimate
 from workbench.ui.figures.sparklines import sparklines
 from workbench.ui.figures.time import Trace
 from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.panels.settings import SettingsRow
 from workbench.ui.session.state import State
 from workbench.ui.session.work import Portion
+
+_EXACTNESS = (HEAD.index("RSE %"), HEAD.index("95 % interval"))
 
 
 class FitControls(Panel):
@@ -212,7 +214,15 @@ def _criteria(fit: FitResult) -> str:
 
 def _estimates(fit: FitResult) -> str:
     head, *rows = fit.rows(CALM, units=False)
-    return markup.table(head, rows)
+    return markup.table(head, [_marked(row, line) for row, line in zip(rows, fit.lines, strict=True)])
+
+
+def _marked(row: Sequence[str], line: Estimate) -> list[object]:
+    """A row of estimates; what says that one is hardly known is amber."""
+    return [
+        markup.tag("span", cell, class_="wb-doubt", title=line.doubt) if line.doubt and k in _EXACTNESS else cell
+        for k, cell in enumerate(row)
+    ]
 
 
 def _footnote(fit: FitResult) -> str:
