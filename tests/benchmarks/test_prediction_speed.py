@@ -41,6 +41,7 @@ def oral(structure, subjects, samples, doses, rows=1):
         compartment=none,
         response=none,
         record=np.arange(n),
+        origin=np.arange(n),
         slot=np.where(is_dose, -1, np.cumsum(~is_dose) - 1),
     )
     P = len(structure.names)
@@ -50,6 +51,7 @@ def oral(structure, subjects, samples, doses, rows=1):
         C=np.tile(np.eye(P), (rows, 1, 1)),
         offset=0.1 * np.arange(rows)[:, None] * np.ones(P),
         row=np.arange(n) % rows,
+        origin=np.arange(n) % rows,
         transform=np.zeros(P, dtype=np.int64),
         lower=np.zeros(P),
         upper=np.ones(P),

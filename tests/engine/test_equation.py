@@ -48,7 +48,7 @@ def course(*events):
     zeros, none = np.zeros(n), np.zeros(n, dtype=np.int64)
     return Schedule(
         start=np.array([0, n]), time=time, kind=kind, amount=amount, rate=zeros, duration=zeros, interval=zeros,
-        steady_state=none, compartment=none, response=none, record=np.arange(n),
+        steady_state=none, compartment=none, response=none, record=np.arange(n), origin=np.arange(n),
         slot=np.where(seen, np.cumsum(seen) - 1, -1).astype(np.int64),
     )  # fmt: skip
 
@@ -56,10 +56,11 @@ def course(*events):
 def plain(schedule, P, **more):
     """Each parameter is a coordinate of its own, log-normal."""
     C = more.pop("C", np.eye(P)[None])
+    row = more.pop("row", np.zeros(len(schedule.time), dtype=np.int64))
     return Layout(
         **{
             "A": np.zeros((1, C.shape[2], 1)), "B": np.zeros((1, C.shape[2], 1)), "C": C,
-            "offset": np.zeros((len(C), P)), "row": np.zeros(len(schedule.time), dtype=np.int64),
+            "offset": np.zeros((len(C), P)), "row": row, "origin": row,
             "transform": np.full(P, LOG), "lower": np.zeros(P), "upper": np.ones(P),
             "covariates": np.zeros((len(C), 0)), **more,
         }

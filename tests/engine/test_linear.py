@@ -49,6 +49,7 @@ def problem(structure, subjects, offsets):
         start=np.cumsum([0, *map(len, subjects)]),
         response=np.zeros(len(events), dtype=np.int64),
         record=np.arange(len(events)),
+        origin=np.arange(len(events)),
         slot=np.where(predicted_ones, np.cumsum(predicted_ones) - 1, -1),
         **columns,
     )
@@ -59,6 +60,7 @@ def problem(structure, subjects, offsets):
         C=np.tile(np.eye(P), (len(offsets), 1, 1)),
         offset=np.array(offsets, dtype=float),
         row=row,
+        origin=row,
         transform=np.array([TRANSFORMS.get(name, jets.LOG) for name in structure.names]),
         lower=np.zeros(P),
         upper=np.ones(P),
@@ -539,6 +541,7 @@ def test_dosing_as_in_nonmem(reference):
         C=np.zeros((len(frame), P, 1)),
         offset=np.column_stack([np.broadcast_to(known[name], len(frame)) for name in structure.names]).astype(float),
         row=schedule.record,
+        origin=schedule.origin,
         transform=np.full(P, jets.IDENTITY),
         lower=np.zeros(P),
         upper=np.ones(P),

@@ -36,7 +36,8 @@ def course(*subjects):
     seen = columns["kind"] == 0
     start = np.cumsum([0, *map(len, subjects)]).astype(np.int64)
     slot = np.where(seen, np.cumsum(seen) - 1, -1).astype(np.int64)
-    return Schedule(start=start, record=np.arange(len(events)), slot=slot, **columns)
+    each = np.arange(len(events))
+    return Schedule(start=start, record=each, origin=each, slot=slot, **columns)
 
 
 def with_records(*doses, times=TIMES):
@@ -48,13 +49,15 @@ def plain(schedule, P, transform=LOG, **more):
     """Each parameter is a coordinate of its own."""
     C = more.pop("C", np.eye(P)[None])
     rows = len(C)
+    row = more.pop("row", np.zeros(len(schedule.time), dtype=np.int64))
     return Layout(
         **{
             "A": np.zeros((schedule.n_subjects, C.shape[2], 1)),
             "B": np.zeros((schedule.n_subjects, C.shape[2], 1)),
             "C": C,
             "offset": np.zeros((rows, P)),
-            "row": np.zeros(len(schedule.time), dtype=np.int64),
+            "row": row,
+            "origin": row,
             "transform": np.full(P, transform),
             "lower": np.zeros(P),
             "upper": np.ones(P),

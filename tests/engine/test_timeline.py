@@ -29,8 +29,8 @@ def unfolded(rows, compartments, quantities=LASTS, design_rows=None, order=2):
     n = len(data.events.time)
     schedule = schedule_of(data.events, np.ones(n, dtype=bool), np.zeros(n, dtype=np.int64))
     course, routes = timeline.course_of(schedule), timeline.routes_of(compartments)
-    row = schedule.record if design_rows is None else np.array(design_rows)[schedule.record]
-    entry, entries = timeline.entries_of(schedule, row)
+    rows = np.arange(n) if design_rows is None else np.array(design_rows)
+    entry, entries = timeline.entries_of(schedule, rows[schedule.record], rows[schedule.origin], routes)
     table = np.zeros((entries, 4, 1 + D + D * (D + 1) // 2))
     for column, name in enumerate(("share", "F", "lag", "duration")):
         table[:, column] = [quantities[name], 1.0, 2.0, 0.0, 0.0, 3.0]
@@ -256,10 +256,15 @@ def test_quantities_have_a_row_for_each_design_row_that_doses_meet():
         pd.DataFrame([{"ID": i, "EVID": 0, "AMT": 0.0, "DV": 1.0} | row for i in (1, 2) for row in rows])
     )
     schedule = schedule_of(data.events, np.ones(12, dtype=bool), np.zeros(12, dtype=np.int64))
-    entry, most = timeline.entries_of(schedule, np.array([0, 1, 1, 2, 2, 2, 5, 5, 5, 5, 5, 6]))
+    row = np.array([0, 1, 1, 2, 2, 2, 5, 5, 5, 5, 5, 6])
+    entry, most = timeline.entries_of(schedule, row, row, timeline.routes_of([[Route(0, bioavailability=F)]]))
     assert most == 3
-    assert entry[[0, 2, 3, 5]].tolist() == [0, 1, 2, 2]
-    assert entry[[6, 8, 9, 11]].tolist() == [0, 0, 0, 1]
+    for column in (0, 1):
+        assert entry[[0, 2, 3, 5], column].tolist() == [0, 1, 2, 2]
+        assert entry[[6, 8, 9, 11], column].tolist() == [0, 0, 0, 1]
+    assert entry[[1, 4, 7, 10], 0].tolist() == [-1] * 4
+    entry, _ = timeline.entries_of(schedule, row, row, timeline.routes_of([[Route(0, bioavailability=F, lag=LAG)]]))
+    assert entry[:, 0].tolist() == [0, 1, 1, 2, 2, 2, 0, 0, 0, 0, 0, 1]  # a lagged dose may meet any of them
 
 
 def test_input_rates_end_at_exactly_zero():

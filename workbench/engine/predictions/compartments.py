@@ -362,8 +362,8 @@ def _predict(
         filled = -1
         for e in range(start, end):
             converts = converts or row[e] != row[start]
-            if depends and entry[e] != filled and course.event[e].kind in (DOSE, RESET_AND_DOSE):
-                filled = entry[e]
+            if depends and entry[e, 0] >= 0 and entry[e, 0] != filled:
+                filled = entry[e, 0]
                 jets.natural(row[e], u[i], C, offset, transform, lower, upper, order, p)
                 _quantities(p, shape, work.quantities[filled], D, order)
         happenings = unfold(i, course, routes, entry, work.quantities, D, order, line)
@@ -433,7 +433,7 @@ class LinearPredictor:
         self.slot = schedule.slot
         self.course = course_of(schedule)
         self.routes = routes_of(_routes(kinetics))
-        self.entry, self.entries = entries_of(schedule, design.row)
+        self.entry, self.entries = entries_of(schedule, design.row, design.origin, self.routes)
         self.capacity = room(self.course, self.routes)
         absorption = [name for name in ("Fr", "ka", "Tk0") if name in names]
         self.macro = True if kinetics.size > 1 and kinetics.written_in in ("macro", "half-life") else None

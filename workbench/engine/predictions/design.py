@@ -21,6 +21,8 @@ class DesignRows:
         On the transformed scale they are z = offset + C u.
     row : int64[events]
         Design row of each event of the schedule.
+    origin : int64[events]
+        Design row of the record that says how a dose enters, see `Schedule.origin`.
     transform : int64[P]; lower, upper : float64[P]
         Transform of each parameter, as `jets.untransform` takes it, and the bounds of those between bounds.
     covariates : float64[rows, K]
@@ -30,6 +32,7 @@ class DesignRows:
     C: Array
     offset: Array
     row: Index
+    origin: Index
     transform: Index
     lower: Array
     upper: Array

@@ -138,12 +138,12 @@ def _tabulate(i, u, course, system, rows, flow, table, p, D, order):
     at, L = flow.x.shape[0] + flow.stretch.shape[1], flow.stretch.shape[1]
     row = NO - 1
     for e in range(course.start[i], course.start[i + 1]):
-        if course.event[e].kind in (DOSE, RESET_AND_DOSE) and rows.row[e] != row:
+        if rows.entry[e, 0] >= 0 and rows.row[e] != row:
             row = rows.row[e]
             _quantities(row, u, system, rows, p, flow, D, order)
             for c in range(system.dosing.shape[0]):
                 for lane in range(L):
-                    table[rows.entry[e], c, lane] = flow.z[at + system.dosing[c] * L + lane]
+                    table[rows.entry[e, 0], c, lane] = flow.z[at + system.dosing[c] * L + lane]
 
 
 @merged
@@ -253,7 +253,7 @@ class OdePredictor:
             np.array(module.initial, dtype=np.int64),
             np.array(columns, dtype=np.int64),
         )
-        entry, self._entries = entries_of(schedule, design.row)
+        entry, self._entries = entries_of(schedule, design.row, design.origin, self._routes)
         self._rows = Rows(
             design.row, entry, schedule.slot, schedule.response, np.ascontiguousarray(design.covariates), design.C,
             design.offset, design.transform, design.lower, design.upper,

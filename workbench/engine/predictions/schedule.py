@@ -33,6 +33,9 @@ class Schedule:
         Which response is predicted there.
     record : int64[events]
         The record of the data whose design row holds at the event; of an additional dose the next one of the subject.
+    origin : int64[events]
+        The record that says how a dose enters: its own, and of an additional dose that of the dose it repeats. Lag and
+        duration are taken there, bioavailability where the dose enters (see `timeline`, "Which record says how").
     slot : int64[events]
         The place of the event's prediction, -1 for none.
     """
@@ -48,6 +51,7 @@ class Schedule:
     compartment: Index
     response: Index
     record: Index
+    origin: Index
     slot: Index
 
     @property
@@ -97,6 +101,7 @@ def schedule_of(events: Events, predicted: NDArray[np.bool_], response: Index) -
         compartment=events.compartment,
         response=response,
         record=np.arange(n),
+        origin=np.arange(n),
         slot=slot,
     )
     repeats = np.where(events.is_dose, events.additional, 0)

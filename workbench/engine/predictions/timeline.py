@@ -14,7 +14,7 @@ How to read the list (`Timeline`)
 
     line = blank(room(course, routes), D)       # in Python, once for all subjects of a thread
     for each subject i:                         # in a kernel
-        quantities[entry[e]] = shares, lags, ... for every dose e of the subject (entry: see `entries_of`)
+        quantities[entry[e, 0]] = shares, lags, ... wherever entry[e, 0] is not -1 (see `entries_of`)
         n = unfold(i, course, routes, entry, quantities, D, order, line)
         for h in range(n):
             k = line.order[h]
@@ -42,6 +42,19 @@ The state is empty and nothing flows before the first happening. Of a happening,
            `order` and have no event: BOLUS and RATE at times from 0 to `value`, sorted, rates being 0 before the
            first of them. Periodic: running through the cycle from the state sought gives that state again.
            `value` = 0 means a constant infusion instead: the state that the rates of the cycle hold steady.
+
+Which record says how
+---------------------
+Where parameters change within a subject, a dose takes them from different records, as NONMEM's does (NONMEM help,
+*dose event record*, *duration parameter* and *absorption lag parameter*):
+
+- lag and duration from its own dose record, an additional dose (ADDL) from that of the dose it repeats, whatever later
+  records say;
+- bioavailability, and the share of a route, from the record in effect when it enters, which is its time plus its lag:
+  the first record that is not before. So additional doses follow later records, and an infusion that has begun keeps
+  what it began with. A steady state, whose doses are of the past, takes those of its own record.
+
+(A modelled *rate*, RATE = -1, would change while it runs; the library has none.)
 
 Ties: what is due at the time of a record happens before it (NONMEM's order for lagged doses), a dose before the
 prediction at its own record. A reset takes away all that is pending. Negative lags and durations give a size of NaN.
@@ -156,28 +169,38 @@ def routes_of(compartments: Sequence[Sequence[Route]]) -> Routes:
     return Routes(first, np.array([tuple(route) for routes in table for route in routes], dtype=dtype))
 
 
-def entries_of(schedule: Schedule, row: Index) -> tuple[Index, int]:
-    """Rows of the table of quantities: one per design row, as they follow each other in the doses of a subject.
+def entries_of(schedule: Schedule, row: Index, origin: Index, routes: Routes) -> tuple[Index, int]:
+    """Rows of the table of quantities: one per design row of a subject that one of its doses may ask.
 
     Parameters
     ----------
     schedule : Schedule
     row : int64[events]
         Design row of each event.
+    origin : int64[events]
+        Design row of the dose record of each event, see `DesignRows`.
+    routes : Routes
 
     Returns
     -------
-    entry : int64[events]
-        `entry` of `unfold`; meaningful at doses.
+    entry : int64[events, 2]
+        `entry` of `unfold`: of the design row at the event, -1 if no dose asks it; and of its dose record, at doses.
     most : int
         How many rows the table needs.
     """
-    entry = np.zeros(len(row), dtype=np.int64)
-    dose = np.flatnonzero(np.isin(schedule.kind, (DOSE, RESET_AND_DOSE)))
-    subject = schedule.subject[dose]
-    first = np.diff(subject, prepend=-1) != 0
-    number = np.cumsum(np.where(first, 0, np.diff(row[dose], prepend=-1) != 0))
-    entry[dose] = number - number[first][np.cumsum(first) - 1]
+    route = routes.route
+    moving = ((route["lag"] >= 0) & ((route["share"] >= 0) | (route["bioavailability"] >= 0))).any()
+    dose = np.isin(schedule.kind, (DOSE, RESET_AND_DOSE))
+    owner = schedule.subject
+    asked = np.isin(owner, owner[dose]) if moving else dose
+    entry = np.full((len(row), 2), -1, dtype=np.int64)
+    if not dose.any():
+        return entry, 1
+    width = max(int(row.max()), int(origin.max())) + 1
+    pairs = np.unique(np.concatenate([(owner * width + row)[asked], (owner * width + origin)[dose]]))
+    first = np.searchsorted(pairs, np.arange(schedule.n_subjects) * width)
+    for column, (rows, where) in enumerate(((row, asked), (origin, dose))):
+        entry[where, column] = np.searchsorted(pairs, (owner * width + rows)[where]) - first[owner[where]]
     return entry, int(entry.max(initial=0)) + 1
 
 
@@ -370,13 +393,27 @@ def _product(line, value, x, y, D, order):
 
 
 @inner
-def _timing(line, e, course, way, table, out, D, order):
-    """How the dose of event e enters by a route: fills a record of `Timeline.timing`."""
+def _in_effect(course, e, end, time):
+    """The event whose design row is in effect at a time: the first that is not before, short of a reset."""
+    for k in range(e, end):
+        if k > e and course.event[k].kind in (EVENT_RESET, RESET_AND_DOSE):
+            return k - 1
+        if course.event[k].time >= time:
+            return k
+    return end - 1
+
+
+@inner
+def _timing(line, e, end, course, way, entry, quantities, out, D, order):
+    """How the dose of event e enters by a route: fills a record of `Timeline.timing`. Its subject's events end at end."""
     event = course.event[e]
     amount, rate, length, length_jet = event.amount, event.rate, event.duration, _NONE
-    _, share = _column(line, table, way.share)
-    _, F = _column(line, table, way.bioavailability)
+    table, then = quantities[entry[e, 1]], e
     lag, lag_jet = _column(line, table, way.lag)
+    if lag > 0.0 and event.steady_state == 0 and (way.share >= 0 or way.bioavailability >= 0):
+        then = _in_effect(course, e, end, event.time + lag)
+    _, share = _column(line, quantities[entry[then, 0]], way.share)
+    _, F = _column(line, quantities[entry[then, 0]], way.bioavailability)
     value, value_jet = _product(line, rate if rate > 0.0 else amount, _NONE, share, D, order)
     infusion = True
     if rate > 0.0:
@@ -482,8 +519,8 @@ def _past(line, e, course, n, latest, D, order):
 
 
 @inner
-def _dose(line, e, course, routes, table, latest, D, order):
-    """Await what the dose of event e does."""
+def _dose(line, e, end, course, routes, entry, quantities, latest, D, order):
+    """Await what the dose of event e does; the events of its subject end at end."""
     now = course.event[e].time
     first, past = _ways(course, e, routes)
     if first == past:
@@ -491,7 +528,7 @@ def _dose(line, e, course, routes, table, latest, D, order):
         line.pool[nowhere].state = 0
         _await(line, nowhere)
     for r in range(first, past):
-        _timing(line, e, course, routes.route[r], table, line.timing[r - first], D, order)
+        _timing(line, e, end, course, routes.route[r], entry, quantities, line.timing[r - first], D, order)
     if course.event[e].steady_state > 0:
         if course.event[e].steady_state == 1:
             line.counters[_WAITING] = 0
@@ -518,8 +555,8 @@ def unfold(i, course, routes, entry, quantities, D, order, line):
         Which subject.
     course : Course
     routes : Routes
-    entry : int64[events]
-        The row of `quantities` that holds for each event of the schedule that is a dose, see `entries_of`.
+    entry : int64[events, 2]
+        The rows of `quantities` that hold for each event of the schedule and for its dose record, see `entries_of`.
     quantities : float64[entries, columns, size(D)]
         Shares, bioavailabilities, lags and durations as jets, in the columns that `routes` names. May have no columns.
     D, order : int
@@ -534,7 +571,8 @@ def unfold(i, course, routes, entry, quantities, D, order, line):
     """
     line.counters[:] = 0
     latest = _latest(course, i)
-    for e in range(course.start[i], course.start[i + 1]):
+    end = course.start[i + 1]
+    for e in range(course.start[i], end):
         kind = course.event[e].kind
         if kind in (EVENT_RESET, RESET_AND_DOSE):
             line.counters[_WAITING] = 0
@@ -542,7 +580,7 @@ def unfold(i, course, routes, entry, quantities, D, order, line):
         else:
             _release(line, course.event[e].time, e)
         if kind in (DOSE, RESET_AND_DOSE):
-            _dose(line, e, course, routes, quantities[entry[e]], latest, D, order)
+            _dose(line, e, end, course, routes, entry, quantities, latest, D, order)
             _release(line, course.event[e].time, e)
         _emit(line, _add(line, RECORD, course.event[e].time, 0.0), e)
     return line.counters[_DONE]

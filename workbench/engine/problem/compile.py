@@ -52,7 +52,7 @@ def compile(model: Model, data: GroupedData, records: bool = False, likelihood: 
     response, counted, occasion = responses_of(model, data), counted_of(model, data), occasions_of(data)
     schedule = schedule_of(data.events, np.ones(len(counted), dtype=bool) if records else counted, response)
     scale = scale_of(model, data, occasion)
-    layout = layout_of(model, data, scale, occasion, schedule.record)
+    layout = layout_of(model, data, scale, occasion, schedule.record, schedule.origin)
     return Problem(
         structure=model.structure,
         schedule=schedule,

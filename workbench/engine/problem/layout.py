@@ -148,7 +148,9 @@ def occasions_of(data: GroupedData) -> Index:
     return local
 
 
-def layout_of(model: Model, data: GroupedData, scale: Scale, occasion: Index, record: Index) -> Layout:
+def layout_of(
+    model: Model, data: GroupedData, scale: Scale, occasion: Index, record: Index, origin: Index
+) -> Layout:
     """Lay out the parameters of a model over a data set.
 
     Parameters
@@ -161,6 +163,8 @@ def layout_of(model: Model, data: GroupedData, scale: Scale, occasion: Index, re
         Which of its subject's occasions a record is in.
     record : int64[events]
         The record whose design row holds at each event of the schedule.
+    origin : int64[events]
+        The record that says how a dose enters, see `Schedule`.
 
     Raises
     ------
@@ -188,6 +192,7 @@ def layout_of(model: Model, data: GroupedData, scale: Scale, occasion: Index, re
         C=C,
         offset=design.offset[rows],
         row=row[record],
+        origin=row[origin],
         transform=transform,
         lower=np.ascontiguousarray(bounds[:, 0]),
         upper=np.ascontiguousarray(bounds[:, 1]),

@@ -33,7 +33,7 @@ def of_subjects(problem: Problem, chosen: Index) -> Problem:
     schedule = replace(schedule, slot=np.where(slot >= 0, np.cumsum(slot >= 0) - 1, -1))
     mine, first = spread(seen.first, chosen)
     layout = replace(
-        layout, A=layout.A[chosen], B=layout.B[chosen], row=layout.row[at],
+        layout, A=layout.A[chosen], B=layout.B[chosen], row=layout.row[at], origin=layout.origin[at],
         fractional=tuple(part.among(chosen, problem.n_subjects) for part in layout.fractional),
     )  # fmt: skip
     observations = replace(
@@ -93,7 +93,7 @@ def on_grid(problem: Problem, points: int, response: int = 0) -> tuple[Problem, 
         )
     )  # fmt: skip
     finer = replace(finer, kind=kind, amount=amount, steady_state=steady, rate=rate, duration=duration)
-    layout = replace(problem.layout, row=problem.layout.row[nearest])
+    layout = replace(problem.layout, row=problem.layout.row[nearest], origin=problem.layout.origin[nearest])
     first = np.concatenate([[0], np.cumsum(shown)])[finer.start]
     finer_problem = replace(
         problem, schedule=finer, layout=layout, predictor=predictor_of(problem.structure, finer, layout)

@@ -240,6 +240,7 @@ def _relative(kinetics: Kinetics, values: Values, problem: Problem) -> Array:
         C=np.zeros((1, one, 0)),
         offset=np.log([[named[_plain_name(name)] for name in relative.names]]),
         row=np.zeros(len(schedule.time), dtype=np.int64),
+        origin=np.zeros(len(schedule.time), dtype=np.int64),
         transform=np.full(one, LOG),
         lower=np.zeros(one),
         upper=np.ones(one),
