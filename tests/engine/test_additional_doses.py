@@ -109,7 +109,7 @@ def test_each_dose_record_has_its_own(way):
 
 def test_lags_of_occasions_have_derivatives_of_their_own_occasion():
     """The additional doses lie in the second occasion, their lag in the first."""
-    frame = pd.DataFrame({"ID": 1, "TIME": [0.0, 1, 6, 13, 20, 30], "EVID": [1, 0, 0, 0, 0, 0], "AMT": [100.0, *[0] * 5],
+    frame = pd.DataFrame({"ID": 1, "TIME": [0, 1, 6, 13, 20, 30], "EVID": [1, 0, 0, 0, 0, 0], "AMT": [100.0, *[0] * 5],
                           "ADDL": [2, *[0] * 5], "II": [12.0, *[0] * 5], "OCC": [1, 1, 1, 2, 2, 2],
                           "DV": [np.nan, 4, 3, 4, 3, 4]})  # fmt: skip
     data = wb.read_data(frame, roles={"interval": "II", "additional": "ADDL", "occasion": "OCC"})

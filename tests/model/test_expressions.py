@@ -315,7 +315,6 @@ def test_doses_and_what_becomes_of_them():
         ("d/dt A = -k*A", {"response": "A", "lag": {"A": "2*t"}}, "parameters and covariates"),
         ("d/dt A = -k*A; k = a*t; A(0) = k", {"response": "A"}, "parameters and covariates"),
         ("d/dt A = -k*A", {"response": "A", "lag": "lag"}, "dict"),
-        ("d/dt A = dose", {"response": "A"}, "wb.equation"),
         ("d/dt A = -k*A; x = 3", {"response": "A"}, "used for nothing"),
         ("d/dt A = -k*A; A", {"response": "A"}, "no use here"),
         ("d/dt t = 1", {"response": "t"}, "is the time"),

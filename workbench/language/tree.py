@@ -202,6 +202,27 @@ def evaluate(expression: Expression, values: Mapping[str, float]) -> float:
         return math.nan
 
 
+def singular(expression: Expression, values: Mapping[str, float]) -> Apply | None:
+    """The innermost part that has a pole, or an infinite derivative, for given numbers; None: there is none.
+
+    Of where(…) only the branch that is taken counts.
+    """
+    if not isinstance(expression, Apply):
+        return None
+    arguments = expression.arguments
+    if expression.function == "where":
+        arguments = (arguments[0], arguments[1] if evaluate(arguments[0], values) else arguments[2])
+    for argument in arguments:
+        found = singular(argument, values)
+        if found is not None:
+            return found
+    at_zero = {"log": 0, "sqrt": 0, "/": 1, "^": 0}.get(expression.function)
+    if at_zero is None or evaluate(arguments[at_zero], values) != 0.0:
+        return None
+    power = evaluate(arguments[1], values) if expression.function == "^" else 0.0
+    return None if power == int(power) and power > 0 else expression
+
+
 _SLOPES: dict[str, Callable[..., tuple[float, ...]]] = {
     "+": lambda *terms: (1.0,) * len(terms),
     "neg": lambda x: (-1.0,),

@@ -17,6 +17,7 @@ from workbench.model.kinetics import Differential
 from workbench.model.structure import ParameterInfo, Shown
 
 MOST_STATES = 100
+_TIMES = {"t": "the time", "dose": "the last dose", "tad": "the time since the last dose"}
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -113,7 +114,8 @@ class Ode(Shown):
         system = self.system
         if any(constant(tree) != 0.0 for tree in system.initial.values()):
             return False
-        values = dict.fromkeys((*self.names, *self.covariates), 0.7) | dict.fromkeys(self.states, 0.0) | {"t": 1.0}
+        values = dict.fromkeys((*self.names, *self.covariates), 0.7) | dict.fromkeys(self.states, 0.0)
+        values |= {"t": 1.0, "dose": 0.0, "tad": 1.0}
         for name, expression in system.definitions.items():
             values[name] = evaluate(expression, values)
         return all(evaluate(rate, values) == 0.0 for rate in system.rates.values())
@@ -178,8 +180,9 @@ def ode(
     text : str
         Statements, one a line or separated by semicolons, in any order: ``d/dt A = expression`` (or ``dA/dt = …``)
         for each state, ``A(0) = expression`` for those that do not begin at 0, ``name = expression`` for
-        intermediates. Expressions are those of `equation`; `t` is the time. All names that are neither states nor
-        defined nor covariates are parameters. Conditions in where(…) are differentiated branch by branch: a
+        intermediates. Expressions are those of `equation`; `t` is the time, `dose` the amount of the last dose and
+        `tad` the time since it was given, lags left aside (both 0 before the first). All names that are neither
+        states nor defined nor covariates are parameters. Conditions in where(…) are differentiated branch by branch: a
         parameter that moves the place of a jump must do it through `lag` or `duration`.
     response : str or dict of str to str
         What is observed: a state, an intermediate or an expression; several by name.
@@ -330,7 +333,7 @@ def _statements(structure: Ode) -> _Statements:
 
 def _changing(stated: _Statements, definitions: Mapping[str, Expression]) -> set[str]:
     """What changes with the time: it, the states, and what depends on them."""
-    changing = {*stated.rates, "t"}
+    changing = {*stated.rates, *RESERVED}
     for name, tree in definitions.items():
         if changing & {part.name for part in reaches([tree], definitions)}:
             changing.add(name)
@@ -378,9 +381,6 @@ def _names(
 ) -> tuple[str, ...]:
     """The parameters: what is left of the names that occur."""
     used = list(dict.fromkeys(part.name for part in reaches(trees, definitions)))
-    for part in ("dose", "tad"):
-        if part in used:
-            raise ModelError(f"The ODE: {part} is for wb.equation(…) only; here doses enter states, see dose=.")
     absent = [name for name in structure.covariates if name not in used]
     if absent:
         raise ModelError(f"The ODE: covariates= names {', '.join(absent)}, which the text does not use.")
@@ -395,5 +395,5 @@ def _names(
 def _require_constant(source: Source, tree: Expression, changing: set[str], what: str) -> None:
     for part in reaches([tree], {}):
         if part.name in changing:
-            kind = "the time" if part.name == "t" else "a state, or depends on one or on the time"
+            kind = _TIMES.get(part.name, "a state, or depends on one or on the time")
             raise source.error(part.at, f"{what} is an expression of parameters and covariates; {part.name} is {kind}.")

@@ -47,6 +47,12 @@ class Program(NamedTuple):
     place : int64[...]
         For each first derivative: which output, by which input. For each group: which output, a, how many b. For each
         second derivative: b.
+    inputs : int
+        How many inputs there are.
+    limits : int64[inputs + constants]
+        1 for what a pole, or an infinite derivative, at 0 may depend on; empty where nothing has such.
+    brink : float
+        Where there is no limit at 0, the value this near to it stands for it; 0: nothing does.
     """
 
     address: int
@@ -54,11 +60,16 @@ class Program(NamedTuple):
     slopes: int
     groups: int
     place: Index
+    inputs: int
+    limits: Index
+    brink: float
 
 
 def room(program: Program, D: int) -> int:
     """Length of v: how many numbers the program fills, and those that it works with."""
-    return program.outputs + len(program.place) - program.slopes - 3 * program.groups + max(program.groups, 1) * D
+    filled = program.outputs + len(program.place) - program.slopes - 3 * program.groups
+    limits = len(program.limits)
+    return filled + max(program.groups, 1) * D + (limits + 2 * filled if limits else 0)
 
 
 @intrinsic
@@ -96,10 +107,61 @@ def values(program, z, stride, c, v, order):
 def apply(program, z, stride, c, v, out, D, order):
     """Outputs as jets: out float64[outputs · stride]; see `values`."""
     smooth = _call(program.address, z, stride, c, v, out, D, order)
+    check = 0.0
     for i in range(program.outputs):
         out[i * stride] = v[i]
-    if not smooth:
-        _apply_with_care(program, z, stride, v, out, D, order)
+        check += v[i] * 0.0
+    if not smooth or check != 0.0:
+        if program.limits.shape[0] > 0:
+            _take_limits(program, z, stride, c, v, order)
+            for i in range(program.outputs):
+                out[i * stride] = v[i]
+        if order > 0 and D > 0:
+            _apply_with_care(program, z, stride, v, out, D, order)
+
+
+@inner
+def _approach(program, z, stride, c, h, at, v, order):
+    """Fill v where inputs and constants that are 0 are h instead."""
+    for j in range(program.limits.shape[0]):
+        x = z[j * stride] if j < program.inputs else c[j - program.inputs]
+        at[j] = h if program.limits[j] and x == 0.0 else x
+    _call(program.address, at, 1, at[program.inputs :], v, v, 0, order)
+
+
+@inner
+def _take_limits(program, z, stride, c, v, order):
+    """Put limits into v where there is no number, as the derivative of t^b at 0: what is 0 is approached from above.
+
+    A limit is what stays, or falls towards 0, from one distance to a much smaller one; where the numbers become too
+    large on the way, as in 1/t^9, from less near. What grows is left as it is: a pole.
+    """
+    count = program.outputs
+    if order > 0:
+        count += program.slopes
+    filled = program.outputs + program.place.shape[0] - program.slopes - 3 * program.groups
+    if order > 1:
+        count = filled
+    begin = v.shape[0] - program.limits.shape[0] - 2 * filled
+    at = v[begin : begin + program.limits.shape[0]]
+    far, near = v[v.shape[0] - 2 * filled : v.shape[0] - filled], v[v.shape[0] - filled :]
+    for h in (1e-30, 1e-12):
+        _approach(program, z, stride, c, h * 1e4, at, far, order)
+        _approach(program, z, stride, c, h, at, near, order)
+        left = False
+        for k in range(count):
+            if not abs(v[k]) < np.inf:
+                if abs(near[k]) <= 1.001 * abs(far[k]) < np.inf:
+                    v[k] = near[k] if abs(near[k]) > 0.99 * abs(far[k]) else 0.0
+                else:
+                    left = True
+        if not left:
+            return
+    if program.brink > 0.0:
+        _approach(program, z, stride, c, program.brink, at, near, order)
+        for k in range(count):
+            if not abs(v[k]) < np.inf:
+                v[k] = near[k]
 
 
 @inner

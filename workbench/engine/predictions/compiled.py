@@ -42,6 +42,7 @@ def {name}(z, stride, c, v, out, D, order):
 
 
 {name}_shape = {shape}
+{name}_limits = {limits}
 """
 _END = "\ncomplete = True\n"
 _lock = threading.Lock()
@@ -78,11 +79,15 @@ def loaded(identity: str, title: str, source: Callable[[], str]) -> ModuleType:
         return _load(identity, title, source)
 
 
-def program(module: ModuleType, name: str) -> Program:
-    """A program of a module, as kernels take it. The module must be kept as long as it is used."""
+def program(module: ModuleType, name: str, brink: float = 0.0) -> Program:
+    """A program of a module, as kernels take it. The module must be kept as long as it is used; `brink` see there."""
     outputs, first, second, others = getattr(module, f"{name}_shape")
     place = [number for row in (*first, *second, others) for number in row]
-    return Program(getattr(module, name).address, outputs, len(first), len(second), np.array(place, dtype=np.int64))
+    inputs, limits = getattr(module, f"{name}_limits")
+    return Program(
+        getattr(module, name).address, outputs, len(first), len(second), np.array(place, dtype=np.int64),
+        inputs, np.array(limits, dtype=np.int64), brink,
+    )  # fmt: skip
 
 
 # -- the folder ----------------------------------------------------------------------------------------------------
@@ -176,14 +181,15 @@ def differential_source(equations: Differential) -> str:
     """Source of three programs, and where in the derived quantities q the initial values and the dosing stand.
 
     `derived`: q by z = parameters; c = covariates. All that the others need and that is constant on a design row.
-    `rates`: derivatives of the states in time, by z = states, t, q.
-    `response`: by z = states, t, q.
+    `rates`: derivatives of the states in time, by z = states, t, dose, tad, q.
+    `response`: by z = states, t, dose, tad, q.
     """
     from workbench.engine.predictions import symbolic
 
-    known = _symbols([*equations.states, "t", *equations.names, *equations.columns])
+    known = _symbols([*equations.states, "t", "dose", "tad", *equations.names, *equations.columns])
     states = [known[name] for name in equations.states]
-    changing = [*states, known["t"]]
+    times = [known[name] for name in ("t", "dose", "tad")]
+    changing = [*states, *times]
     parameters = [known[name] for name in equations.names]
     covariates = [known[name] for name in equations.columns]
     for name, tree in equations.definitions.items():
@@ -205,7 +211,10 @@ def differential_source(equations: Differential) -> str:
         f"{what} = {[place[table[state]] if state in table else -1 for state in equations.states]}"
         for what, table in tables.items()
     ]
-    lines += [f"quantities = {len(symbols)}", f"timed = {any(known['t'] in rate.free_symbols for rate in rates)}"]
+    used: set[Any] = set().union(*(part.free_symbols for part in rates))
+    seen = used.union(*(part.free_symbols for part in responses))
+    timed = bool(used & set(times)) + 2 * bool(seen & set(times[1:]))
+    lines += [f"quantities = {len(symbols)}", f"timed = {timed}"]
     return (
         _HEADER.format(title="differential equations")
         + _program("derived", derived, parameters, covariates)
@@ -228,9 +237,9 @@ def _program(
     name: str, values: Sequence[Any], inputs: Sequence[Any], constants: Sequence[Any], states: Sequence[Any] = ()
 ) -> str:
     """Source of a function as `Program` describes it, and its places."""
-    from workbench.engine.predictions.symbolic import Code, Derivatives
+    from workbench.engine.predictions import symbolic
 
-    derivatives = Derivatives(values, inputs)
+    derivatives = symbolic.Derivatives(values, inputs)
     variables = {symbol: f"z{j}" for j, symbol in enumerate(inputs)}
     variables |= {symbol: f"c{j}" for j, symbol in enumerate(constants)}
     used: set[Any] = set().union(*(value.free_symbols for value in values))
@@ -240,7 +249,7 @@ def _program(
     groups = [(i, a, len(group)) for i, a, group in derivatives.second]
     others = [b for _, _, group in derivatives.second for b, _ in group]
 
-    code = Code(variables, states)
+    code = symbolic.Code(variables, states)
     parts = (
         derivatives.values,
         [slope for _, _, slope in derivatives.first],
@@ -256,7 +265,11 @@ def _program(
     lines += code.lines
     lines += _chain_rule(len(values), slopes, groups, others)
     body = "\n".join(f"    {line}" for line in lines)
-    return _FUNCTION.format(name=name, body=body, shape=(len(values), slopes, groups, others))
+    bases = symbolic.bases(values)
+    limits = [int(symbol in bases) for symbol in (*inputs, *constants)] if bases & {*inputs, *constants} else []
+    return _FUNCTION.format(
+        name=name, body=body, shape=(len(values), slopes, groups, others), limits=(len(inputs), limits)
+    )
 
 
 def _chain_rule(

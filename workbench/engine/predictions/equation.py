@@ -64,6 +64,11 @@ class EquationPredictor:
     equations : Explicit
     schedule : Schedule
     design : DesignRows
+
+    Attributes
+    ----------
+    known : float64[events, 3 + columns]
+        t, dose, tad and the values of `structure.columns` at each event.
     """
 
     def __init__(self, equations: Explicit, schedule: Schedule, design: DesignRows):
@@ -76,7 +81,7 @@ class EquationPredictor:
         _doses(schedule.start, schedule.time, schedule.kind, schedule.amount, last, since)
         known[:, 0], known[:, 1], known[:, 2] = schedule.time, last, since
         known[:, 3:] = design.covariates[design.row]
-        self._known = known
+        self.known = known
 
     def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
         """Fill f and its derivatives up to `order` for some subjects at their coordinates u."""
@@ -87,7 +92,7 @@ class EquationPredictor:
             z, v = np.zeros((len(design.transform), length)), np.empty(room(self._program, D))
             out = np.empty(self._program.outputs * length)
             _predict(
-                part, s.start, design.row, s.slot, s.response, self._known, self._program, z, v, out,
+                part, s.start, design.row, s.slot, s.response, self.known, self._program, z, v, out,
                 u, design.C, design.offset, design.transform, design.lower, design.upper, order, f, fu, fuu,
             )  # fmt: skip
 

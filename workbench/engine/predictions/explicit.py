@@ -25,6 +25,7 @@ from workbench.engine.predictions.flow import (
     accept,
     error_norms,
     note_peaks,
+    shortest,
     slope,
     step_of,
     weigh,
@@ -92,11 +93,12 @@ def explicit(flow, end, watch, D, order):
     proposal = flow.control[PROPOSAL]
     s = 0.0
     at_edge = inside = 0
+    least = shortest(flow, end)
     while s < end:
         h = step_of(proposal, end - s)
         if flow.mode[STEPS] >= MOST_STEPS:
             return TOO_MANY_STEPS
-        if not h > 1e-13 * max(s, 1e-3 * end):
+        if not h > 1e-13 * max(s, least):
             return STEP_TOO_SMALL
         flow.mode[STEPS] += 1
         bend = change = 0.0  # between the last stage and the result, both at s + h
@@ -115,7 +117,7 @@ def explicit(flow, end, watch, D, order):
         error = fifth * fifth / math.sqrt(fifth * fifth + 0.01 * third * third) if fifth > 0.0 else 0.0
         if not error < 1e100:
             proposal = 0.1 * h
-            if not proposal > 1e-13 * max(s, 1e-3 * end):
+            if not proposal > 1e-13 * max(s, least):
                 return NOT_FINITE
             continue
         factor = _SAFETY * flow.control[ERROR] ** _BETA / max(error, 1e-12) ** (0.125 - 0.75 * _BETA)

@@ -43,11 +43,13 @@ class Flow(NamedTuple):
     program : Program
         Slopes of the states by z.
     timed : int
-        Whether they depend on the time.
+        1 if they depend on the time; 2 more if the dose, or the time since it, is used anywhere.
     x : float64[N]
         The states.
-    z : float64[N + L + quantities·L]
-        Inputs of the program: states of a stage, time, quantities that are constant.
+    z : float64[N + 3·L + quantities·L]
+        Inputs of the program: states of a stage, time, last dose, time since it, quantities that are constant.
+    last : float64[2]
+        When the last dose was given (NaN: none yet), and its amount.
     k : float64[stages, N]
         Slopes of the stages; k[0] those at x if mode[FRESH].
     stretch : float64[2, L]
@@ -72,6 +74,7 @@ class Flow(NamedTuple):
     timed: int
     x: Array
     z: Array
+    last: Array
     k: Array
     stretch: Array
     inputs: Array
@@ -91,7 +94,7 @@ class Flow(NamedTuple):
 
 def new_flow(
     program: Program,
-    timed: bool,
+    timed: int,
     n: int,
     quantities: int,
     length: int,
@@ -103,9 +106,10 @@ def new_flow(
     N = n * length
     return Flow(
         program=program,
-        timed=int(timed),
+        timed=timed,
         x=np.zeros(N),
-        z=np.zeros(N + (1 + quantities) * length),
+        z=np.zeros(N + (3 + quantities) * length),
+        last=np.array([np.nan, 0.0]),
         k=np.zeros((tableau.shape[1], N)),
         stretch=np.zeros((2, length)),
         inputs=np.zeros((n, length)),
@@ -126,21 +130,29 @@ def new_flow(
 
 @inner
 def set_time(flow, s, D, order):
-    """Put the time at s into its place among the inputs of the programs."""
-    N = flow.x.shape[0]
-    t = flow.z[N : N + flow.stretch.shape[1]]
+    """Put the time at s into its place among the inputs of the programs, and what follows from it."""
+    N, L = flow.x.shape[0], flow.stretch.shape[1]
+    t = flow.z[N : N + L]
     if flow.mode[MOVING]:
         jets.copy(flow.stretch[START], t)
         jets.axpy(s, flow.stretch[LENGTH], t, D, order)
     else:
         jets.constant(flow.stretch[START, 0] + s, t)
+    if flow.timed >= 2:
+        flow.z[N + L] = flow.last[1]
+        since = flow.z[N + 2 * L : N + 3 * L]
+        jets.clear(since)
+        if not np.isnan(flow.last[0]):
+            jets.copy(t, since)
+            passed = t[0] - flow.stretch[START, 0] if flow.mode[MOVING] else s  # all digits of it
+            since[0] = flow.stretch[START, 0] - flow.last[0] + passed
 
 
 @inlined
 def slope(flow, s, out, D, order):
     """out = dx/ds where the states are those in flow.z."""
     L = flow.stretch.shape[1]
-    if flow.timed:
+    if flow.timed & 1:
         set_time(flow, s, D, order)
     apply(flow.program, flow.z, L, flow.v, flow.v, out, D, order)
     if flow.mode[FEEDING]:
@@ -205,6 +217,12 @@ def weigh(flow, row, h, base, out):
         if w != 0.0:
             for c in range(out.shape[0]):
                 out[c] += w * flow.k[j, c]
+
+
+@merged
+def shortest(flow, end):
+    """Steps are measured by this where a stretch begins: finer where the rates may have a pole there."""
+    return (1e-16 if flow.program.limits.shape[0] else 1e-3) * end
 
 
 @merged

@@ -26,6 +26,7 @@ from workbench.engine.predictions.flow import (
     error_norms,
     note_peaks,
     set_time,
+    shortest,
     slope,
     step_of,
     weigh,
@@ -189,11 +190,12 @@ def implicit(flow, end, watch, D, order):
     slope(flow, 0.0, k[0], D, order)
     proposal = flow.control[PROPOSAL] if flow.mode[FRESH] else 1e-4 * end
     s, old = 0.0, 1e-4
+    least = shortest(flow, end)
     while s < end:
         h = step_of(proposal, end - s)
         if flow.mode[STEPS] >= MOST_STEPS:
             return TOO_MANY_STEPS
-        if not h > 1e-14 * max(s, 1e-3 * end):
+        if not h > 1e-14 * max(s, least):
             return STEP_TOO_SMALL
         flow.mode[STEPS] += 1
         solved = True
@@ -212,7 +214,7 @@ def implicit(flow, end, watch, D, order):
             size, _ = error_norms(flow, D)
         if not size < 1e100:
             proposal = 0.2 * h
-            if not proposal > 1e-14 * max(s, 1e-3 * end):
+            if not proposal > 1e-14 * max(s, least):
                 return NOT_FINITE
             continue
         factor = _SAFETY * old**_BETA / max(size, 1e-12) ** (0.2 - 0.75 * _BETA)

@@ -58,6 +58,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 _SECONDS_A_RECORD = 2e-6
+_BRINK = 1e-28  # how near to a pole of the rates at 0 they are taken: integrable ones need no more
 
 
 class System(NamedTuple):
@@ -124,7 +125,7 @@ def _quantities(r, u, system, rows, p, flow, D, order):
     N, L = flow.x.shape[0], flow.stretch.shape[1]
     jets.natural(r, u, rows.C, rows.offset, rows.transform, rows.lower, rows.upper, order, p)
     flat = p.reshape(-1)
-    apply(system.derived, flat, L, rows.covariates[r], flow.v, flow.z[N + L :], D, order)
+    apply(system.derived, flat, L, rows.covariates[r], flow.v, flow.z[N + 3 * L :], D, order)
     for d in range(1, min(L, 1 + D)):
         flow.unit[d] = 0.0
         for m in range(p.shape[0]):
@@ -135,7 +136,8 @@ def _quantities(r, u, system, rows, p, flow, D, order):
 @merged
 def _tabulate(i, u, course, system, rows, flow, table, p, D, order):
     """Put shares, lags and durations of the doses of a subject into the table that `unfold` reads."""
-    at, L = flow.x.shape[0] + flow.stretch.shape[1], flow.stretch.shape[1]
+    L = flow.stretch.shape[1]
+    at = flow.x.shape[0] + 3 * L
     row = NO - 1
     for e in range(course.start[i], course.start[i + 1]):
         if rows.entry[e, 0] >= 0 and rows.row[e] != row:
@@ -168,6 +170,7 @@ def _predict(
     for which in range(subjects.shape[0]):
         i = subjects[which]
         flow.mode[:] = 0
+        flow.last[0], flow.last[1] = np.nan, 0.0
         jets.clear(flow.peak)
         if system.dosing.shape[0] > 0:
             _tabulate(i, u[i], course, system, rows, flow, table, p, D, order)
@@ -184,6 +187,7 @@ def _predict(
                 flow.mode[FRESH] = 0
             if h == 0 or what == RESET:
                 begin(flow, system.initial)
+                flow.last[0], flow.last[1] = np.nan, 0.0
             else:
                 code = go(flow, line, 0.0, now, before, item.time, k, NO, stiff, watch, D, order)
             now, before = item.time, k
@@ -192,10 +196,14 @@ def _predict(
                 if not np.isfinite(item.value):
                     code = NOT_FINITE
             elif code == DONE and what == STEADY:
+                flow.last[0], flow.last[1] = now - item.value, course.event[e].amount
                 if spare is not None:
                     added = course.event[e].steady_state == 2
                     code = steady(flow, spare, system.initial, line, k, now, added, stiff, watch, D, order)
-            elif code == DONE and what == RECORD and rows.slot[e] >= 0:
+            if what == RECORD and course.event[e].kind in (DOSE, RESET_AND_DOSE):
+                flow.last[0], flow.last[1] = now, course.event[e].amount
+                flow.mode[FRESH] = 0
+            if code == DONE and what == RECORD and rows.slot[e] >= 0:
                 jets.copy(flow.x, flow.z[:N])
                 flow.stretch[START, 0] = now
                 set_time(flow, 0.0, D, order)
@@ -226,7 +234,8 @@ class OdePredictor:
 
     def __init__(self, equations: Differential, schedule: Schedule, design: DesignRows):
         self._module = module = programs(equations)
-        derived, rates, response = (program(module, name) for name in ("derived", "rates", "response"))
+        derived, response = program(module, "derived"), program(module, "response")
+        rates = program(module, "rates", brink=_BRINK)
         columns: list[int] = []
 
         def column(place: int) -> int:

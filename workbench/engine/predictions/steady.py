@@ -84,6 +84,7 @@ def _periodic(flow, spare, line, k, now, stiff, watch, D, order):
         y[i * L] = flow.x[i * L]
     for q in range(1, (flow.z.shape[0] - N) // L):
         probe.z[n * M + q * M] = flow.z[N + q * L]
+    probe.last[0], probe.last[1] = flow.last[0], flow.last[1]
     probe.mode[STEPS] = 0
     jets.clear(probe.peak)
     found = False

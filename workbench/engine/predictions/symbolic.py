@@ -54,6 +54,16 @@ class Power(sympy.Function):  # type: ignore[misc]
         return inner + k * Power(x, y - 1, k - 1) if k != 0 else inner
 
 
+class Expm1(sympy.Function):  # type: ignore[misc]
+    """exp(x) - 1, to all its digits where x is near 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        (x,) = self.args
+        return sympy.exp(x)
+
+
 class Expit(sympy.Function):  # type: ignore[misc]
     """1/(1 + exp(-x))."""
 
@@ -78,10 +88,10 @@ _FUNCTIONS: dict[str, Any] = {
     "+": sympy.Add,
     "neg": lambda x: -x,
     "*": lambda x, y: x * y,
-    "/": lambda x, y: x / y,
+    "/": lambda x, y: sympy.Mul(*map(_base, sympy.Mul.make_args(x))) / _base(y),
     "exp": sympy.exp,
-    "log": sympy.log,
-    "sqrt": sympy.sqrt,
+    "log": lambda x: sympy.log(_base(x)),
+    "sqrt": lambda x: sympy.sqrt(_base(x)),
     "sin": sympy.sin,
     "cos": sympy.cos,
     "tan": sympy.tan,
@@ -95,6 +105,26 @@ _FUNCTIONS: dict[str, Any] = {
     "min": lambda first, *others: _extreme("<", first, others),
     "max": lambda first, *others: _extreme(">", first, others),
 }
+
+
+def _base(x: Any) -> Any:
+    """What may go to 0 where that matters: 1 - exp(-x) without the loss of its digits there."""
+    if x.is_Add and len(x.args) == 2 and x.args[0] in (1, -1):
+        factor, power = x.args[1].as_coeff_Mul()
+        if factor == -x.args[0] and isinstance(power, sympy.exp):
+            return factor * Expm1(power.args[0])
+    return x
+
+
+def bases(expressions: Iterable[Any]) -> set[Any]:
+    """Symbols on which depends what has a pole, or an infinite derivative, at 0: of logarithms, roots, denominators."""
+    found: set[Any] = set()
+    for expression in expressions:
+        for part in sympy.preorder_traversal(expression):
+            whole = part.is_Pow and part.exp.is_Integer and part.exp > 0
+            if isinstance(part, (sympy.log, Power)) or (part.is_Pow and not whole):
+                found |= part.args[0].free_symbols
+    return found
 
 
 def _compare(sign: str, a: Any, b: Any) -> Any:
@@ -128,7 +158,7 @@ def build(tree: Expression, known: Mapping[str, Any]) -> Any:
     assert isinstance(tree, Apply)
     arguments = [build(argument, known) for argument in tree.arguments]
     if tree.function == "^":
-        base, exponent = arguments
+        base, exponent = _base(arguments[0]), arguments[1]
         power = constant(tree.arguments[1])
         if power is None:
             result = Power(base, exponent, sympy.S.Zero)
@@ -225,6 +255,7 @@ class Derivatives:
 
 
 _CALLS = {
+    Expm1: "math.expm1({})",
     sympy.exp: "math.exp({})", sympy.log: "math.log({})", sympy.sin: "math.sin({})", sympy.cos: "math.cos({})",
     sympy.tan: "math.tan({})", sympy.tanh: "math.tanh({})", sympy.erf: "math.erf({})",
     Expit: "1.0 / (1.0 + math.exp(-{}))", Phi: f"0.5 * math.erfc(-{{}} / {math.sqrt(2.0)!r})",

@@ -405,7 +405,7 @@ def _in_effect(course, e, end, time):
 
 @inner
 def _timing(line, e, end, course, way, entry, quantities, out, D, order):
-    """How the dose of event e enters by a route: fills a record of `Timeline.timing`. Its subject's events end at end."""
+    """How the dose of event e enters by a route: fills a record of `Timeline.timing`."""
     event = course.event[e]
     amount, rate, length, length_jet = event.amount, event.rate, event.duration, _NONE
     table, then = quantities[entry[e, 1]], e

@@ -85,7 +85,7 @@ def begin(flow, initial):
     jets.clear(flow.x)
     for i in range(flow.running.shape[0]):
         if initial[i] >= 0:
-            at = N + L + initial[i] * L
+            at = N + 3 * L + initial[i] * L
             jets.copy(flow.z[at : at + L], flow.x[i * L : i * L + L])
     stop(flow)
 

@@ -148,9 +148,7 @@ def occasions_of(data: GroupedData) -> Index:
     return local
 
 
-def layout_of(
-    model: Model, data: GroupedData, scale: Scale, occasion: Index, record: Index, origin: Index
-) -> Layout:
+def layout_of(model: Model, data: GroupedData, scale: Scale, occasion: Index, record: Index, origin: Index) -> Layout:
     """Lay out the parameters of a model over a data set.
 
     Parameters

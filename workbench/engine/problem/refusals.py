@@ -6,9 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
+from workbench.engine.predictions.equation import EquationPredictor
 from workbench.engine.problem.problem import Problem
+from workbench.engine.problem.scale import Point
 from workbench.errors import FitError, ModelError
+from workbench.language.tree import evaluate, names_in, singular, spelled
 from workbench.model import Model
+from workbench.model.kinetics import Differential, Explicit
 
 Array = NDArray[np.float64]
 
@@ -22,12 +26,20 @@ def check_start(problem: Problem, model: Model, data: GroupedData) -> None:
         If a residual variance is zero, which makes an observation infinitely informative, or a prediction of zero has
         no logarithm.
     FitError
-        If a prediction is not a number.
+        If a prediction is not a number, or its derivative by a parameter is not.
     """
     point = problem.scale.point(problem.x)
     f = problem.analysed(problem.predictions(point))
     if not np.isfinite(f).all():
         _refuse_predictions(problem, data, f)
+    slopes = _slopes(problem, point)
+    if not np.isfinite(slopes).all():
+        bad = ~np.isfinite(slopes)
+        pole = _pole(problem, point, bad)
+        raise FitError(
+            f"The derivative of the prediction by a parameter is infinite or not a number {_where(problem, data, bad)}"
+            f"{pole or '.'}{_MEND if pole else ''}"
+        )
     bad = ~(problem.residual_variance(point, f) > 1e-300)
     if not bad.any():
         return
@@ -54,7 +66,63 @@ def _refuse_predictions(problem: Problem, data: GroupedData, f: Array) -> None:
             f"The residual error is log-normal, but the prediction is zero {where}: it has no logarithm. Leave these "
             "rows out, or say what a prediction of 0 counts as: wb.Exponential(floor=…)."
         )
-    raise FitError(f"Predictions at the initial values are not numbers {where}; try other initial values.")
+    pole = _pole(problem, problem.scale.point(problem.x), bad)
+    if pole:
+        raise FitError(f"The prediction is not a number {_where(problem, data, bad)}{pole}{_MEND}")
+    failed = getattr(problem.predictor, "failed", {})
+    reason = f" ({next(iter(failed.values()))})" if failed else ""
+    raise FitError(f"Predictions at the initial values are not numbers {where}{reason}; try other initial values.")
+
+
+_MEND = (
+    " Initial values are no help there: say what holds by where(…), write it so that it has a limit, or leave these "
+    "rows out by data.exclude(rows=…)."
+)
+
+
+def _slopes(problem: Problem, point: Point) -> Array:
+    """Sum of the derivatives of each prediction: finite where all of them are."""
+    n, D = problem.schedule.n_slots, problem.n_coordinates
+    f, fu = np.zeros(n), np.zeros((n, D))
+    u, _ = problem.layout.mean(point.theta)
+    problem.predict(np.arange(problem.n_subjects), u, 1, f, fu, np.empty((0, D, D)))
+    return np.asarray((0.0 * fu).sum(axis=1))
+
+
+def _where(problem: Problem, data: GroupedData, bad: NDArray[np.bool_]) -> str:
+    """Rows and subject of predictions."""
+    rows, schedule = _rows(problem, data)[bad], problem.schedule
+    subject = data.events.subjects[int(schedule.subject[schedule.slot >= 0][bad][0])]
+    more = f" and in {len(rows) - 1} more" if len(rows) > 1 else ""
+    return f"in row {rows[0]} (subject {subject}){more}"
+
+
+def _pole(problem: Problem, point: Point, bad: NDArray[np.bool_]) -> str:
+    """The part of the equations that has no value at the first bad prediction, and with which numbers; "" for none."""
+    system, schedule = problem.structure.system, problem.schedule
+    event = int(np.flatnonzero(schedule.slot >= 0)[bad][0])
+    subject = int(schedule.subject[event])
+    values = dict(zip(system.names, problem.parameters(point)[subject].tolist(), strict=True)) if system else {}
+    if isinstance(system, Explicit) and isinstance(problem.predictor, EquationPredictor):
+        trees = [*system.definitions.items(), *system.outputs.items()]
+        values |= dict(zip(("t", "dose", "tad", *system.columns), problem.predictor.known[event].tolist(), strict=True))
+    elif isinstance(system, Differential):  # where it begins: a pole there ends all that follows
+        first = int(schedule.start[subject])
+        trees = [*system.definitions.items(), *system.rates.items()]
+        values |= {"t": float(schedule.time[first]), "tad": 0.0, "dose": float(schedule.amount[first])}
+        values |= dict(zip(system.columns, problem.layout.covariates[problem.layout.row[first]].tolist(), strict=True))
+        values |= dict.fromkeys(system.states, 1.0)
+    else:
+        return ""
+    for name, tree in trees:
+        found = singular(tree, values)
+        if found is not None:
+            used = dict.fromkeys(one.name for one in names_in(found))
+            numbers = ", ".join(f"{name} = {values[name]:.4g}" for name in used)
+            part = spelled(found).replace("**", "^").replace("+-", "-")
+            return f": {part} has no limit at {numbers}."
+        values[name] = evaluate(tree, values)
+    return ""
 
 
 def _rows(problem: Problem, data: GroupedData) -> NDArray[np.object_]:
