@@ -181,6 +181,9 @@ from workbench.results import (
     Progress as Progress,
 )
 from workbench.results import (
+    Rival as Rival,
+)
+from workbench.results import (
     Run as Run,
 )
 from workbench.results import (

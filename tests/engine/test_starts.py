@@ -21,7 +21,7 @@ def test_the_published_minimum_is_found_from_where_one_search_misses_it(case):
     assert many.converged and many.ofv == pytest.approx(published, abs=1e-3)
     table = many.starts
     assert len(table) == 20 and table["best"].sum() == 1
-    assert table["ofv"].min() == table["ofv"][table["best"]].item()
+    assert table["ofv"].min() == pytest.approx(table["ofv"][table["best"]].item(), abs=1e-6)  # of the usual side
     assert table["initial_ofv"][0] == pytest.approx(wb.objective(initial.model, initial.data))
     assert alone.starts.empty
 

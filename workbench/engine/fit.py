@@ -105,7 +105,8 @@ def fit(
         Those of "saem" are in its options.
     covariance : bool or {"R", "S", "sandwich"}
         Standard errors: from the inverse of the Hessian of the objective (True or "R"), of the outer products of the
-        subjects' gradients ("S"), or from both ("sandwich", NONMEM's default).
+        subjects' gradients ("S"), or from both ("sandwich", NONMEM's default). With False, one start is not followed by
+        a look at rival solutions either (`FitResult.rivals`).
     starts : int
         Search from so many points, the first at the model's own values, the others around it; `FitResult.starts` tells
         where they ended.
@@ -159,9 +160,10 @@ def fit(
     # 3. The result
     result = fit_result(
         model, ended.model or begun, data, chosen.name, options, ended.target, ended.outcome, ended.errors,
-        ended.message, ended.accuracy, reports.seconds,
+        ended.message, ended.accuracy, reports.seconds - ended.seconds_for_rivals,
     )  # fmt: skip
-    return ended.completed(replace(result, settings=settings, tried=ended.tried))
+    result = replace(result, settings=settings, tried=ended.tried, rivals=ended.rivals)
+    return ended.completed(replace(result, seconds_for_rivals=ended.seconds_for_rivals))
 
 
 @cache

@@ -134,6 +134,9 @@ class Structure(Protocol):
         NaN for what follows from a value that is not given.
         """
 
+    def twins(self, values: Mapping[str, float]) -> tuple[dict[str, float], ...]:
+        """All such other values, whichever are the usual ones, of the parameters that change."""
+
     def as_ode(self) -> Structure | None:
         """The same model as differential equations that a person can edit; None where there are none."""
 
@@ -159,7 +162,7 @@ class Chosen(Structure, Protocol):
 
 
 _NEEDED = ("info", "names", "title", "responses", "columns", "needs_dose", "equations", "diagram")
-_ANSWERS = (*_NEEDED, "dosing", "timed", "kinetics", "system", "is_linear", "twin", "as_ode")
+_ANSWERS = (*_NEEDED, "dosing", "timed", "kinetics", "system", "is_linear", "twin", "twins", "as_ode")
 
 
 def unsaid(structure: object, to_compute: bool = True) -> str:
@@ -234,6 +237,10 @@ class Shown:
     def twin(self, values: Mapping[str, float]) -> dict[str, float] | None:
         """Other values that give the same typical curve: none."""
         return None
+
+    def twins(self, values: Mapping[str, float]) -> tuple[dict[str, float], ...]:
+        """All such other values: none."""
+        return ()
 
     def as_ode(self) -> Structure | None:
         """The same model as differential equations: none."""

@@ -82,6 +82,29 @@ class Start(NamedTuple):
     best: bool
 
 
+@dataclass(frozen=True, eq=False)
+class Rival:
+    """Another minimum beside the one that a fit shows.
+
+    Attributes
+    ----------
+    what : str
+        Its values that differ.
+    ofv, delta_ofv : float
+        Its objective, and that less the one shown: negative where it is lower.
+    model : Model
+        The model there, ready to be fitted.
+    said : str
+        What speaks for which, in sentences.
+    """
+
+    what: str
+    ofv: float
+    delta_ofv: float
+    model: Model
+    said: str
+
+
 class Criteria(NamedTuple):
     """The numbers by which fits of one data set are compared."""
 
@@ -153,6 +176,11 @@ class FitResult:
         are not in the likelihood.
     counted : int, optional
         Number of estimated quantities where they are not those of `lines` but each subject's own ("individual").
+    rivals : tuple of Rival
+        Other minima, the lowest first: where kinetics have another solution (rates of absorption and elimination
+        exchanged, say) it is looked at, and named in `said` if it is lower than the usual one, which is shown.
+    seconds_for_rivals : float
+        What that look took; not part of `seconds`.
 
     Examples
     --------
@@ -206,6 +234,8 @@ class FitResult:
     tried: tuple[Start, ...] = ()
     failures: dict[object, str] = field(default_factory=dict)
     counted: int | None = None
+    rivals: tuple[Rival, ...] = ()
+    seconds_for_rivals: float = 0.0
 
     # -- numbers -----------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ So it goes for FO, FOCE, FOCEI and Laplace, and for a model without random effec
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.ending.likelihood import beside_likelihood
+from workbench.engine.ending.rivals import named, rivals
 from workbench.engine.ending.spreads import from_plausible_spreads, off_edges
 from workbench.engine.ending.verdict import runaway
 from workbench.engine.methods.way import Ended, Task, Way, judged_end
@@ -35,7 +37,7 @@ class ByGradient(Way):
         watch = task.reports.watch(task.problem.scale)
         objective = self.target(task.problem, task.method, task.options)
         outcome, tried = descended(objective, task, watch)
-        return _beside(judged_end(objective, outcome, task, watch, tried), task)
+        return _rivalled(_beside(judged_end(objective, outcome, task, watch, tried), task), task)
 
     def target(self, problem: Problem, method: Method, options: Any) -> Objective:
         """The objective."""
@@ -51,6 +53,17 @@ def _beside(ended: Ended, task: Task) -> Ended:
     if lost and outcome.status.ok:
         outcome = replace(outcome, status=Status.stalled)
     return replace(ended, outcome=outcome, message=" ".join(filter(None, (ended.message, said))))
+
+
+def _rivalled(ended: Ended, task: Task) -> Ended:
+    """The end, with other minima beside it; they are not looked for where a fit is one of many."""
+    if not ended.outcome.status.ok or (task.covariance is False and task.starts == 1):
+        return ended
+    begun = time.perf_counter()
+    objective = Objective(task.problem, task.method.approximation)
+    found = rivals(objective, ended.outcome.evaluation, task.model, task.max_iterations)
+    message = " ".join(filter(None, (ended.message, named(found))))
+    return replace(ended, message=message, rivals=found, seconds_for_rivals=time.perf_counter() - begun)
 
 
 def descended(objective: Objective, task: Task, watch: Watch) -> tuple[Outcome, tuple[Start, ...]]:
@@ -99,8 +112,21 @@ def _with_errors_found(problem: Problem, model: Model, x: Array) -> Array:
 
 
 def _other_side(target: Target, found: Outcome, watch: Watch, max_iterations: int) -> Outcome:
-    """From a minimum where absorption is slower than elimination, also search where they are exchanged."""
-    x = target.problem.exchanged(found.evaluation.x) if found.status.ok else None
+    """From a minimum where absorption is slower than elimination, also search where they are exchanged.
+
+    The usual one of the two is taken, unless the search began with the slower absorption: then the lower.
+    """
+    problem = target.problem
+    x = problem.exchanged(found.evaluation.x) if found.status.ok else None
     if x is None or not target.evaluate(x).finite:
         return found
-    return resumed(target, found, x, watch, max_iterations)
+    if problem.exchanged(problem.x) is not None:
+        return resumed(target, found, x, watch, max_iterations)
+    offset = len(found.trace)
+    usual = minimise(target, x, lambda iteration, at: watch(offset + iteration, at), max(max_iterations - offset, 0))
+    end = usual.evaluation
+    if usual.status.ok and problem.exchanged(end.x) is None and not runaway(problem, end):
+        trace = (*found.trace, *((offset + iteration, ofv) for iteration, ofv in usual.trace))
+        return replace(usual, trace=trace, path=(*found.path, *usual.path))
+    target.accept(found.evaluation)
+    return found

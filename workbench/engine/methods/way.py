@@ -17,7 +17,7 @@ from workbench.engine.search.progress import Reports
 from workbench.errors import FitError
 from workbench.methods import Method
 from workbench.model import Model
-from workbench.results.fit import FitResult, Start
+from workbench.results.fit import FitResult, Rival, Start
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,10 @@ class Ended:
         Where each of several starting points ended.
     completed : callable
         Makes of the result what it is: adds what only the method knows.
+    rivals : tuple of Rival
+        Other minima.
+    seconds_for_rivals : float
+        What the look at them took.
     """
 
     target: Reportable
@@ -80,6 +84,8 @@ class Ended:
     model: Model | None = None
     tried: tuple[Start, ...] = ()
     completed: Callable[[FitResult], FitResult] = lambda result: result
+    rivals: tuple[Rival, ...] = ()
+    seconds_for_rivals: float = 0.0
 
 
 class Way(ABC):

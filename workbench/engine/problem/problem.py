@@ -22,6 +22,8 @@ from workbench.model import ResidualError, Structure
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+_STEP = 1e-5  # on the transformed scale, in differences
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -129,11 +131,64 @@ class Problem:
 
         None where there are none, one of them is kept, or is out of its bounds.
         """
+        twin = self.structure.twin(self._typical(x))
+        return None if twin is None else self._with_values(x, twin)
+
+    def twins(self, x: Array) -> list[tuple[Array, ...]]:
+        """For all other values that give the same typical curve, whichever are the usual ones, where to look for them.
+
+        Once with Ψ as it is; where there are random effects, first with Ψ as the exchange makes it, J Ψ Jᵀ.
+        """
+        values = self._typical(x)
+        found: list[tuple[Array, ...]] = []
+        for twin in self.structure.twins(values):
+            other = self._with_values(x, twin)
+            if other is not None:
+                found.append((self._spread_exchanged(other, values, twin), other) if self.n_random else (other,))
+        return found
+
+    def _typical(self, x: Array) -> dict[str, float]:
+        labels = (quantity.label for quantity in self.scale.quantities)
+        values = dict(zip(labels, self.scale.estimates(x).tolist(), strict=True))
+        return {name: value for name, value in values.items() if name in self.structure.names}
+
+    def _spread_exchanged(self, x: Array, values: dict[str, float], twin: dict[str, float]) -> Array:
+        """x with Ψ between subjects as it follows from the spread of the values that were exchanged."""
+        scale = self.scale
+        psi, point = scale.subject, scale.point(x)
+        quantity = {name.label: name for name in scale.thetas}
+        if not psi.names or not all(name in quantity for name in psi.names):
+            return x
+
+        def transformed(changed: dict[str, float]) -> Array:
+            return np.array([quantity[name].transformed(changed[name]) for name in psi.names])
+
+        number = min(
+            range(len(others := self.structure.twins(values))), key=lambda k: _distance(others[k], twin), default=0
+        )
+        slopes = []
+        for name in psi.names:
+            ends = []
+            for step in (-_STEP, _STEP):
+                z = quantity[name].transformed(values[name]) + step
+                moved = values | {name: quantity[name].natural(z)[0]}
+                changed = self.structure.twins(moved)
+                if len(changed) != len(others):
+                    return x
+                ends.append(transformed(moved | changed[number]))
+            slopes.append((ends[1] - ends[0]) / (2.0 * _STEP))
+        J, n = np.array(slopes).T, len(psi.names)
+        covariance = J @ (point.L[:n, :n] @ point.L[:n, :n].T) @ J.T
+        if not np.isfinite(covariance).all():
+            return x
+        deviation = np.where(psi.owner >= 0, np.nan, np.sqrt(np.diag(covariance)))
+        nothing = np.full(len(scale.occasion.names), np.nan)
+        return scale.vector(scale.with_deviations(point, deviation, nothing))
+
+    def _with_values(self, x: Array, twin: dict[str, float]) -> Array | None:
         scale = self.scale
         at = {name.label: m for m, name in enumerate(scale.thetas)}
-        labels = (quantity.label for quantity in scale.quantities)
-        twin = self.structure.twin(dict(zip(labels, scale.estimates(x).tolist(), strict=True)))
-        if twin is None or not all(name in at and scale.theta_free[at[name]] for name in twin):
+        if not all(name in at and scale.theta_free[at[name]] for name in twin):
             return None
         point = scale.point(x)
         theta = point.theta.copy()
@@ -146,3 +201,7 @@ class Problem:
             if not scale.theta_lower[m] < theta[m] < scale.theta_upper[m]:
                 return None
         return scale.vector(replace(point, theta=theta))
+
+
+def _distance(values: dict[str, float], others: dict[str, float]) -> float:
+    return sum(abs(values.get(name, np.inf) - value) for name, value in others.items())

@@ -24,11 +24,19 @@ _SAME = 1e-2  # of the objective: two runs that are nearer go to the same minimu
 
 
 def points(objective: Objective, x: Array, starts: int, seed: int) -> list[Array]:
-    """x itself, and others around it: what is a logarithm is moved by N(0, 0.7²), at most by 2."""
+    """x itself, and others around it: what is a logarithm is moved by N(0, 0.7²), at most by 2.
+
+    Where kinetics have another solution with the same typical curve, every other point is on its side.
+    """
     rng = np.random.default_rng(seed)
     moved = objective.problem.scale.logarithmic
     steps = np.clip(_SPREAD * rng.standard_normal((starts - 1, len(x))), -_FARTHEST, _FARTHEST)
-    return [x, *(x + np.where(moved, step, 0.0) for step in steps)]
+    found = [x, *(x + np.where(moved, step, 0.0) for step in steps)]
+    for number in range(2, len(found), 2):
+        twins = objective.problem.twins(found[number])
+        if twins:
+            found[number] = twins[number // 2 % len(twins)][0]
+    return found
 
 
 def minimise_from_many(
@@ -39,7 +47,8 @@ def minimise_from_many(
     Returns
     -------
     outcome : Outcome
-        Of the best run; its trace is that of this run alone.
+        Of the best run, with absorption slower than elimination only where x has it; its trace is that of this run
+        alone.
     tried : tuple of Start
 
     Raises
@@ -73,12 +82,19 @@ def minimise_from_many(
     if not runs:
         assert refusal is not None
         raise refusal
-    finished: list[float] = []
+    problem = objective.problem
+
+    def unusual(number: int) -> bool:
+        return problem.exchanged(runs[number].evaluation.x) is not None
+
+    finished: list[tuple[float, bool]] = []
     for number in sorted(runs, key=lambda n: runs[n].evaluation.ofv):
         begun = runs[number]
-        if stopped or len(finished) == _FINISHED:
+        if stopped:
             break
-        if any(abs(begun.evaluation.ofv - ofv) < _SAME for ofv in finished):
+        side = unusual(number)
+        mine = [ofv for ofv, other in finished if other == side]
+        if len(mine) == _FINISHED or any(abs(begun.evaluation.ofv - ofv) < _SAME for ofv in mine):
             continue
         if begun.status is Status.max_iterations and max_iterations > _FIRST_ITERATIONS:
             further = run(begun.evaluation.x, max_iterations - _FIRST_ITERATIONS)
@@ -86,8 +102,9 @@ def minimise_from_many(
             trace = (*begun.trace, *((offset + k, ofv) for k, ofv in further.trace[1:]))
             path = (*begun.path, *further.path[1:])
             runs[number] = Outcome(further.evaluation, further.status, trace, path)
-        finished.append(runs[number].evaluation.ofv)
-    best = min(runs, key=lambda n: runs[n].evaluation.ofv)
+        finished.append((runs[number].evaluation.ofv, side))
+    eligible = [number for number in runs if problem.exchanged(x) is not None or not unusual(number)]
+    best = min(eligible or runs, key=lambda n: runs[n].evaluation.ofv)
     objective.accept(runs[best].evaluation)
     found = replace(runs[best], status=Status.stopped) if stopped else runs[best]
     tried = [

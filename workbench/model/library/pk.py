@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.errors import ModelError
 from workbench.model.kinetics import Flow, Input, Kinetics, WrittenIn
-from workbench.model.library import differential, drawing
+from workbench.model.library import differential, drawing, twins
 from workbench.model.ode import Ode
 from workbench.model.structure import Choice, ParameterInfo, Shown, one_of, quoted_value
 
@@ -250,6 +250,26 @@ class PK(Shown):
             "half-life": {"V": larger, "t_half": math.log(2.0) / ka},
         }
         return {"ka": k, **changed[self.parameters]}
+
+    def twins(self, values: Mapping[str, float]) -> tuple[dict[str, float], ...]:
+        """All other values that give the same typical curve.
+
+        The rate of absorption may be exchanged with that of any exponential of the disposition, where the
+        compartments can have it (ka/V and the rates back from peripheral compartments stay, and so does CL); two
+        peripheral compartments, or two exponentials, may be exchanged.
+        """
+        if self.elimination != "linear":
+            return ()
+        of = twins.disposition_of(self.parameters, self.compartments, values)
+        if of is None:
+            return ()
+        found = list(twins.relabelled(self.parameters, self.compartments, values))
+        if self.absorption in ("first-order", "transit"):
+            for ka, other in twins.exchanged(values.get("ka", math.nan), of):
+                named = twins.named(other)
+                changed = (name for name in self.names if name in named and name != "CL")
+                found.append({"ka": ka, **{name: named[name] for name in changed}})
+        return tuple(found)
 
     # -- how it looks ------------------------------------------------------------------------------------------
 

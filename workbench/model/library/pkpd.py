@@ -151,6 +151,10 @@ class PKPD(Shown):
         """Values that give the same typical curves: those of the compartment model, see `PK.twin`."""
         return self.pk.twin(values)
 
+    def twins(self, values: Mapping[str, float]) -> tuple[dict[str, float], ...]:
+        """All of them: those of the compartment model, see `PK.twins`."""
+        return self.pk.twins(values)
+
     # -- how it looks ------------------------------------------------------------------------------------------
 
     def equations(self) -> list[str]:
