@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from workbench.data.events import DOSE
-from workbench.engine.predictions import parallel
+from workbench.engine.predictions import threads
 from workbench.engine.predictions.compartments import LinearPredictor
 from workbench.engine.predictions.schedule import Schedule
 from workbench.engine.problem.layout import Layout
@@ -80,7 +80,7 @@ def seconds(task, repeats=30):
 
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch):
-    monkeypatch.setattr(parallel, "threads", lambda: 1)
+    monkeypatch.setattr(threads, "threads", lambda: 1)
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])

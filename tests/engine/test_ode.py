@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from workbench.engine.predictions import parallel
+from workbench.engine.predictions import threads
 from workbench.engine.predictions.implicit import ERROR, GAMMA, TABLEAU, TIME
 from workbench.engine.predictions.jets import IDENTITY, LOG
 from workbench.engine.predictions.ode import OdePredictor
@@ -549,7 +549,7 @@ def test_threads_change_nothing(monkeypatch):
     predictor = OdePredictor(MICHAELIS_MENTEN.system, schedule, plain(schedule, 4))
     results = []
     for count in (1, 2, 3):
-        monkeypatch.setattr(parallel, "threads", lambda count=count: count)
+        monkeypatch.setattr(threads, "threads", lambda count=count: count)
         results.append(predict(predictor, u, schedule.n_slots))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):

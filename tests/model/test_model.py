@@ -369,7 +369,7 @@ def test_without_parameters_all_are_found():
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: wb.pk(compartments=7), r"compartments=7.*allowed is 1"),
+        (lambda: wb.pk(compartments=7), r"compartments=7.*allowed are 1"),
         (lambda: wb.pk(absorption="oral"), r"absorption='oral'.*first-order"),
         (lambda: wb.Model(wb.pk(), [wb.Parameter("CL"), wb.Parameter("Vd")]), r"no parameter Vd\. It has CL, V"),
         (lambda: wb.Model(wb.pk(), [wb.Parameter("CL")]), "missing: V"),

@@ -384,10 +384,10 @@ def test_a_run_is_compared_with_the_shown_one(screened):
     press(screened, screened.screening_panel.relation.add)
     open_tab(screened, "Runs")
     panel = screened.runs_panel
-    assert panel.comparison.value == "" and [value for _, value in panel.other.options] == [None, 1]
+    assert panel.comparison.value == "" and [value for _, value in panel.other.options] == [0, 1]
     panel.other.value = 1
     line = wb.compare(screened.runs[1].fit, screened.runs[2].fit).table.iloc[1]
     for text in (f"{-line['delta_ofv']:.2f}", f"{line['p']:.3g}", f"{line['aic']:.2f}", "on V", "iiv_V", "wb.compare("):
         assert text in panel.comparison.value
     screened.restore(1)
-    assert panel.comparison.value == "" and [value for _, value in panel.other.options] == [None, 2]
+    assert panel.comparison.value == "" and [value for _, value in panel.other.options] == [0, 2]

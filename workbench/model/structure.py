@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
 from workbench.data import derived_unit
-from workbench.errors import ModelError
 from workbench.language.latex import aligned
 from workbench.markup import Html, plain_table, tag
 from workbench.model.kinetics import Kinetics, System
@@ -295,9 +294,3 @@ def as_html(structure: Structure, units: Mapping[str, str] | None = None) -> str
 def quoted_value(value: object) -> str:
     """A choice as Python, text with double quotes."""
     return f'"{value}"' if isinstance(value, str) else repr(value)
-
-
-def one_of(function: str, argument: str, value: Any, allowed: tuple[Any, ...]) -> None:
-    """Refuse a value that is not one of those allowed (1, 1.0 and True are not the same)."""
-    if not any(type(value) is type(choice) and value == choice for choice in allowed):
-        raise ModelError(f"{function}({argument}={value!r}): allowed is {' or '.join(map(quoted_value, allowed))}.")

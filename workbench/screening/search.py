@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 from workbench import engine
 from workbench.checks import one_of, share, whole
 from workbench.data import GroupedData
-from workbench.engine.predictions.parallel import in_one_thread
+from workbench.engine.predictions.threads import in_one_thread
 from workbench.errors import FitError, WorkbenchError
 from workbench.methods import USUAL, Ability, Options, method_of
 from workbench.model import Block, Model

@@ -39,8 +39,8 @@ from workbench.engine.predictions.modes import (
     to_amounts,
     to_modes,
 )
-from workbench.engine.predictions.parallel import over_subjects
 from workbench.engine.predictions.schedule import DOSE, RESET_AND_DOSE, Schedule
+from workbench.engine.predictions.threads import over_subjects
 from workbench.engine.predictions.timeline import (
     BOLUS,
     RECORD,

@@ -11,8 +11,8 @@ from workbench.engine.predictions.chain import apply, room
 from workbench.engine.predictions.compiled import program, programs
 from workbench.engine.predictions.design import DesignRows
 from workbench.engine.predictions.jets import kernel
-from workbench.engine.predictions.parallel import over_subjects
 from workbench.engine.predictions.schedule import Schedule
+from workbench.engine.predictions.threads import over_subjects
 from workbench.model.kinetics import Explicit
 
 Array = NDArray[np.float64]

@@ -33,9 +33,9 @@ from workbench.engine.predictions.flow import (
 )
 from workbench.engine.predictions.implicit import TABLEAU as IMPLICIT
 from workbench.engine.predictions.jets import inner, kernel
-from workbench.engine.predictions.parallel import over_subjects
 from workbench.engine.predictions.schedule import Schedule
 from workbench.engine.predictions.steady import new_spare, steady
+from workbench.engine.predictions.threads import over_subjects
 from workbench.engine.predictions.timeline import (
     BOLUS,
     RATE,

@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from workbench.checks import one_of
 from workbench.errors import ModelError
 from workbench.model.kinetics import Flow, Input, Kinetics, WrittenIn
 from workbench.model.library import differential, drawing, twins
 from workbench.model.ode import Ode
-from workbench.model.structure import Choice, ParameterInfo, Shown, one_of, quoted_value
+from workbench.model.structure import Choice, ParameterInfo, Shown, quoted_value
 
 Absorption = Literal["first-order", "zero-order", "parallel", "transit"]
 Elimination = Literal["linear", "michaelis-menten", "parallel"]
@@ -394,7 +395,7 @@ def _check(structure: PK) -> None:
         ("lag", (False, True, "first-order", "zero-order", "both")),
         ("bioavailability", (False, True)),
     ):
-        one_of("pk", argument, getattr(structure, argument), allowed)
+        one_of(f"pk: {argument}", getattr(structure, argument), allowed)
     if structure.compartments not in _DISPOSITION[parameters]:
         raise ModelError(
             f'pk(compartments={structure.compartments}, parameters="{parameters}"): half-lives are offered for 1 or 2 '

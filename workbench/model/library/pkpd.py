@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+from workbench.checks import one_of
 from workbench.errors import ModelError
 from workbench.model.kinetics import TURNOVER, Kinetics, Pharmacodynamics
 from workbench.model.library import differential, drawing
 from workbench.model.library.pk import CHOICES as PK_CHOICES
 from workbench.model.library.pk import PK
 from workbench.model.ode import Ode
-from workbench.model.structure import Choice, ParameterInfo, Shown, one_of
+from workbench.model.structure import Choice, ParameterInfo, Shown
 
 Response = Literal["linear", "emax", "sigmoid emax", "imax", "sigmoid imax"]
 Link = Literal["direct", "effect compartment", "inhibit input", "inhibit output", "stimulate input", "stimulate output"]
@@ -66,8 +67,8 @@ class PKPD(Shown):
     def __post_init__(self) -> None:
         if not isinstance(self.pk, PK):
             raise ModelError(f"pkpd(…): the first argument is a compartment model such as wb.pk(), got {self.pk!r}.")
-        one_of("pkpd", "response", self.response, get_args(Response))
-        one_of("pkpd", "link", self.link, get_args(Link))
+        one_of("pkpd: response", self.response, get_args(Response))
+        one_of("pkpd: link", self.link, get_args(Link))
         if self.link.startswith("inhibit") and self.response in ("emax", "sigmoid emax"):
             object.__setattr__(self, "response", self.response.replace("emax", "imax"))  # the same curve of inhibition
         wanted = "imax" if self.link.startswith("inhibit") else "emax"

@@ -113,8 +113,7 @@ class Columns:
         show_only(self.grid, [*self._head, *lines])
         chosen = self.convert.value
         self.convert.options = [(f"{key} ({unit})", key) for key, unit in units.items()]
-        if chosen in units:
-            self.convert.value = chosen
+        self.convert.value = chosen if chosen in units else next(iter(units), None)
         self._conversion.layout.display = None if units else "none"
 
 

@@ -88,6 +88,7 @@ class Plot:
         several = [("all", _ALL), *((str(label)[:40], k) for k, label in enumerate(data.responses))]
         if list(self.response.options) != several:
             self.response.options = several
+            self.response.value = _ALL
         self.response.layout.display = None if len(data.responses) > 1 else "none"
         dosed = bool(data.content.events.is_dose.any())
         self.time.layout.display = None if dosed else "none"

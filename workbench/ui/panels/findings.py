@@ -158,7 +158,7 @@ class Chips:
             self.buttons.append(button)
         self._acts = [act for _, _, act in shown]
         for button, (text, code, _) in zip(self.buttons, shown, strict=False):
-            button.description, button.tooltip = f"× {cut(text, 40)}", f"take back: {code}"
+            button.description, button.tooltip = f"× {cut(text, 60)}", f"take back: {code}"
             button.layout.width = "auto"
         show_only(self.view, self.buttons[: len(shown)])
         self.view.layout.display = None if shown else "none"

@@ -10,6 +10,7 @@ from ipywidgets import HTML, Box, Button, Dropdown, Widget
 
 from workbench import markup, screening
 from workbench.errors import WorkbenchError
+from workbench.methods import method_of
 from workbench.results.runs import Run
 from workbench.screening import Comparison
 from workbench.ui.panels.kept import show_only
@@ -17,6 +18,7 @@ from workbench.ui.panels.panel import Panel, note, row
 from workbench.ui.session.state import State
 
 _SHOWN = 50
+_NO_RUN = 0  # runs are counted from 1; an option of None would be shown as an empty box
 _HEAD = ("OFV", "ΔOFV", "AIC", "BIC", "k", "Error", "Random effects", "Method", "Status", "Structure", "Data")
 
 
@@ -37,7 +39,7 @@ class RunsPanel(Panel):
         self.buttons: dict[int, Button] = {}
         self._lines: list[Line] = []
         self.other = Dropdown(
-            options=[("–", None)], description="Compare the shown run with", style={"description_width": "initial"}
+            options=[("–", _NO_RUN)], description="Compare the shown run with", style={"description_width": "initial"}
         )
         self.other.observe(self.state.handler(lambda _: self._compare()), "value")
         self.comparison = HTML()
@@ -69,15 +71,15 @@ class RunsPanel(Panel):
         """The runs that the shown one can be compared with."""
         shown, before = self.state.run, self.other.value
         others = [run.number for run in list(self.state.runs)[::-1] if run is not shown]
-        options: list[tuple[str, int | None]] = [("–", None), *((f"run {number}", number) for number in others)]
+        options = [("–", _NO_RUN), *((f"run {number}", number) for number in others)]
         if list(self.other.options) != options:
             self.other.options = options
-            self.other.value = before if before in others else None
+            self.other.value = before if before in others else _NO_RUN
         self.other.layout.display = None if others and shown is not None else "none"
 
     def _compare(self) -> None:
         shown, number = self.state.run, self.other.value
-        if shown is None or number is None:
+        if shown is None or number == _NO_RUN:
             self.comparison.value = ""
             return
         first = self.state.runs[number]
@@ -101,7 +103,7 @@ class RunsPanel(Panel):
             str(fit.n_estimated),
             ", ".join(error.title for error in run.model.errors),
             random or "none",
-            run.fit.method,
+            method_of(fit.method).short,
             fit.status.name.replace("_", " "),
             run.model.structure.title,
             run.data.name,

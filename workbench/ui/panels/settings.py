@@ -26,7 +26,7 @@ class SettingsRow:
         self._name = ""
         self._inputs: dict[str, Widget] = {}
         self.starts = _number("starts", Option("search from so many points, the first at the stated values", least=1))
-        self.seed = _number("seed", Option("of the starting points"))
+        self.seed = _number("seed of starts", Option("of the starting points"))
         self.errors = Dropdown(options=_KINDS, description="standard errors", style=_WIDE, tooltip="what from")
         self.errors.layout.width = "220px"
         for name, widget in (("covariance", self.errors), ("starts", self.starts), ("seed", self.seed)):
@@ -50,7 +50,7 @@ class SettingsRow:
                 inputs = {name: self._option(name, option) for name, option in described.items()}
                 self._made[method.name] = inputs, row(*inputs.values())
             self._inputs, options_of_method = self._made[method.name]
-            show_only(self._options, [options_of_method])
+            show_only(self._options, [options_of_method] if described else [])
             hide(self.starts, not method.can(Ability.STARTS))
             hide(self.seed, not method.can(Ability.STARTS))
             hide(self.errors, not method.can(Ability.ERRORS))

@@ -19,6 +19,7 @@ from workbench.ui.panels.panel import Panel, Refusal, heading, note, row
 from workbench.ui.session import studies
 
 _ALL = "all estimates"
+_EVERYBODY = ("all subjects", "")  # an option of None would be shown as an empty box
 _KINDS = [("subjects", "subjects"), ("parametric", "parametric"), ("importance (SIR)", "sir")]
 _RESAMPLED = {"subjects": Ability.BOOTSTRAP, "parametric": Ability.BOOTSTRAP, "sir": Ability.SIR}
 
@@ -40,7 +41,7 @@ class UncertaintyPanel(Panel):
         self.profile = Button(description="Profile", tooltip="refit with the estimate held at other values")
         self.kind = Dropdown(description="of", options=_KINDS, style=wide)
         self.count = BoundedIntText(value=200, min=2, max=100_000, description="replicates", style=wide)
-        self.stratify = Dropdown(description="within", options=[("all subjects", None)], style=wide)
+        self.stratify = Dropdown(description="within", options=[_EVERYBODY], style=wide)
         self.resample = Button(description="Resample", tooltip="refit to data drawn anew")
         for button, act in (
             (self.compare, self._compare), (self.profile, self._profile), (self.resample, self._resample)
@@ -84,9 +85,12 @@ class UncertaintyPanel(Panel):
         self.resampled.value = _resampled(run.fit, state.study("bootstrap"), state.study("sir"))
 
     def _offer(self, run: Run) -> None:
-        _put(self.method, [name for name, method in METHODS.items() if method.is_mixed and name != run.fit.method])
+        _put(
+            self.method,
+            [(method.short, name) for name, method in METHODS.items() if method.is_mixed and name != run.fit.method],
+        )
         _put(self.name, [_ALL, *(e.name for e in run.fit.lines if not e.fixed)])
-        constant = [("all subjects", None), *((name, name) for name in _strata(run))]
+        constant = [_EVERYBODY, *((name, name) for name in _strata(run))]
         _put(self.stratify, constant)
 
     def _suit(self) -> None:
@@ -108,7 +112,7 @@ class UncertaintyPanel(Panel):
         self.ask(studies.profiles(self.state, run, names))
 
     def _resample(self) -> None:
-        run, stratify = self._shown_run(), self.stratify.value if self.kind.value == "subjects" else None
+        run, stratify = self._shown_run(), (self.stratify.value or None) if self.kind.value == "subjects" else None
         self.ask(studies.resampling(self.state, run, self.kind.value, self.count.value, stratify))
 
 
