@@ -330,9 +330,9 @@ _FUNCTION_SIGNS = {
 }  # fmt: skip
 
 
-def latex(expression: Expression) -> str:
-    """An expression as LaTeX, as it was typed."""
-    return _latex(expression)[0]
+def latex(expression: Expression, factor: bool = False) -> str:
+    """An expression as LaTeX, as it was typed; `factor`: in brackets where a factor needs them."""
+    return _latex_in(expression, _PRODUCT) if factor else _latex(expression)[0]
 
 
 def _latex(expression: Expression) -> tuple[str, int]:

@@ -190,7 +190,8 @@ class Transform:
         """h(p) as LaTeX; `bare`: without brackets where the sign is that of a function."""
         if not self.sign:
             return p
-        return f"{self.sign} {p}" if bare and self.sign.startswith("\\") else rf"{self.sign}\left({p}\right)"
+        of_function = self.sign.startswith("\\") and not self.sign.startswith(r"\mathit")
+        return f"{self.sign} {p}" if bare and of_function else rf"{self.sign}\left({p}\right)"
 
 
 @cache

@@ -64,7 +64,7 @@ def individual(parameter: Parameter) -> str:
     for number, effect in enumerate(parameter.covariates, start=1):
         fixed = effect.fixed and effect.value is not None and len(effect.value) == 1
         theta = f"{effect.value[0]:g}" if fixed and effect.value else rf"\theta_{{{name},{number}}}"
-        term = rf"{theta}\,{_term(effect.term)}"
+        term = rf"{theta}\,{_term(effect.term, factor=True)}"
         ratio = re.fullmatch(r"log\((\w+/[^()]+|\w+/median\(\w+\))\)", effect.term)
         if effect.fractional:
             typical += rf"\,\left(1 + {term}\right)"
@@ -103,10 +103,10 @@ def observations(model: Model) -> list[str]:
     return [rf"{line},\qquad \varepsilon \sim \mathcal{{N}}(0, 1)" for line in lines]
 
 
-def _term(term: str) -> str:
+def _term(term: str, factor: bool = False) -> str:
     """A covariate term as LaTeX; one that is more than an expression, such as C(SEX), as it is typed."""
     try:
-        return latex(read_expression(re.sub(r"median\((\w+)\)", r"\1_median", term), "The term")[1])
+        return latex(read_expression(re.sub(r"median\((\w+)\)", r"\1_median", term), "The term")[1], factor)
     except ModelError:
         return rf"\mathtt{{{_text(term)}}}"
 

@@ -11,12 +11,11 @@ from ipywidgets import Checkbox, Dropdown, FloatText, HBox, Text, VBox, Widget
 from workbench import markup
 from workbench.errors import ModelError
 from workbench.model import ResidualError
-from workbench.model.residual import ERROR_MODELS
+from workbench.model.residual import ERROR_MODELS, Constant, ErrorParameter
 from workbench.ui.panels.panel import Ask, Panel, Refusal, ResponseSwitch, heading, note, row
 from workbench.ui.panels.parameters import unknown
 from workbench.ui.session.state import State
 
-_PARAMETERS = {name: about for kind in reversed(ERROR_MODELS) for name, about in kind.parameters.items()}
 _UNITS = {"response": ", in the unit of the response", "fraction": ", a fraction", "number": ""}
 _BLQ = [
     ("choose …", ""),
@@ -30,10 +29,9 @@ class Part:
     """The value of one parameter of an error model, and whether it is kept."""
 
     def __init__(self, name: str, panel: ErrorPanel):
-        guard, about = panel.refusal.guard, _PARAMETERS[name]
+        guard = panel.refusal.guard
         self.value = FloatText(
             description=name,
-            tooltip=about.meaning + _UNITS[about.dimension],
             style={"description_width": "12px"},
             layout={"width": "88px"},
         )
@@ -43,6 +41,10 @@ class Part:
         self.view.add_class("wb-part")
         self.value.observe(guard(lambda change: panel.edit(name, change["new"])), "value")
         self.fixed.observe(guard(lambda change: panel.fix(name, change["new"])), "value")
+
+    def about(self, parameter: ErrorParameter) -> None:
+        """Say what the parameter is."""
+        self.value.tooltip = parameter.meaning + _UNITS[parameter.dimension]
 
 
 class ErrorPanel(Panel):
@@ -61,14 +63,16 @@ class ErrorPanel(Panel):
         guard = self.refusal.guard
         self.response = ResponseSwitch(self.state)
         self.kind = Dropdown(
-            options=[(kind.title, kind) for kind in ERROR_MODELS],
+            options=_offered(Constant),
             description="Error model",
             style={"description_width": "82px"},
             layout={"width": "198px"},
         )
         self.formula = note()
-        self.parts = {name: Part(name, self) for name in sorted(_PARAMETERS)}
-        self.boxes = {name: part.value for name, part in self.parts.items()}
+        self.parts: dict[str, Part] = {}
+        self.values = row()
+        for name in sorted({name for kind in ERROR_MODELS for name in kind.parameters}):
+            self._make(name)
         self.logs = Checkbox(
             description="data are logarithms", indent=False, layout={"width": "auto"},
             tooltip="the response is log y; predictions are log f",
@@ -91,11 +95,20 @@ class ErrorPanel(Panel):
         return [
             row(heading("Residual error"), self.response.view, spread=True),
             row(self.kind, self.formula),
-            row(*(part.view for part in self.parts.values())),
+            self.values,
             self.logarithmic,
             VBox([self.blq]),
             self.refusal.view,
         ]
+
+    @property
+    def boxes(self) -> dict[str, FloatText]:
+        """The inputs of the values, by name."""
+        return {name: part.value for name, part in self.parts.items()}
+
+    def _make(self, name: str) -> None:
+        self.parts[name] = Part(name, self)
+        self.values.children = (*self.values.children, self.parts[name].view)
 
     # -- edits -------------------------------------------------------------------------------------------------
 
@@ -147,11 +160,17 @@ class ErrorPanel(Panel):
         if model is None:
             return
         error = model.errors[self.state.response]
-        if type(error) in ERROR_MODELS:
-            self.kind.value = type(error)
+        offered = _offered(type(error))
+        if tuple(self.kind.options) != offered:
+            self.kind.options = offered
+        self.kind.value = type(error)
         self.formula.value = f"sd = {markup.escaped(error.formula)}"
         values = dict(zip(error.names, error.values, strict=True))
         units = data.units if data is not None and len(self.state.responses) < 2 else {}
+        for name, about in error.parameters.items():
+            if name not in self.parts:
+                self._make(name)
+            self.parts[name].about(about)
         for name, part in self.parts.items():
             part.view.layout.display = None if name in values else "none"
             value = values.get(name)
@@ -168,3 +187,8 @@ class ErrorPanel(Panel):
         censored = data is not None and bool((data.events.censored != 0).any())
         self.blq.layout.display = None if censored or model.blq is not None else "none"
         self.blq.value = model.blq or ""
+
+
+def _offered(stated: type[ResidualError]) -> tuple[tuple[str, type[ResidualError]], ...]:
+    """The error models of the menu, and the one that is stated where it is none of them."""
+    return tuple((kind.title, kind) for kind in dict.fromkeys((*ERROR_MODELS, stated)))

@@ -85,7 +85,8 @@ def unshown(model: Model) -> list[str]:
     parts += [f"{p.name} from column {p.column}" for p in model.parameters if p.column is not None]
     parts += [f"the η that {p.name} shares with {p.share[0]}" for p in model.parameters if p.share is not None]
     parts += [f"the fixed correlations of {'–'.join(b.names)}" for b in model.correlate if b.fixed]
-    return parts + [f"the error {error!r}" for error in model.errors if type(error) not in ERROR_MODELS]
+    own = [error for error in model.errors if type(error) not in ERROR_MODELS and error.settings]
+    return parts + [f"the settings of {error!r}" for error in own]
 
 
 def _as_code(model: Model | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from ipywidgets import BoundedFloatText, BoundedIntText, Box, Dropdown, HBox, Widget
 
 from workbench import engine
+from workbench.checks import whole
 from workbench.methods import Ability, Option, method_of, options_of
 from workbench.ui.panels.kept import hide, show_only
 from workbench.ui.panels.panel import row
@@ -76,6 +77,8 @@ class SettingsRow:
         self._state.update(method=method.stated(replace(options, **{name: None if unstated else value})))
 
     def _set(self, name: str, value: Any) -> None:
+        if name == "starts":
+            whole(name, value, 1)
         self._state.update(settings=engine.unusual({**dict(self._state.settings), name: value}))
 
 
