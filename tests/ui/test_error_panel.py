@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 import workbench as wb
 from workbench.model.residual import ERROR_MODELS
+from workbench.ui.panels.kept import is_shown
 
 from .actions import open_tab
 
@@ -26,11 +29,11 @@ def test_every_error_model_has_its_values(shown, kind):
     panel = bench.error_panel
     panel.kind.value = kind
     for name in kind().names:
-        assert panel.parts[name].view.layout.display is None
+        assert is_shown(panel.parts[name].view)
         panel.boxes[name].value = VALUES[name]
         panel.parts[name].fixed.value = True
     others = [part for name, part in panel.parts.items() if name not in kind().names]
-    assert all(part.view.layout.display == "none" for part in others)
+    assert not any(is_shown(part.view) for part in others)
     assert bench.model.error == kind(**{name: VALUES[name] for name in kind().names}, fixed=True)
     assert bench.state.problem == ""
 
@@ -171,3 +174,24 @@ def _together(*frames):
     import pandas as pd
 
     return pd.concat(frames).sort_values(["ID", "TIME", "DVID"], kind="stable").reset_index(drop=True)
+
+
+def test_an_error_model_of_ones_own_is_in_the_menu_with_its_values():
+    @dataclass(frozen=True, repr=False)
+    class Counting(wb.ResidualError):
+        sd = "sqrt(a^2 + q^2*abs(f))"
+        parameters = {  # noqa: RUF012
+            "a": wb.ErrorParameter("constant part", "response"),
+            "q": wb.ErrorParameter("part of counting", "response"),
+        }
+        a: float | None = None
+        q: float | None = None
+
+    bench = wb.Workbench(wb.load_example("theophylline"))
+    bench.model = bench.model.with_error(Counting(0.3, 0.2))
+    panel = bench.error_panel
+    assert panel.kind.label == "counting" and is_shown(panel.parts["q"].view) and panel.boxes["q"].value == 0.2
+    panel.boxes["q"].value = 0.4
+    assert bench.model.error == Counting(0.3, 0.4)
+    panel.kind.value = wb.Proportional
+    assert "counting" not in dict(panel.kind.options) and not is_shown(panel.parts["q"].view)

@@ -12,6 +12,7 @@ from workbench import markup
 from workbench.errors import ModelError
 from workbench.model import ResidualError
 from workbench.model.residual import ERROR_MODELS, Constant, ErrorParameter
+from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Ask, Panel, Refusal, ResponseSwitch, heading, note, row
 from workbench.ui.panels.parameters import unknown
 from workbench.ui.session.state import State
@@ -69,10 +70,9 @@ class ErrorPanel(Panel):
             layout={"width": "198px"},
         )
         self.formula = note()
-        self.parts: dict[str, Part] = {}
-        self.values = row()
-        for name in sorted({name for kind in ERROR_MODELS for name in kind.parameters}):
-            self._make(name)
+        usual = sorted({name for kind in ERROR_MODELS for name in kind.parameters})
+        self.parts = {name: Part(name, self) for name in usual}
+        self.values = row(*(part.view for part in self.parts.values()))
         self.logs = Checkbox(
             description="data are logarithms", indent=False, layout={"width": "auto"},
             tooltip="the response is log y; predictions are log f",
@@ -105,10 +105,6 @@ class ErrorPanel(Panel):
     def boxes(self) -> dict[str, FloatText]:
         """The inputs of the values, by name."""
         return {name: part.value for name, part in self.parts.items()}
-
-    def _make(self, name: str) -> None:
-        self.parts[name] = Part(name, self)
-        self.values.children = (*self.values.children, self.parts[name].view)
 
     # -- edits -------------------------------------------------------------------------------------------------
 
@@ -169,10 +165,10 @@ class ErrorPanel(Panel):
         units = data.units if data is not None and len(self.state.responses) < 2 else {}
         for name, about in error.parameters.items():
             if name not in self.parts:
-                self._make(name)
+                self.parts[name] = Part(name, self)
             self.parts[name].about(about)
+        show_only(self.values, [part.view for name, part in self.parts.items() if name in values])
         for name, part in self.parts.items():
-            part.view.layout.display = None if name in values else "none"
             value = values.get(name)
             part.value.value = 0.0 if value is None else markup.rounded(value, 4)
             part.fixed.value = name in error.fixed
