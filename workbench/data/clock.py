@@ -30,6 +30,7 @@ _DAY_FIRST = r"(?P<d1>\d{1,2})\.?[-/. ]?\s?(?P<m1>[^\W\d_]{3,9})\.?(?:[-/., ]{0,
 _MONTH_FIRST = r"(?P<m2>[^\W\d_]{3,9})\.?[-/. ]?\s?(?P<d2>\d{1,2})(?:st|nd|rd|th)?(?:[-/., ]{1,2}(?P<y2>\d{4}|\d{2}))?"
 _YEAR_FIRST = r"(?P<y3>\d{4})[-/. ]?(?P<m3>[^\W\d_]{3,9})\.?[-/. ]?(?P<d3>\d{1,2})"
 _DATE = rf"(?:{_NUMERIC}|{_YEAR_FIRST}|{_DAY_FIRST}|{_MONTH_FIRST})"
+_DATE_ONLY = re.compile(rf"\s*(?:[^\W\d_]{{2,9}},\s*)?{_DATE}(?:[ T]+0?0:00(?::00(?:\.0*)?)?)?\s*")
 _CLOCKED = re.compile(rf"\s*{_OF_DAY}\s*")
 _DATED = re.compile(rf"\s*(?:[^\W\d_]{{2,9}},\s*)?{_DATE}(?:(?:[ T]+|:|,\s*){_OF_DAY})?\s*")
 _PARTS = ("hour", "minute", "second", "hour12", "a", "b", "c", "d1", "y1", "d2", "y2", "y3", "d3")
@@ -95,6 +96,36 @@ def restarts(time: pd.Series[Any], date: pd.Series[Any], subject: Ints) -> bool:
     days = pd.factorize(date.astype(str))[0]
     back = same & (np.diff(numbers) < 0)
     return bool(back.any()) and bool((np.diff(days)[back] != 0).all())
+
+
+def holds_clocks(values: pd.Series[Any]) -> bool:
+    """Whether all cells are times of day without a date: 8:30, 1:30 PM."""
+    return _all_of(values, _CLOCKED)
+
+
+def holds_days(values: pd.Series[Any], named: bool = False) -> bool:
+    """Whether all cells are dates without a time of day; `named` says that the name promises dates or day numbers."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        known = values.dropna()
+        return len(known) > 0 and bool((known == known.dt.normalize()).all())
+    if named and pd.api.types.is_numeric_dtype(values.dtype):
+        return bool((values.dropna() % 1 == 0).all())
+    return _all_of(values, _DATE_ONLY)
+
+
+def holds_hours_of_day(values: pd.Series[Any]) -> bool:
+    """Whether all are clock times, or numbers that can be: 8.5, 830."""
+    if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+        return holds_clocks(values)
+    known = values.dropna().to_numpy(dtype=float)
+    return bool(len(known) and known.min() >= 0 and (known.max() <= 24 or _without_colon(known)))
+
+
+def _all_of(values: pd.Series[Any], pattern: re.Pattern[str]) -> bool:
+    if not (pd.api.types.is_object_dtype(values.dtype) or isinstance(values.dtype, pd.StringDtype)):
+        return False
+    known = values.dropna().astype(str)
+    return len(known) > 0 and bool(pattern.fullmatch(known.iloc[0])) and bool(_matches(known, pattern).all())
 
 
 def _without_colon(numbers: Floats) -> bool:

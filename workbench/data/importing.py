@@ -22,7 +22,7 @@ from workbench.data.labels import compartments, dose_rows, of_two_domains, witho
 from workbench.data.names import AMOUNT_UNIT, RESPONSE_UNIT, TIME_UNIT, bare, split_unit
 from workbench.data.reading import Form, Table, read_table
 from workbench.data.roles import resolve
-from workbench.data.units import looks_like_unit, tidied
+from workbench.data.units import TIME_UNITS, looks_like_unit, tidied
 from workbench.data.wide import STACKS, Wide, recognised, stacked
 from workbench.errors import DataError, Fault
 from workbench.findings import Finding
@@ -351,6 +351,9 @@ def _found_units(data: Content, table: Table) -> dict[str, str]:
     used = {column for column in data.roles.values() if isinstance(column, str)} | set(data.covariate_names)
     found = {column: unit for column in data.frame.columns if (unit := split_unit(column)[1])}
     found |= dict(table.units)
+    time = data.roles.get("time", "")
+    if time not in found and len(time) > 1 and (unit := tidied(time.lower())) in TIME_UNITS:
+        found[time] = unit
     for role, spellings in ((("response",), RESPONSE_UNIT), (("amount", "dose"), AMOUNT_UNIT), (("time",), TIME_UNIT)):
         column = next((data.roles[r] for r in role if r in data.roles), None)
         for name in data.frame.columns:

@@ -15,13 +15,18 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "subject": ("id", "usubjid", "subj", "subject", "subjectid", "subjid", "patient", "patientid", "individual",
                 "participant", "participantid", "individualid", "patid", "pat", "ptid", "pid", "subjectno", "subjno",
                 "subjectnumber", "volunteer", "animal", "animalid", "rat", "mouse", "dog", "monkey", "tree", "plant",
-                "plot", "seed", "proband", "probandid", "probandennummer", "tier", "versuchstier", "sujet",
-                "identifiant", "usubjidn", "subjidn"),
+                "plot", "seed", "chick", "cow", "calf", "pig", "lamb", "sheep", "fish", "bird", "seedling",
+                "leaf", "larva", "child", "girl", "boy", "proband", "probandid", "probandennummer", "tier",
+                "versuchstier", "sujet", "identifiant", "usubjidn", "subjidn"),
     "time": ("time", "datetime", "clocktime", "t", "afrlt", "aftfd", "tafd", "tsfd", "hours", "hour", "hrs", "hr",
              "days", "weeks", "minutes", "timehr", "timeh", "actualtime", "elapsedtime", "relativetime",
              "timesincefirstdose", "timeafterfirstdose", "timepoint", "sampletime", "samplingtime", "time1", "zeit",
              "zeitpunkt", "stunde", "stunden", "temps", "heure", "heures", "nfrlt", "arrlt", "nrrlt", "aprlt", "nprlt",
-             "nominaltime", "ntime", "dtc", "pcdtc", "adtm", "exstdtc", "pctptnum", "tad", "age"),
+             "nominaltime", "ntime", "dtc", "pcdtc", "adtm", "exstdtc", "pctptnum",
+             "clock", "clockhours", "clockhour", "tod", "timeofday", "atm", "uhrzeit", "hhmm", "horaire",
+             "heuredelajournee", "sampleclock", "clockt", "tad", "dpi", "dap", "das", "age", "ageday",
+             "agedays", "ageweeks", "agemonths", "day", "week", "month", "months", "year", "years", "tage", "woche",
+             "wochen", "monat", "monate", "jours", "semaine", "semaines", "mois"),
     "date": ("date", "day", "dat1", "dat2", "dat3", "adt", "sampledate", "visitdate", "datum", "jour", "tag"),
     "response": ("dv", "conc", "concentration", "response", "y", "cp", "cobs", "obs", "observation", "value", "aval",
                  "pcstresn", "concn", "concs", "concentrations", "plasmaconc", "plasmaconcentration", "serumconc",
@@ -58,6 +63,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 UNSURE = frozenset((
     "age", "day", "days", "weeks", "hours", "hour", "hrs", "hr", "minutes", "tad", "tafd", "t", "y", "value", "obs",
     "result", "measurement", "wert", "valeur", "mesure", "mass", "height", "length", "size", "circumference", "tag",
+    "dpi", "dap", "das", "week", "month", "months", "year", "years", "tage", "woche", "wochen", "monat", "monate",
+    "jours", "semaine", "semaines", "mois", "ageday", "agedays", "ageweeks", "agemonths", "chick", "cow", "calf", "pig",
+    "lamb", "sheep", "fish", "bird", "seedling", "leaf", "larva", "child", "girl", "boy",
     "pat", "dog", "rat", "mouse", "tier", "volunteer", "weight", "biomass", "diameter", "density",
 ))  # fmt: skip
 """Names with other common meanings: they count only where the content fits."""
@@ -82,7 +90,14 @@ REMARKS = frozenset((
     "exclcom", "exclfcom", "reason",
 ))  # fmt: skip
 
+OF_DAY = frozenset((
+    "clock", "clocktime", "clockhours", "clockhour", "tod", "timeofday", "atm", "uhrzeit", "hhmm", "horaire",
+    "heuredelajournee", "sampleclock", "clockt",
+))  # fmt: skip
+"""Names of times of day."""
+
 BESIDE_TIME = frozenset((
+    *OF_DAY,
     "nfrlt", "arrlt", "nrrlt", "aprlt", "nprlt", "mrrlt", "ntime",
     "nominaltime", "atptn", "pctptnum", "timenominal", "adtm", "pcdtc", "udtc", "atpt", "pctpt", "adt", "atm",
     "exstdtc", "exendtc",

@@ -12,13 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.data.censoring import flags, reported
-from workbench.data.clock import restarts
+from workbench.data.clock import holds_clocks, holds_days, holds_hours_of_day, restarts
 from workbench.data.names import (
     AMOUNT_UNIT,
     BESIDE_RESPONSE,
     BESIDE_TIME,
     BOOKKEEPING,
     GROWN,
+    OF_DAY,
     REMARKS,
     RESPONSE_UNIT,
     SYNONYMS,
@@ -234,16 +235,20 @@ def _guess(
         if guess is None and role == "subject":
             guess = _finest_label(frame, [c for n, c in names.items() if n.endswith("id") and n not in _LABELS])
         if guess is None and role == "time":
-            guess = next((c for n, c in names.items() if n in SYNONYMS["date"][:6] and _dated(frame[c])), None)
+            guess = next(
+                (c for n, c in names.items() if n in _DAYS - {"day", "jour", "tag"} and _dated(frame[c])), None
+            )
         if guess is not None:
             found[role] = guess
+    if "time" not in stated and "date" not in closed:
+        _join_clock(frame, found, [c for c in frame.columns if c not in taken], names)
     known = {**found, **stated}
     if "amount" in found and _given_once(frame, known):
         found["dose"] = found.pop("amount")
     has_doses = bool({"amount", "dose"} & known.keys())
     for role in ("date", *DOSING, "occasion", "censor", "limit", "response_id"):
         known = {**found, **stated}
-        if role in closed or (role in DOSING and role != "compartment" and not has_doses):
+        if role in closed or role in known or (role in DOSING and role != "compartment" and not has_doses):
             continue
         guess = find(role)
         if guess is None:
@@ -263,6 +268,22 @@ def _guess(
     return found
 
 
+def _join_clock(frame: pd.DataFrame, found: dict[str, str], columns: list[str], names: Mapping[str, str]) -> None:
+    """Dates without a time of day and times of day in another column, whatever its name, belong together."""
+    time = found.get("time")
+    free = [c for c in columns if c not in found.values()]
+    by_name = {names[n] for n in OF_DAY if n in names}
+    clocks = [c for c in free if holds_clocks(frame[c]) or (c in by_name and holds_hours_of_day(frame[c]))]
+    if time is not None and len(clocks) == 1 and holds_days(frame[time], plain(time) in ("day", "date", "tag")):
+        found["time"], found["date"] = clocks[0], time
+    elif time is not None and (holds_clocks(frame[time]) or time in by_name) and not names.keys() & _DAYS:
+        days = [c for c in free if holds_days(frame[c]) and not _BORN.search(plain(c))]
+        if len(days) == 1:
+            found["date"] = days[0]
+
+
+_DAYS = frozenset(SYNONYMS["date"])
+_BORN = re.compile(r"birth|dob|born|geb|naiss|enrol|consent|random|screen")
 _DATES = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?|\d{2}:\d{2}:\d{2}")
 _LABELS = frozenset((*SYNONYMS["response_id"], *SYNONYMS["evid"], "studyid", "siteid", "projid"))
 

@@ -37,12 +37,15 @@ _WORDS = {
     "jours": "day", "weeks": "week", "wk": "week", "months": "month", "mo": "month", "years": "year", "yrs": "year",
     "yr": "year", "y": "year", "jahre": "year", "ans": "year", "mcg": "ug", "gm": "g", "lbs": "lb", "l": "L",
     "ml": "mL", "dl": "dL", "ul": "uL", "iu": "IU", "hours.": "h", "heures": "h",
+    "stunde": "h", "heure": "h", "woche": "week", "wochen": "week", "semaine": "week", "semaines": "week",
+    "monat": "month", "monate": "month", "mois": "month", "jour": "day",
 }  # fmt: skip
 _ATOMS = frozenset((
     "h", "min", "s", "day", "week", "month", "year", "kg", "g", "mg", "ug", "ng", "pg", "mol", "mmol", "umol",
     "nmol", "pmol", "M", "mM", "uM", "nM", "pM", "L", "mL", "dL", "uL", "m", "cm", "mm", "um", "inch", "foot", "IU",
     "mIU", "kIU", "U", "mU", "lb", "%", "percent", "mmHg", "bpm", "C", "kcal",
 ))  # fmt: skip
+TIME_UNITS = frozenset(("h", "min", "s", "day", "week", "month", "year"))
 _NONE = frozenset(("", "-", "--", "none", "unitless", "dimensionless", "n/a", "na", ".", "1", "dl"))
 
 

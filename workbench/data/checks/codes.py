@@ -23,6 +23,12 @@ _POSITIVE = frozenset((
     "gfr", "egfr", "egfrbl", "alb", "albumin", "albbl", "lbm", "ffm", "ibw", "hct", "haematocrit", "hematocrit",
     "gestage", "ga", "age", "alter",
 ))  # fmt: skip
+_RANGES: tuple[tuple[frozenset[str], tuple[float, float]], ...] = (
+    (frozenset(("wt", "weight", "bw", "bwt", "bodyweight", "wtkg", "wtbl", "gewicht", "poids")), (0.3, 400.0)),
+    (frozenset(("ht", "height", "htbl", "hgt", "groesse", "taille")), (20.0, 250.0)),
+    (frozenset(("age", "alter", "agebl", "ageyr", "ageyears")), (0.0, 120.0)),
+)
+"""What weights (kg), heights (cm) and ages (years) of people can be."""
 _HEIGHTS = frozenset(("ht", "height", "htbl", "hgt", "groesse", "taille"))
 _UNKNOWN = frozenset((
     "unknown", "unk", "unkn", "unknwn", "missing", "miss", "not_available", "notavailable", "notdone", "not_done",
@@ -62,13 +68,20 @@ def _covariate(data: Content, scribe: Scribe, name: str) -> Iterator[Finding]:
     codes = _codes(numbers[known], data.subject_codes[known], plain(name))
     at = np.flatnonzero(np.isin(numbers, codes) & known)
     yield from _found(data, scribe, at, name, numbers[at])
-    slipped, factor = _slips(np.where(np.isin(numbers, codes), np.nan, numbers), plain(name))
+    numbers = np.where(np.isin(numbers, codes), np.nan, numbers)
+    slipped, factor = _slips(numbers, data.subject_codes, plain(name))
     if slipped.any():
         shown = ", ".join(f"{v:g}" for v in np.unique(numbers[slipped])[:3])
-        usual = float(np.nanmedian(np.where(slipped | np.isin(numbers, codes), np.nan, numbers)))
+        usual = float(np.nanmedian(np.where(slipped, np.nan, numbers)))
         message = f"{shown} among values near {usual:g}: a slip of the unit by a factor of {factor:g}?"
         yield scribe.of_rows("slip of the unit", "warning", np.flatnonzero(slipped), name, message, "rescale_covariate",
                              ("read_codes_as_missing",))  # fmt: skip
+    strange = _out_of_range(np.where(slipped, np.nan, numbers), plain(name))
+    if strange.any():
+        shown = ", ".join(f"{v:g}" for v in np.unique(numbers[strange])[:3])
+        usual = float(np.median(numbers[~strange & ~slipped & np.isfinite(numbers)]))
+        message = f"{shown} among values near {usual:g}: out of the range of people; a slip, or another unit?"
+        yield scribe.of_rows("out of range", "warning", np.flatnonzero(strange), name, message, "read_codes_as_missing")
 
 
 def _found(data: Content, scribe: Scribe, at: Ints, column: str, values: Floats) -> Iterator[Finding]:
@@ -122,19 +135,40 @@ def _codes(values: Floats, subject: Ints, name: str) -> list[float]:
     return [float(v) for v in different[found]]
 
 
-def _slips(numbers: Floats, name: str) -> tuple[Bools, float]:
+def _range(name: str) -> tuple[float, float]:
+    return next((limits for names, limits in _RANGES if name in names), (-np.inf, np.inf))
+
+
+def _out_of_range(numbers: Floats, name: str) -> Bools:
+    """Values that no person can have and that lie far from the rest, where most values are a person's."""
+    low, high = _range(name)
+    known = np.isfinite(numbers)
+    inside = known & (numbers >= low) & (numbers <= high)
+    none = np.zeros(len(numbers), dtype=bool)
+    if not np.isfinite(high) or inside.sum() < 0.5 * known.sum() or not inside.any():
+        return none
+    top, bottom = numbers[inside].max(), numbers[inside].min()
+    with np.errstate(invalid="ignore"):
+        return np.asarray(known & ~inside & ((numbers > 1.5 * top) | (numbers < bottom / 3)))
+
+
+def _slips(numbers: Floats, subject: Ints, name: str) -> tuple[Bools, float]:
     """Values that are about a thousand times (heights also a hundred times) what the others are."""
     known = numbers[np.isfinite(numbers) & (numbers > 0)]
     none = np.zeros(len(numbers), dtype=bool)
-    if len(known) < 5:
+    few = len(np.unique(subject[np.isfinite(numbers)])) < 5
+    low, high = _range(name)
+    likely = known[(known >= low) & (known <= high)]
+    if len(known) < 2 or not len(likely):
         return none, 1.0
-    middle = float(np.median(known))
+    middle = float(np.median(likely if few else known))
     with np.errstate(invalid="ignore", divide="ignore"):
         size = np.log10(numbers / middle)
     for power in (3, 2) if name in _HEIGHTS else (3,):
         off = np.isfinite(size) & (np.abs(np.abs(size) - power) < 0.35)
         others = numbers[np.isfinite(numbers) & (numbers > 0) & ~off]
-        if off.any() and off.sum() < 0.3 * len(known) and others.max() < 10 * others.min():
+        most = 0.3 if not few else 0.45 if np.isinf(high) else 0.6
+        if off.any() and off.sum() < most * len(known) and others.max() < 10 * others.min():
             return off, 10.0**power
     return none, 1.0
 

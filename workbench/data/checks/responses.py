@@ -19,6 +19,7 @@ JUDGED = ("observations in several compartments",)
 _LOG_SCALE = 0.05
 _FAR = 5.0
 _SPIKE = 10.0
+_ALONE = 20.0
 
 
 def find(data: Content) -> Iterator[Finding]:
@@ -52,17 +53,26 @@ def outlying(data: Content) -> Bools:
     for response in range(len(data.records.responses)):
         mine = events.observed & (events.censored == 0) & (events.response == response)
         at = np.flatnonzero(mine & (events.dv > 0))
-        if len(at) >= 8 and (events.dv[mine] < 0).mean() < _LOG_SCALE:
+        if 4 <= len(at) < 8 and (events.dv[mine] >= 0).all():
+            found[at] = _alone_above(events.dv[at])
+        elif len(at) >= 8 and (events.dv[mine] < 0).mean() < _LOG_SCALE:
             found[at] = _above(events.dv[at], events.subject[at]) | _spikes(
                 events.time[at], np.log(events.dv[at]), events.subject[at]
             )
     return found
 
 
+def _alone_above(y: np.ndarray) -> Bools:
+    """Of few values, one that is farther above the next than all others are apart."""
+    order = np.sort(y)
+    far = order[-1] > _ALONE * order[-2] and order[-1] / order[-2] > 2 * order[-2] / order[0]
+    return np.asarray((y == order[-1]) & far)
+
+
 def _above(y: np.ndarray, subject: np.ndarray) -> Bools:
     """The few highest values, where a wide gap parts them from all others, those of their subject included."""
     order = np.sort(y)
-    most = max(1, len(y) // 50)
+    most = max(2 if len(y) >= 16 else 1, len(y) // 50)
     gaps = order[-most:] / order[-most - 1 : -1]
     high = np.zeros(len(y), dtype=bool)
     if not (gaps >= _FAR).any():

@@ -1,0 +1,108 @@
+"""Siblings of the files from the field: other spellings, and files with few subjects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench.data import GroupedData, read_data
+
+
+def said(data: GroupedData) -> str:
+    return "\n".join([*(step.note for step in data.history), *(f"{f.where}: {f.message}" for f in data.findings)])
+
+
+def made(header: str, *rows: str) -> bytes:
+    return "\n".join([header, *rows, ""]).encode()
+
+
+# -- dates with a clock in a column of its own -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["CLOCK", "CLOCKTIME", "TOD", "ATM", "Uhrzeit", "SampleClock", "Collected at"])
+@pytest.mark.parametrize("date", ["DATE", "ADT", "Datum", "TIME"])
+@pytest.mark.parametrize("clocks", [("8:30", "13:30"), ("08:30:00", "13:30:00"), ("8:30 AM", "1:30 PM")])
+def test_a_date_and_a_clock_belong_together(name, date, clocks) -> None:
+    rows = [f"{i},2024-05-0{d},{clocks[k]},{5 - d}" for i in (1, 2) for d, k in ((1, 0), (1, 1), (2, 0))]
+    data = read_data(made(f"ID,{date},{name},DV", *rows))
+    assert data.events.time.tolist() == [0, 5, 24, 0, 5, 24]
+    assert data.covariate_names == ()
+    assert (data.roles["time"], f"{date} and {name}: hours" in said(data)) == (name, True)
+
+
+@pytest.mark.parametrize("clocks", [("830", "1330"), ("8.5", "13.5")])
+def test_a_clock_of_plain_numbers(clocks) -> None:
+    rows = [f"{i},2024-05-0{d},{clocks[k]},{5 - d}" for i in (1, 2) for d, k in ((1, 0), (1, 1), (2, 0))]
+    assert read_data(made("ID,DATE,CLOCK,DV", *rows)).events.time.tolist() == [0, 5, 24, 0, 5, 24]
+
+
+def test_a_clock_beside_days_dates_of_any_name_or_running_times() -> None:
+    days = read_data(made("ID,DAY,CLOCK,DV", "1,1,8:30,5", "1,1,13:30,4", "1,2,8:30,3"))
+    assert days.events.time.tolist() == [0, 5, 24]
+    dated = read_data(made("ID,Sampled,CLOCK,DOB,DV", *(f"1,2024-05-0{d},8:30,1970-05-01,{d}" for d in (1, 2))))
+    assert dated.events.time.tolist() == [0, 24] and dated.covariate_names == ()
+    running = read_data(made("ID,DATE,CLOCK,TIME,DV", "1,2024-05-01,8:30,0,5", "1,2024-05-01,13:00,4.5,4"))
+    assert running.events.time.tolist() == [0, 4.5] and running.covariate_names == ()
+
+
+# -- few subjects ----------------------------------------------------------------------------------------------------
+
+
+def test_an_outlier_among_few_values() -> None:
+    rows = ["1,0,5.1", "1,1,8.2", "1,2,4", "2,0,6", "2,1,7", "2,2,980"]
+    data = read_data(made("ID,TIME,DV", *rows))
+    assert "980 among values up to 8.2" in said(data)
+    assert "among values" not in said(read_data(made("ID,TIME,DV", *rows[:-1], "2,2,30")))
+    assert "among values" not in said(read_data(made("ID,TIME,DV", "1,0,900", "1,1,40", "1,2,4", "1,3,1")))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("WT", (70, 68000, -99), ("68000 among values near 70: a slip of the unit", "-99 in 2 rows")),
+        ("WT", (70, 68000), ("68000 among values near 70: a slip of the unit",)),
+        ("WT", (70, 0.068, 80), ("0.068 among values near 75: a slip of the unit",)),
+        ("HT", (170, 1.75, 180), ("1.75 among values near 175: a slip of the unit by a factor of 100",)),
+        ("AGE", (30, 350, 40), ("350 among values near 35: out of the range",)),
+        ("WT", (60, 70, 700, 80), ("700 among values near 70: out of the range",)),
+        ("CRP", (3.0, 4.0, 3500.0), ("3500 among values near 3.5: a slip of the unit",)),
+    ],
+)
+def test_a_slip_among_few_subjects(name, values, words) -> None:
+    rows = [f"{i},{t},{5 - t},{v:g}" for i, v in enumerate(values) for t in (0, 1)]
+    data = read_data(made(f"ID,TIME,DV,{name}", *rows))
+    for part in words:
+        assert part in said(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("WT", (70, 50, 120)), ("WT", (0.9, 1.4, 3.2)), ("WT", (250, 300, 280)), ("AGE", (1, 80, 90)),
+                         ("CRP", (1, 40, 300)), ("WT", (3, 70))],
+)  # fmt: skip
+def test_no_slip_where_there_is_none(name, values) -> None:
+    rows = [f"{i},{t},{5 - t},{v:g}" for i, v in enumerate(values) for t in (0, 1)]
+    assert "among values" not in said(read_data(made(f"ID,TIME,DV,{name}", *rows)))
+
+
+# -- growth ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("time", "unit"),
+    [("day", "day"), ("Days", "day"), ("week", "week"), ("weeks", "week"), ("month", "month"), ("year", "year"),
+     ("age", None), ("age_days", "day"), ("hours", "h"), ("Minutes", "min"), ("dpi", None), ("Woche", "week")],
+)  # fmt: skip
+def test_times_of_growth(time, unit) -> None:
+    rows = [f"{i},{1 + i // 3},{t},{40 + t * (9 + i)}" for i in range(1, 5) for t in (0, 7, 14)]
+    data = read_data(made(f"chick,brood,{time},weight", *rows))
+    found = {role: data.roles.get(role) for role in ("subject", "time", "response")}
+    assert found == {"subject": "chick", "time": time, "response": "weight"}
+    np.testing.assert_array_equal(data.events.time, [0, 7, 14] * 4)
+    assert data.units.get("time") == unit
+    assert "each chick belongs to one of 2 brood" in said(data)
+
+
+def test_a_week_beside_a_time_stays_a_covariate() -> None:
+    rows = [f"{i},{t},{1 + t // 2},{5 - t}" for i in (1, 2) for t in (0, 1, 2, 3)]
+    data = read_data(made("ID,TIME,WEEK,DV", *rows))
+    assert (data.roles["time"], data.covariate_names) == ("TIME", ("WEEK",))
