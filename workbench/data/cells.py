@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 MISSING = ("", ".", "NA", "N/A", "NaN", "nan", "NULL", "na", "n/a", "null", "#N/A", "<NA>", "NaT")
 """Cells that always mean "no value"; more on request (`na_values`)."""
 
+LARGEST = 1e100  # of what is read: its square and cube are still numbers
+_CODE = "if it is a code for a missing value, name it: na_values=(…,)"
 _WHOLE = 1e9
 _LISTED = 1000
 
@@ -79,8 +81,11 @@ class Cells:
     def numbers(
         self, column: str, expected: str, mend: str = "", missing: float | None = None, offers: tuple[str, ...] = ()
     ) -> Floats:
-        """The column as numbers; text and infinite values are faults, missing ones become `missing`."""
+        """The column as numbers; text and what is out of any reach are faults, missing ones become `missing`."""
         values, unreadable = to_numbers(self.frame[column])
+        vast = np.abs(np.where(unreadable, 0.0, values)) > LARGEST
+        self.refuse(vast, column, f"numbers from -{LARGEST:.0e} to {LARGEST:.0e}", mend or _CODE, offers)
+        values = np.where(vast, np.nan, values)
         usual = "write a number, or leave the cell empty (or name the text in na_values)"
         self.refuse(unreadable, column, expected, mend or usual, offers)
         values = np.where(unreadable, np.nan, values)

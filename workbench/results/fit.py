@@ -138,6 +138,7 @@ class FitResult:
     along : callable
         Computes the estimates at each of them, float64[steps, lines]; see `history`.
     seconds : float
+        Without the time that compiling took.
     evaluations : int
         Evaluations of the objective with its gradient.
     lines : tuple of Estimate

@@ -17,7 +17,7 @@ from workbench.checks import listed
 from workbench.engine.ending.uncertainty import Kind, Uncertainty, edges, uncertainty
 from workbench.engine.objectives.objective import Evaluation, Reportable, Target
 from workbench.engine.problem.problem import Problem
-from workbench.engine.search.optimise import Outcome, Watch, resumed
+from workbench.engine.search.optimise import Outcome, Watch, resumed, without_noise
 from workbench.methods import METHODS
 from workbench.results.fit import Status
 
@@ -43,7 +43,7 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
         status = Status.stalled
     elif status.ok and remarks:
         status = Status.boundary
-    lost = runaway(problem, best)
+    lost = _noiseless(problem, best) or runaway(problem, best)
     if lost and status is not Status.stopped:
         status, remarks = Status.diverged, [*remarks, lost]
     corners = int(best.at_corner.sum())
@@ -56,6 +56,18 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
     if problem.exchanged(best.x) is not None:
         remarks.append("Absorption is slower than elimination at these values (flip-flop).")
     return replace(outcome, status=status), " ".join(remarks)
+
+
+def _noiseless(problem: Problem, at: Evaluation) -> str:
+    """A sentence on data without noise."""
+    if not without_noise(problem, at):
+        return ""
+    return (
+        f"The data have no noise, or almost none: the model follows them to {problem.noise(at.point, at.eta):.0e} of "
+        "their size. So the likelihood grows without bound as the residual error goes to 0, and neither the OFV nor "
+        "standard errors mean anything. Typical values, η and Ψ can be read. For simulated data add residual error, or "
+        "fix it at a size that you would accept, as in wb.Proportional(0.05, fixed=True)."
+    )
 
 
 def _without_effect(target: Target, at: Evaluation) -> str:
@@ -109,6 +121,8 @@ def standard_errors(target: Reportable, outcome: Outcome, watch: Watch, covarian
         return Uncertainty(None, "none: they were not asked for (covariance=False).", flat)
     if outcome.status is Status.stopped:
         return Uncertainty(None, "none: the fit was stopped.")
+    if outcome.status is Status.diverged and without_noise(target.problem, outcome.evaluation):
+        return Uncertainty(None, "none: the data have no noise.")
     interrupt = _now_and_then(lambda: watch(outcome.trace[-1][0], outcome.evaluation))
     kind: Kind = "R" if isinstance(covariance, bool) else covariance
     return uncertainty(

@@ -43,9 +43,9 @@ class ByIntegration(Way):
         watch = task.reports.watch(task.problem.scale)
         begun, tried = descended(Objective(task.problem, task.method.approximation), task, watch)
         integral = Integral(task.problem, task.options, begun.evaluation.x)
-        if begun.status is Status.stopped:
+        if begun.status in (Status.stopped, Status.diverged):  # or lost: there is nothing to integrate
             at = integral.evaluate(begun.evaluation.x)
-            return judged_end(integral, Outcome(at, Status.stopped, ((0, at.ofv),), (at.x,)), task, watch, tried)
+            return judged_end(integral, Outcome(at, begun.status, ((0, at.ofv),), (at.x,)), task, watch, tried)
         if not integral.drawn:
             outcome = minimise(integral, begun.evaluation.x, watch, task.max_iterations)
             outcome = off_edges(integral, outcome, watch, task.max_iterations)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from workbench.engine.predictions.chain import Program
+from workbench.engine.predictions.compiling import compiling
 from workbench.errors import ModelError
 from workbench.model.kinetics import Differential, Explicit, System
 
@@ -75,7 +76,7 @@ def loaded(identity: str, title: str, source: Callable[[], str]) -> ModuleType:
     source : callable
         Writes the module, where it is not there yet.
     """
-    with _lock:
+    with _lock, compiling():
         return _load(identity, title, source)
 
 

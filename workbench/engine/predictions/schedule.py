@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, OTHER, RESET, RESET_AND_DOSE, Events
+from workbench.errors import FitError
+
+MOST_ADDITIONAL = 2_000_000
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -104,8 +107,34 @@ def schedule_of(events: Events, predicted: NDArray[np.bool_], response: Index) -
         origin=np.arange(n),
         slot=slot,
     )
-    repeats = np.where(events.is_dose, events.additional, 0)
+    repeats = _before_the_end(plain, events.additional, events.is_dose)
     return _written_out(plain, events.additional, repeats) if repeats.any() else plain
+
+
+def _before_the_end(schedule: Schedule, additional: Index, is_dose: NDArray[np.bool_]) -> Index:
+    """How many additional doses of each event are to be written out: those up to the last record, and one more.
+
+    Raises
+    ------
+    FitError
+        If they are too many.
+    """
+    if not (additional * is_dose).any():
+        return np.zeros_like(additional)
+    last = np.full(schedule.n_subjects, -np.inf)
+    np.maximum.at(last, schedule.subject, schedule.time)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        seen = np.floor((last[schedule.subject] - schedule.time) / schedule.interval) + 1.0
+    repeats = np.where(is_dose, np.fmin(additional.astype(float), seen), 0.0)
+    if repeats.sum() > MOST_ADDITIONAL:
+        e = int(np.argmax(repeats))
+        raise FitError(
+            f"The additional doses (ADDL) are {repeats.sum():,.0f} until the last records; at most {MOST_ADDITIONAL:,} "
+            f"can be followed. The most come from a dose at time {schedule.time[e]:g}, II = {schedule.interval[e]:g}. "
+            "Is the interval in the unit of the times? A long history is a steady state (SS = 1); doses as dense as "
+            "that are an infusion."
+        )
+    return repeats.astype(np.int64)
 
 
 def _written_out(schedule: Schedule, additional: Index, repeats: Index) -> Schedule:

@@ -74,6 +74,9 @@ from workbench.data.events import RESET as EVENT_RESET
 from workbench.engine.predictions import jets
 from workbench.engine.predictions.jets import inner, kernel
 from workbench.engine.predictions.schedule import Schedule
+from workbench.errors import FitError
+
+MOST_HAPPENINGS = 5_000_000
 
 # Numpy's integers: Python's are types of their own to numba, and every combination would be compiled.
 RECORD, BOLUS, RATE, RESET, STEADY = np.arange(5)
@@ -205,7 +208,7 @@ def entries_of(schedule: Schedule, row: Index, origin: Index, routes: Routes) ->
 
 
 def room(course: Course, routes: Routes) -> int:
-    """How many happenings a subject has at most."""
+    """How many happenings a subject has at most; a FitError if that is more than can be followed."""
     event = course.event
     subject = np.repeat(np.arange(len(course.start) - 1), np.diff(course.start))
     ways = np.diff(routes.first)
@@ -219,10 +222,17 @@ def room(course: Course, routes: Routes) -> int:
         latest = np.full(len(course.start) - 1, -np.inf)
         np.maximum.at(latest, subject, event["time"])
         interval = np.where(event["interval"] > 0.0, event["interval"], np.inf)
-        cycles = 1 + np.floor((latest[subject] - event["time"]) / interval).astype(np.int64)
+        cycles = 1 + np.floor((latest[subject] - event["time"]) / interval)
         lasting = np.where((event["rate"] > 0.0) | (event["duration"] > 0.0), n, later[cmt])
-        needed += np.where(event["steady_state"] > 0, 1 + 4 * n + 2 * cycles * lasting, 0)
-    return int(np.bincount(subject, needed).max(initial=0)) + 1
+        needed = needed + np.where(event["steady_state"] > 0, 1 + 4 * n + 2 * cycles * lasting, 0)
+    most = float(np.bincount(subject, needed).max(initial=0)) + 1
+    if most > MOST_HAPPENINGS:
+        raise FitError(
+            f"The doses of one subject come to {most:,.0f} events until its last record; at most {MOST_HAPPENINGS:,} "
+            "can be followed. Is the interval between doses (II) in the unit of the times? Doses as dense as that are "
+            "an infusion at a constant rate."
+        )
+    return int(most)
 
 
 def blank(capacity: int, D: int) -> Timeline:

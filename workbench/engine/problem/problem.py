@@ -113,6 +113,15 @@ class Problem:
         variances(seen.kind, seen.response, f, point.sigma, R, R_f, np.empty((len(f), point.sigma.shape[1])))
         return R
 
+    def noise(self, point: Point, eta: Array | None) -> float:
+        """The largest standard deviation of the residual error, relative to the largest prediction of its response."""
+        f = self.analysed(self.predictions(point, eta))
+        with np.errstate(all="ignore"):
+            sd = np.sqrt(self.residual_variance(point, f))
+            tops = [np.max(np.abs(f[self.observations.response == k]), initial=1e-300) for k in range(len(self.errors))]
+            relative = sd / np.where(self.observations.logarithmic, 1.0, tops)[self.observations.response]
+        return float(np.max(relative, initial=0.0))
+
     def parameters(self, point: Point, eta: Array | None = None) -> Array:
         """Parameters of each subject on its first design row, natural scale, float64[N, P]."""
         layout = self.layout

@@ -209,8 +209,9 @@ def _by_kinetics(
             continue
         factor = 1.0
         if not given:
-            factor = (float(root @ np.sqrt(f)) / total) ** 2  # best multiple of f: that of 1/V
-            if factor <= 0:
+            ratio = float(root @ np.sqrt(f)) / total
+            factor = ratio * ratio  # best multiple of f: that of 1/V
+            if not 0 < factor < math.inf:
                 continue
             volume /= factor
         distance = float(np.sum((root - np.sqrt(factor * f)) ** 2))

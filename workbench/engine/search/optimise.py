@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
 from workbench.engine.objectives.objective import Evaluation, Target
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.scale import Scale
 from workbench.errors import FitError
 from workbench.results.fit import Status
@@ -22,6 +23,8 @@ _GRADIENT = 1e-3
 # What a search that cannot go on may still be short of the minimum and be called converged.
 _SHORT_OF_MINIMUM = 1e-4
 _RESTARTS = 5
+NO_NOISE = 1e-6  # standard deviation of the residual error, relative to the responses
+_FELL = 1e-2  # of what it was: only then is that worth a look
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +116,19 @@ def unit_steps(scale: Scale, evaluation: Evaluation) -> Array:
     return np.where(scale.logarithmic, np.minimum(unit, 1.0), unit)
 
 
+def without_noise(problem: Problem, at: Evaluation) -> bool:
+    """Whether the predictions follow the observations as far as numbers go, so that the likelihood has no bound.
+
+    The residual error went to nothing then, from a usual size.
+    """
+    sigma, begun = at.point.sigma, problem.scale.point(problem.x).sigma
+    fell = any(
+        entry.free and sigma[entry.response, entry.which] < _FELL * begun[entry.response, entry.which]
+        for entry in problem.scale.errors
+    )
+    return fell and problem.noise(at.point, at.eta) < NO_NOISE
+
+
 class _Minimisation:
     """The progress of a minimisation: the best point, and how it came there."""
 
@@ -120,7 +136,7 @@ class _Minimisation:
         self._objective, self._watch, self._max_iterations = objective, watch, max_iterations
         self.trace: list[tuple[int, float]] = []
         self.path: list[Array] = []
-        self.stopped = False
+        self.stopped = self.noiseless = False
         self._origin, self._unit = begin, np.ones_like(begin.x)
         self._seen: dict[bytes, Evaluation] = {}
         self._reach(begin)
@@ -140,6 +156,8 @@ class _Minimisation:
             )  # fmt: skip
         if self.stopped:
             return Status.stopped
+        if self.noiseless:
+            return Status.diverged
         if result.success:
             return Status.converged
         if self.iteration >= self._max_iterations:
@@ -186,5 +204,7 @@ class _Minimisation:
             raise StopIteration
         self._reach(reached)
         self._seen = {intermediate_result.x.tobytes(): reached}
-        if self.stopped:
+        if not self.noiseless:
+            self.noiseless = without_noise(self._objective.problem, reached)
+        if self.stopped or self.noiseless:
             raise StopIteration

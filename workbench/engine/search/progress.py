@@ -9,6 +9,7 @@ from numpy import float64
 from numpy.typing import NDArray
 
 from workbench.engine.objectives.objective import Evaluation
+from workbench.engine.predictions.compiling import seconds_compiling
 from workbench.engine.problem.scale import Scale
 from workbench.engine.search.optimise import Watch
 from workbench.results.fit import Progress
@@ -27,13 +28,13 @@ class Reports:
     """
 
     def __init__(self, callback: Callback | None):
-        self._callback, self._begun = callback, time.perf_counter()
+        self._callback, self._begun, self._compiled = callback, time.perf_counter(), seconds_compiling()
         self._part = 0, 0
 
     @property
     def seconds(self) -> float:
-        """Since the fit began."""
-        return time.perf_counter() - self._begun
+        """Since the fit began, without what this thread had to compile first."""
+        return time.perf_counter() - self._begun - (seconds_compiling() - self._compiled)
 
     def part(self, done: int, total: int) -> None:
         """How much of the work is done from now on: for what consists of a known number of parts."""

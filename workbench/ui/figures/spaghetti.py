@@ -71,8 +71,10 @@ def since_dose(events: Events, span: slice) -> tuple[Array, NDArray[np.int64]]:
     time, segment = events.time[span], np.cumsum(np.isin(events.kind[span], (3, 4)))
     given = []
     for k in np.flatnonzero(events.is_dose[span]):
-        more = events.additional[span][k] if events.interval[span][k] > 0 else 0
-        times = time[k] + events.interval[span][k] * np.arange(1 + more)
+        interval, more = events.interval[span][k], 0.0
+        if interval > 0:  # those that a record can be after
+            more = min(events.additional[span][k], max(0.0, time.max() - time[k]) / interval + 1, 1e5)
+        times = time[k] + interval * np.arange(1 + int(more))
         given += [(segment[k], t, k if j == 0 else len(time)) for j, t in enumerate(times)]
     given.sort()
     after, which = np.full(len(time), np.nan), np.full(len(time), -1)
