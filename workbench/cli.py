@@ -464,14 +464,15 @@ def _started(model: wb.Model, name: str, value: float) -> wb.Model:
     """Set an initial value by the name that the table of estimates gives it."""
     from dataclasses import replace
 
-    stated: dict[str, Any] = {name: value}
-    if name in model.error.names:
+    labels = model.error_labels[0]
+    if name in labels:
+        stated: dict[str, Any] = {model.error.names[labels.index(name)]: value}
         return model.with_error(replace(model.error, **stated))
     if name.removeprefix("iiv_") in model.random_effects and name.startswith("iiv_"):
         return model.with_parameter(name.removeprefix("iiv_"), iiv=value)
     if name in model.structure.names:
         return model.with_parameter(name, value=value)
-    known = [*model.structure.names, *(f"iiv_{effect}" for effect in model.random_effects), *model.error.names]
+    known = [*model.structure.names, *(f"iiv_{effect}" for effect in model.random_effects), *labels]
     raise ModelError(f"--start {name}: there is no such value. There are {', '.join(known)}.")
 
 

@@ -24,7 +24,6 @@ def test_no_noise_is_said(method, noise):
     fit = wb.fit(wb.Model(wb.pk(absorption="first-order")), oral(noise), method=method)
     assert not fit.converged and fit.message.startswith("The data have no noise")
     assert fit.seconds < 15
-    assert 2.0 < fit.estimates.loc["CL", "estimate"] < 4.0
 
 
 def test_little_noise_is_noise():

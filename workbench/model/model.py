@@ -112,6 +112,7 @@ class Model:
         unknown = [name for name in names if name not in structure.names]
         if unknown:
             raise ModelError(f"{structure!r} has no parameter {', '.join(unknown)}. It has {known}.")
+        self._refuse_names_of_others(structure)
         missing = [name for name in structure.names if name not in names]
         if missing:
             raise ModelError(f"{structure!r} needs {known}; missing: {', '.join(missing)}.")
@@ -125,6 +126,42 @@ class Model:
                     f"With one: {', '.join(own) or 'none has one'}."
                 )
         return parameters
+
+    @staticmethod
+    def _refuse_names_of_others(structure: Structure) -> None:
+        """Refuse parameters that are called as estimates of others are."""
+        names = structure.names
+        stems = {"iiv": "the standard deviation of η", "iov": "that between occasions", "share": "the share"}
+        reserved = {f"{stem}_{name}": f"{what} of {name}" for stem, what in stems.items() for name in names}
+        if any(name.startswith("corr_") for name in names):
+            pairs = [(a, b) for a in names for b in names if a != b]
+            for stem in ("corr", "corr_iov"):
+                reserved |= {f"{stem}_{a}_{b}": f"the correlation of {a} and {b}" for a, b in pairs}
+        for name in names:
+            if name in reserved:
+                raise ModelError(
+                    f"A parameter of {structure!r} is called {name}, which names {reserved[name]} among the estimates. "
+                    "Give it another name."
+                )
+
+    @property
+    def error_labels(self) -> tuple[tuple[str, ...], ...]:
+        """What the parameters of the residual errors are called among the estimates, by response.
+
+        As in the error, with the response where there are several, and "error_" before it where a parameter of the
+        structure is called so.
+        """
+        several, taken, found = len(self.errors) > 1, set(self.structure.names), []
+        for response, error in zip(self.structure.responses, self.errors, strict=True):
+            labels = []
+            for name in error.names:
+                label = f"{name}_{response}" if several else name
+                while label in taken:
+                    label = f"error_{label}"
+                taken.add(label)
+                labels.append(label)
+            found.append(tuple(labels))
+        return tuple(found)
 
     def _checked_errors(self, given: Errors) -> tuple[ResidualError, ...]:
         responses = self.structure.responses

@@ -502,10 +502,8 @@ class FitResult:
         from workbench.data import derived_unit
 
         dimensions: dict[str, str] = {info.name: info.dimension for info in self.model.structure.info}
-        responses = self.model.structure.responses
-        for response, error in zip(responses, self.model.errors, strict=True):
-            for of in error.names:
-                dimensions[of if len(responses) == 1 else f"{of}_{response}"] = error.dimension(of)
+        for error, labels in zip(self.model.errors, self.model.error_labels, strict=True):
+            dimensions |= {label: error.dimension(of) for of, label in zip(error.names, labels, strict=True)}
         kind = dimensions.get(name, "")
         return derived_unit(self.data.units, kind) if kind else ""
 

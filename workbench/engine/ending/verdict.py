@@ -65,8 +65,8 @@ def _noiseless(problem: Problem, at: Evaluation) -> str:
     return (
         f"The data have no noise, or almost none: the model follows them to {problem.noise(at.point, at.eta):.0e} of "
         "their size. So the likelihood grows without bound as the residual error goes to 0, and neither the OFV nor "
-        "standard errors mean anything. Typical values, η and Ψ can be read. For simulated data add residual error, or "
-        "fix it at a size that you would accept, as in wb.Proportional(0.05, fixed=True)."
+        "standard errors mean anything; the estimates are those where the search was given up. For simulated data add "
+        "residual error, or fix it at a size that you would accept, as in wb.Proportional(0.05, fixed=True)."
     )
 
 

@@ -98,9 +98,14 @@ def _where(problem: Problem, data: GroupedData, bad: NDArray[np.bool_]) -> str:
 
 
 def _pole(problem: Problem, point: Point, bad: NDArray[np.bool_]) -> str:
-    """The part of the equations that has no value at the first bad prediction, and with which numbers; "" for none."""
+    """The pole at the first of the bad predictions; "" where some of them are no numbers for another reason."""
+    found = [_pole_at(problem, point, int(event)) for event in np.flatnonzero(problem.schedule.slot >= 0)[bad][:100]]
+    return found[0] if all(found) else ""
+
+
+def _pole_at(problem: Problem, point: Point, event: int) -> str:
+    """The part of the equations that has no value at an event, and with which numbers; "" for none."""
     system, schedule = problem.structure.system, problem.schedule
-    event = int(np.flatnonzero(schedule.slot >= 0)[bad][0])
     subject = int(schedule.subject[event])
     values = dict(zip(system.names, problem.parameters(point)[subject].tolist(), strict=True)) if system else {}
     if isinstance(system, Explicit) and isinstance(problem.predictor, EquationPredictor):

@@ -477,12 +477,10 @@ def scale_of(model: Model, data: GroupedData, occasion: NDArray[np.int64]) -> Sc
 
 def error_entries(model: Model) -> tuple[ErrorEntry, ...]:
     """Every parameter of the residual errors of a model."""
-    several = len(model.errors) > 1
     found = []
-    for response, error in enumerate(model.errors):
+    for response, (error, labels) in enumerate(zip(model.errors, model.error_labels, strict=True)):
         places = treatment_of(error).places
-        for name in error.names:
-            label = f"{name}_{model.structure.responses[response]}" if several else name
+        for name, label in zip(error.names, labels, strict=True):
             free, about = name not in error.fixed_names, error.parameters[name]
             found.append(ErrorEntry(label, name, response, places[name], free, about.is_deviation))
     return tuple(found)
@@ -532,8 +530,8 @@ def with_estimates(model: Model, values: dict[str, float]) -> Model:
         blocks.append(_nearest_block(block, [_pair(values, stem, *pair, old) for pair, old in known]))
     model = model.with_correlate(blocks)
     several = len(model.errors) > 1
-    for response, error in zip(model.structure.responses, model.errors, strict=True):
-        found_values = {n: values.get(f"{n}_{response}" if several else n) for n in error.names}
+    for response, error, labels in zip(model.structure.responses, model.errors, model.error_labels, strict=True):
+        found_values = {n: values.get(label) for n, label in zip(error.names, labels, strict=True)}
         stated = {n: _positive(v) for n, v in found_values.items() if v is not None and n not in error.fixed_names}
         if stated:
             model = model.with_error(error.with_values(stated), response=response if several else None)
