@@ -66,3 +66,18 @@ def test_a_duration_of_nothing_is_a_bolus():
     at_once = wb.Model(wb.pk(), values, wb.Constant(1.0))
     over = wb.Model(wb.pk(absorption="zero-order"), [wb.Parameter("Tk0", column="D1"), *values], wb.Constant(1.0))
     np.testing.assert_allclose(wb.predict(over, data)["PRED"], wb.predict(at_once, data)["PRED"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("term", ["log(WT)", "log(WT*1000)"])
+@pytest.mark.parametrize(("which", "fixed", "value"), [("V", True, 1.0), ("CL", True, 0.75), ("V", False, 1.0)])
+def test_start_values_are_those_of_a_typical_subject(term, which, fixed, value):
+    """However an effect is centred, as V = θ·WT, the fit from automatic values ends at the same minimum."""
+    data, structure = wb.load_example("theophylline"), wb.pk(absorption="first-order")
+
+    def fitted(term):
+        effects = {which: [wb.Effect(term, value, fixed=fixed)]}
+        parameters = [wb.Parameter(name, iiv=True, covariates=effects.get(name, ())) for name in structure.names]
+        return wb.fit(wb.Model(structure, parameters, error=wb.Combined()), data, covariance=False)
+
+    centred, other = fitted("log(WT/70)"), fitted(term)
+    assert other.converged and other.ofv == pytest.approx(centred.ofv, abs=1e-3)

@@ -97,6 +97,7 @@ def runaway(problem: Problem, at: Evaluation) -> str:
     with np.errstate(all="ignore"):
         factors = np.log(np.abs(scale.estimates(at.x) / begun))
     factors = np.where(spread, np.maximum(factors, 0.0), np.abs(factors))
+    factors = _at_usual_covariates(problem, at, factors)
     far = [n.label for n, f in zip(names, factors, strict=True) if n.link.is_logarithm and not f < _RUNAWAY]
     if far:
         return f"{', '.join(far)} moved by more than a factor of a million."
@@ -112,6 +113,21 @@ def runaway(problem: Problem, at: Evaluation) -> str:
                 "0: leave it out."
             )
     return ""
+
+
+def _at_usual_covariates(problem: Problem, at: Evaluation, factors: Array) -> Array:
+    """Factors with those of a typical subject where a value is one at covariates of 0 or 1, far from any subject."""
+    affected = {name.of[0] for name in problem.scale.thetas if name.kind == "coefficient"}
+    if not affected or not (factors > _RUNAWAY).any():
+        return factors
+    begun, ended = (problem.parameters(point) for point in (problem.scale.point(problem.x), at.point))
+    factors, names = factors.copy(), problem.structure.names
+    for m, name in enumerate(problem.scale.thetas):
+        if name.kind != "coefficient" and name.label in affected:
+            k = names.index(name.label)
+            with np.errstate(all="ignore"):
+                factors[m] = np.abs(np.log(np.median(ended[:, k]) / np.median(begun[:, k])))
+    return factors
 
 
 def standard_errors(target: Reportable, outcome: Outcome, watch: Watch, covariance: bool | Kind) -> Uncertainty:

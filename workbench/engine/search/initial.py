@@ -6,6 +6,7 @@ Of other structures nothing is known but their parameters' names: values are tri
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -193,6 +194,7 @@ def _by_kinetics(
     The distance is that of square roots, between an additive and a proportional error.
     """
     stated = {p.name: p.value for p in model.parameters if p.name not in missing and p.value is not None}
+    stated = _moved(problem, stated, 1.0)
     seen = problem.observations
     measured = (seen.response == 0) & (seen.what % 2 != CENSORED)
     y = np.exp(problem.y) if seen.logarithmic[0] else problem.y
@@ -220,7 +222,40 @@ def _by_kinetics(
     if not best[1]:
         return []
     named = _named(best[1], kinetics, problem)
-    return [{name: named[name] if name in named else _placeholder(model[name]) for name in missing}]
+    found = {name: named[name] if name in named else _placeholder(model[name]) for name in missing}
+    return [_moved(problem, found, -1.0)]
+
+
+def _moved(problem: Problem, values: Values, sign: float) -> Values:
+    """Typical values as the values of a typical subject (sign 1), or those as typical values (sign -1).
+
+    The two differ where covariate effects are stated that are not 0 at usual values of the covariate.
+    """
+    shifts, scale = _shifts(problem), problem.scale
+    moved = dict(values)
+    for m, name in enumerate(scale.thetas):
+        if name.label in values and shifts[m]:
+            with contextlib.suppress(ValueError, OverflowError):
+                value = name.natural(name.transformed(values[name.label]) + sign * shifts[m])[0]
+                moved[name.label] = value if math.isfinite(value) else values[name.label]
+    return moved
+
+
+def _shifts(problem: Problem) -> Array:
+    """Median over the subjects of what the stated covariate effects add to each typical value, float64[M]."""
+    scale, point = problem.scale, problem.scale.point(problem.x)
+    names, shifts = problem.structure.names, np.zeros(len(scale.thetas))
+    effects = {name.of[0] for name in scale.thetas if name.kind == "coefficient"}
+    if not any(point.theta[m] for m, name in enumerate(scale.thetas) if name.kind == "coefficient"):
+        return shifts
+    typical = problem.parameters(point)
+    for m, name in enumerate(scale.thetas):
+        if name.label in effects and name.kind != "coefficient":
+            column = typical[:, names.index(name.label)]
+            with contextlib.suppress(ValueError, OverflowError):
+                added = np.array([name.transformed(value) for value in column.tolist()]) - point.theta[m]
+                shifts[m] = float(np.median(added)) if np.isfinite(added).all() else 0.0
+    return shifts
 
 
 def _grid(kinetics: Kinetics, data: GroupedData, stated: Values) -> Iterator[Values]:
@@ -358,13 +393,14 @@ def _by_trial(missing: list[str], problem: Problem, data: GroupedData) -> list[V
     trials = _TRIALS if isinstance(problem.structure.system, Explicit) else _FEW_TRIALS
     rng = np.random.default_rng(0)
     ranked: list[tuple[float, int, Values]] = []
-    point = scale.point(problem.x)
+    point, shifts = scale.point(problem.x), _shifts(problem)
     for trial in range(trials):
         drawn = dict(zip(missing, rng.choice(values, len(missing)).tolist(), strict=True))
         theta = point.theta.copy()
         try:
             for name, value in drawn.items():
                 theta[owners[name]] = scale.thetas[owners[name]].transformed(_inside(scale, owners[name], value))
+                theta[owners[name]] -= shifts[owners[name]]
         except (ValueError, ZeroDivisionError):
             continue
         with np.errstate(all="ignore"):
