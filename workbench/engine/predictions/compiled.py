@@ -116,15 +116,15 @@ def cache_folder() -> Path:
         return _temporary_folder()
 
 
-@functools.cache
-def _generator() -> bytes:
-    """Changes whenever the code that writes modules does."""
-    files = [Path(__file__).with_name(f"{name}.py") for name in ("compiled", "scalar", "symbolic")]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
+# Changes whenever the code that writes modules does. Read along with that code: an update under a running process must
+# not have it keep what the old code writes under the name that the new code looks for.
+_GENERATOR = hashlib.sha256(
+    b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("compiled", "scalar", "symbolic"))
+).digest()
 
 
 def _load(identity: str, title: str, source: Callable[[], str]) -> ModuleType:
-    key = hashlib.sha256(_generator() + identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    key = hashlib.sha256(_GENERATOR + identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     name = f"workbench_structure_{key}"
     if name in sys.modules:
         return sys.modules[name]
