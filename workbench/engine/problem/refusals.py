@@ -29,10 +29,10 @@ def check_start(problem: Problem, model: Model, data: GroupedData) -> None:
         If a prediction is not a number, or its derivative by a parameter is not.
     """
     point = problem.scale.point(problem.x)
-    f = problem.analysed(problem.predictions(point))
+    f, slopes = _typical(problem, point)
+    f = problem.analysed(f)
     if not np.isfinite(f).all():
         _refuse_predictions(problem, data, f)
-    slopes = _slopes(problem, point)
     if not np.isfinite(slopes).all():
         bad = ~np.isfinite(slopes)
         pole = _pole(problem, point, bad)
@@ -80,13 +80,14 @@ _MEND = (
 )
 
 
-def _slopes(problem: Problem, point: Point) -> Array:
-    """Sum of the derivatives of each prediction: finite where all of them are."""
+def _typical(problem: Problem, point: Point) -> tuple[Array, Array]:
+    """Typical predictions, and for each a number that is finite where its derivatives are."""
     n, D = problem.schedule.n_slots, problem.n_coordinates
-    f, fu = np.zeros(n), np.zeros((n, D))
+    f, fu = np.full(n, np.nan), np.zeros((n, D))
     u, _ = problem.layout.mean(point.theta)
-    problem.predict(np.arange(problem.n_subjects), u, 1, f, fu, np.empty((0, D, D)))
-    return np.asarray((0.0 * fu).sum(axis=1))
+    problem.predictor.predict(np.arange(problem.n_subjects), u, 1, f, fu, np.empty((0, D, D)))
+    with np.errstate(invalid="ignore"):
+        return f, np.asarray((0.0 * fu).sum(axis=1))
 
 
 def _where(problem: Problem, data: GroupedData, bad: NDArray[np.bool_]) -> str:
