@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import workbench as wb
 from workbench.data import GroupedData, read_data
 
 
@@ -106,3 +107,60 @@ def test_a_week_beside_a_time_stays_a_covariate() -> None:
     rows = [f"{i},{t},{1 + t // 2},{5 - t}" for i in (1, 2) for t in (0, 1, 2, 3)]
     data = read_data(made("ID,TIME,WEEK,DV", *rows))
     assert (data.roles["time"], data.covariate_names) == ("TIME", ("WEEK",))
+
+
+# -- what is not used is said ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ENDTIME", "STOP", "INFUSION_MIN", "Infusion", "TEND", "INF_STOP"])
+def test_a_column_about_infusions_is_not_passed_over(name) -> None:
+    rows = [row for i in (1, 2) for row in (f"{i},0,100,{i}.5,", f"{i},1,,,5", f"{i},2,,,4")]
+    assert f"{name}: looks like the " in said(read_data(made(f"ID,TIME,AMT,{name},DV", *rows)))
+
+
+@pytest.mark.parametrize("name", ["FLAG", "COMMENT", "Remarks", "QUAL"])
+@pytest.mark.parametrize("words", ["BLQ", "< LLOQ", "below the limit"])
+def test_a_text_that_says_below_beside_the_value(name, words) -> None:
+    rows = [row for i in (1, 2) for row in (f"{i},0,5,", f"{i},1,2,", f"{i},2,0.1,{words}")]
+    assert f"{name}: says {words!r} of 2 values" in said(read_data(made(f"ID,TIME,DV,{name}", *rows)))
+
+
+def test_a_text_of_flags_becomes_the_censor_column() -> None:
+    rows = [row for i in (1, 2) for row in (f"{i},0,5,", f"{i},1,2,", f"{i},2,0.1,BLQ")]
+    data = read_data(made("ID,TIME,DV,FLAG", *rows), mends="use_as_censor")
+    assert data.events.censored.tolist() == [0, 0, 1, 0, 0, 1]
+
+
+# -- forms of files --------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_cell_at_the_end_of_every_row() -> None:
+    data = read_data(made("ID,TIME,AMT,DV", "1,0,100,.,", "1,1,.,2,", "2,0,100,.,", "2,1,.,3,"))
+    assert data.events.dv[data.events.observed].tolist() == [2, 3] and data.covariate_names == ()
+
+
+def test_row_names_of_r_without_a_header() -> None:
+    data = read_data(made('"ID","TIME","DV"', '"1",1,0,5', '"2",1,1,2', '"3",2,0,6', '"4",2,1,4'))
+    assert data.events.dv.tolist() == [5, 2, 6, 4] and "the first column has no name" in said(data)
+    assert data.covariate_names == ()
+
+
+# -- covariates where model and data meet ----------------------------------------------------------------------------
+
+
+def test_shapes_and_twins_are_said_where_model_and_data_meet() -> None:
+    rows = []
+    for i in range(1, 13):
+        weight = 50 + 3 * i
+        given = f"{weight},{2.2 * weight + i % 2:g},{1 + i % 4}"
+        rows += [f"{i},0,100,,{given}", *(f"{i},{t},,{(3 + i % 3) / (1 + t):.4g},{given}" for t in (1, 2, 4))]
+    data = read_data(made("ID,TIME,AMT,DV,WT,POUNDS,RACE", *rows))
+    model = wb.Model(wb.pk(compartments=1)).with_covariate("CL", "WT").with_covariate("CL", "POUNDS")
+    model = model.with_covariate("V", "RACE")
+    words = "\n".join(finding.message for finding in model.check(data))
+    assert "CL: WT and POUNDS say the same (r = " in words
+    assert "V: the values of RACE are codes of a category: taken as C(RACE)" in words
+    fit = wb.fit(model.without_covariate("CL", "POUNDS"), data, method="pooled")
+    assert "RACE holds codes, taken as a category (V: C(RACE))." in fit.summary()
+    assert [effect.term for effect in fit.model["V"].covariates] == ["C(RACE)"]
+    assert "open(RACE)" in repr(model)

@@ -56,7 +56,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "response_id": ("dvid", "ytype", "dvname", "analyte", "analytename", "paramcd", "pctestcd", "dvtype", "obsid",
                     "obsname", "yname", "compound", "moiety", "substance", "endpoint", "outcome", "species", "param",
                     "pctest", "paramn", "dvidn", "analyt", "type", "flag", "matrix", "pcspec", "specimen", "tissue",
-                    "fluid", "sampletype", "variable", "measure", "assay"),
+                    "fluid", "sampletype", "variable", "measure", "assay", "parameter", "parametername"),
 }  # fmt: skip
 """The single-column roles, with the names (as `plain` gives them) by which a column is recognised, best first."""
 
@@ -71,8 +71,8 @@ UNSURE = frozenset((
 """Names with other common meanings: they count only where the content fits."""
 
 WEAK_LABELS = frozenset((
-    "type", "flag", "species", "variable", "measure", "assay", "param", "pctest", "paramn", "dvidn",
-    "outcome", "endpoint", "compound", "substance",
+    "type", "flag", "species", "variable", "measure", "assay", "param", "parameter", "parametername", "pctest",
+    "paramn", "dvidn", "outcome", "endpoint", "compound", "substance",
 ))  # fmt: skip
 """Names that tell responses apart only where the rows show it."""
 
@@ -133,9 +133,14 @@ BOOKKEEPING = frozenset((
 
 _NO_SUFFIX = ("M", "C", "U", "L", "m", "s", "d", "y", "l", "g", "F", "lb", "mo")  # SEX_M and the like are no units
 _LOOKS = {
-    "duration": re.compile(r"(inf|perf).*(dur|time|len|zeit|dauer|h$)|^(dur|tinf|duree)|(dur|duration|dauer)$"),
+    "duration": re.compile(
+        r"^inf(us|usion)?(h|hr|hrs|hours|min|minutes)?$|(inf|perf).*(dur|time|len|zeit|dauer|h$)|^(dur|tinf|duree)|(dur|duration|dauer)$"
+    ),
     "rate": re.compile(r"(inf|dose|input|pump).*rate|^rate|rate.*inf|flowrate"),
     "censor": re.compile(r"^(blq|bloq|bql|cens|bdl|nd$|alq|aloq)|(blq|bloq|bql|cens)(fl|flag|fn|n|f)?$|below"),
+    "end": re.compile(
+        r"^(inf(usion)?|dose|ex)?(end|stop)(time|dtc)?$|^(time|t)(end|stop)|(end|stop)of?(inf|perf)|infusionsende"
+    ),
     "limit": re.compile(r"lloq|^loq|loq$|^lod$|uloq"),
 }
 

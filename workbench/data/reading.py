@@ -236,7 +236,10 @@ def _from_workbook(content: bytes, name: str, form: Form) -> Table:
             reasons += list(error.faults)
     if not tables:
         raise DataError(reasons or [Fault("the sheets are empty")], name)
-    score = {sheet: known_names(list(table.frame.columns)) for sheet, table in tables.items()}
+    score = {
+        sheet: known_names(list(table.frame.columns)) * (len(table.frame.select_dtypes("number").columns) > 1)
+        for sheet, table in tables.items()
+    }
     chosen = next(iter(tables))
     if score[chosen] < 2:
         chosen = max(tables, key=lambda sheet: score[sheet])
@@ -420,6 +423,7 @@ def _from_text(text: bytes, name: str, form: Form, note: str) -> Table:
             raise _no_names(rows[0], lines[0], name)
         names = by_comment[1]
         commented = [(line, words) for line, words in commented if line != by_comment[0]]
+    names, row_names = _widened(names, text, separator, records, head.body, cells)
     line = by_comment[0] if by_comment else lines[head.header] if head.header is not None else None
     width = len(names)
     remarks: list[Finding] = []
@@ -430,6 +434,8 @@ def _from_text(text: bytes, name: str, form: Form, note: str) -> Table:
         if width > len(names):
             dropped = f"{counted(width - len(names), 'column')} without a name at the right left out"
             remarks.append(said("more columns than names", dropped, ()))
+    if row_names:
+        remarks.append(said("row names", "the first column has no name: numbers of rows, as R writes them", ()))
     columns, header_faults, unnamed = _header(names + [f"\0{k}" for k in range(width - len(names))], row=line)
     faults += header_faults
     keep = np.arange(len(records.begin)) >= head.body
@@ -466,6 +472,21 @@ def _from_text(text: bytes, name: str, form: Form, note: str) -> Table:
         notes += ["decimal comma"] if changed else []
     unnamed = tuple(c for c in unnamed if c not in empty)
     return Table(frame, name, tuple(faults), tuple(notes), unnamed, units, tuple(remarks))
+
+
+def _widened(
+    names: list[str], text: bytes, separator: str, records: _Records, body: int, cells: Callable[[int], list[str]]
+) -> tuple[list[str], bool]:
+    """Names with a nameless column more, where every row ends in an empty cell or begins with its number."""
+    rows = np.arange(body, len(records.begin))
+    if not len(rows) or (records.fields[rows] != len(names) + 1).any():
+        return names, False
+    if all(text[records.end[k] - 1 : records.end[k]] == separator.encode() for k in rows):
+        return [*names, ""], False
+    first = [cells(int(k))[0] for k in rows[:HEAD]]
+    if first == [str(k + 1) for k in range(len(first))] and known_names(names) > 1:
+        return ["", *names], True
+    return names, False
 
 
 def _separator_line(text: bytes) -> tuple[bytes, str | None]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
+from workbench.data.checks.covariates import same
 from workbench.data.events import RESET, RESET_AND_DOSE, Events
 from workbench.data.tables import is_categorical
 from workbench.errors import DataError, ModelError
@@ -107,6 +109,7 @@ class _Check:
 
     def all(self) -> Iterator[Finding]:
         yield from self.columns()
+        yield from self.twins()
         stated = [parameter.name for parameter in self.model.parameters if parameter.column is not None]
         yield from meant_otherwise(self.model.structure, self.data, stated)
         for parameter in self.model.parameters:
@@ -227,6 +230,23 @@ class _Check:
                 free += [(label, values[:, k]) for k, label in enumerate(labels)]
         yield from self.factors(parameter, factor)
         yield from self.aliased(parameter, free)
+
+    def twins(self) -> Iterator[Finding]:
+        """Covariates of one parameter that say the same: their effects cannot be told apart."""
+        for parameter in self.model.parameters:
+            used = dict.fromkeys(name for effect in parameter.covariates for name in columns_of(effect.term))
+            names = [name for name in used if name in self.data.covariate_names]
+            if len(names) < 2:
+                continue
+            first = self.frame.iloc[self.events.row[self.events.start[:-1]]][names]
+            for one, other in combinations(names, 2):
+                if why := same(first[one], first[other]):
+                    yield Finding(
+                        "warning",
+                        f"{parameter.name}: {one} and {other} say the same ({why}): their effects can hardly be told "
+                        "apart. Use one of them.",
+                        parameter.name,
+                    )
 
     def codes(self, parameter: Parameter, effect: Effect) -> Iterator[Finding]:
         """Codes of a category are no quantities."""

@@ -487,6 +487,17 @@ class Model:
 
         return self._edit(parameters=tuple(map(settled, self.parameters)))
 
+    def coded_categories(self, data: GroupedData) -> tuple[str, ...]:
+        """Which covariates act as categories although the data hold numbers, in words."""
+        frame = data.content.frame
+        found: dict[str, list[str]] = {}
+        for parameter in self.parameters:
+            for effect in parameter.covariates:
+                for name in columns_of(effect.term) if effect.term.startswith("C(") else ():
+                    if name in frame.columns and frame[name].dtype.kind in "iuf" and frame[name].nunique() > 2:
+                        found.setdefault(name, []).append(f"{parameter.name}: {effect.term}")
+        return tuple(f"{name} holds codes, taken as a category ({', '.join(at)})." for name, at in found.items())
+
     def with_centred(self, data: GroupedData) -> Model:
         """Settle open shapes, and put numbers for every median(…) in the covariate formulas.
 

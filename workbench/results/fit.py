@@ -539,7 +539,8 @@ class FitResult:
         )
 
     def _footnotes(self) -> list[str]:
-        return [f"\nStandard errors: {self.se_reason}"] if self.se_reason else []
+        notes = [f"\nStandard errors: {self.se_reason}"] if self.se_reason else []
+        return [*notes, *(f"\n{note}" for note in self.model.coded_categories(self.data))]
 
     def __repr__(self) -> str:
         return self.summary()

@@ -31,6 +31,9 @@ _SPELLINGS = {
     "male": "m", "man": "m", "maennlich": "m", "mannlich": "m", "homme": "m", "h": "m",
     "yes": "y", "true": "y", "ja": "y", "oui": "y", "j": "y", "no": "n", "false": "n", "nein": "n", "non": "n",
 }  # fmt: skip
+_LIMIT_WORDS = re.compile(
+    r"(?i)\b(?:blq|bloq|bql|bloqd|bll?oq|lloq|b\.l\.q|below (?:the )?(?:limit|lo?q|l?loq|detection))\b"
+)
 _GROUPS = re.compile(
     r"(brood|litter|family|cage|plate|block|herd|farm|field|tank|pen|dam|mother|nest|colony|clutch|batch|hive|school|class"
     r"|ward|clinic)(id|no|nr)?$|(?<!site)(?<!study)(?<!proj)(?<!subj)id$"
@@ -183,6 +186,7 @@ def _made_of_others(first: pd.DataFrame, names: list[str]) -> Iterator[Finding]:
 
 def _flags(data: Content) -> Iterator[Finding]:
     """Columns whose names say that they mark values, or state limits, and which play no part."""
+    yield from _remarks(data)
     for column in data.covariate_names:
         role = looks_like(column)
         if role in ("censor", "limit") and role not in data.roles and data.frame[column].notna().any():
@@ -196,6 +200,40 @@ def _flags(data: Content) -> Iterator[Finding]:
                 continue
             places = np.flatnonzero(marks) if marks is not None else np.zeros(0, dtype=np.int64)
             yield Scribe(data).of_rows("unused column", "warning", places, column, message, f"use_as_{role}")
+
+
+def _remarks(data: Content) -> Iterator[Finding]:
+    """Columns of text that call values below a limit, which are read as they stand."""
+    events = data.events
+    if "response" not in data.roles or (events.censored != 0).any():
+        return
+    seen = np.zeros(len(data.frame), dtype=bool)
+    seen[events.row[events.observed]] = True
+    for column in (*data.covariate_names, *data.roles.get("ignore", ())):
+        values = data.frame[column]
+        if not (values.dtype == object or isinstance(values.dtype, pd.StringDtype)) or column.endswith(" as read"):
+            continue
+        says = values.astype(str).str.contains(_LIMIT_WORDS, na=False).to_numpy(dtype=bool) & seen
+        if says.any() and says.sum() < seen.sum():
+            count = "1 value" if says.sum() == 1 else f"{int(says.sum())} values"
+            example = str(values[says].iloc[0])
+            message = f"says {example!r} of {count}, which are read as measured: below a limit?"
+            whole = flags(values) is not None
+            yield Scribe(data).of_rows("unused column", "warning", np.flatnonzero(says), column, message,
+                                       "use_as_censor" if whole else "")  # fmt: skip
+
+
+def _as_censor(data: Content, findings: Findings) -> Content:
+    """Give the column the role; words become numbers in a column of their own."""
+    column = findings[0].where
+    marks = flags(data.frame[column])
+    if marks is None or pd.api.types.is_numeric_dtype(data.frame[column].dtype):
+        return with_role("censor")(data, findings)
+    name = "CENS"
+    while name in data.frame.columns:
+        name += "'"
+    roles = moved(moved(data.roles, column, "ignore"), name, "censor")
+    return data.changed(frame=data.frame.assign(**{name: marks}), roles=roles)
 
 
 def _groups(data: Content) -> Iterator[Finding]:
@@ -253,6 +291,6 @@ MENDS = {
     "spell_levels_alike": Mend("write each level in one way", _alike, by_column=True),
     "take_as_category": Mend("take it as a category", _as_category, by_column=True),
     "nest_subjects": Mend("take the group as the subject, and this as its occasion", _nested),
-    "use_as_censor": Mend("use it as the mark of censored values", with_role("censor"), by_column=True),
+    "use_as_censor": Mend("use it as the mark of censored values", _as_censor, by_column=True),
     "use_as_limit": Mend("use it as the limit", with_role("limit"), by_column=True),
 }

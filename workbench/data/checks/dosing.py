@@ -89,6 +89,11 @@ def _unused(data: Content) -> Iterator[Finding]:
     for column in data.covariate_names:
         role = looks_like(column)
         values = data.frame[column]
+        dosed = values.notna().to_numpy()[data.events.row[data.events.is_dose]]
+        if role == "end" and "duration" not in data.roles and "rate" not in data.roles and dosed.any():
+            message = "looks like the end of infusions, but is a covariate: doses are read as if it were not there"
+            mend = "make a column of durations of it (end less time): roles={'duration': …}"
+            yield Finding("warning", message, column, "unused column", mend=mend)
         if role not in ("duration", "rate") or role in data.roles or not pd.api.types.is_numeric_dtype(values.dtype):
             continue
         if values.notna().any():
