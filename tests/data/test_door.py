@@ -164,3 +164,46 @@ def test_shapes_and_twins_are_said_where_model_and_data_meet() -> None:
     assert "RACE holds codes, taken as a category (V: C(RACE))." in fit.summary()
     assert [effect.term for effect in fit.model["V"].covariates] == ["C(RACE)"]
     assert "open(RACE)" in repr(model)
+
+
+# -- rows that are marked --------------------------------------------------------------------------------------------
+
+
+def test_lines_of_per_cent_are_comments() -> None:
+    data = read_data(made("% exported", "ID,TIME,DV", "1,0,5", "%1,1,99", "1,2,3", "2,0,5", "2,1,4"))
+    assert data.events.dv.tolist() == [5, 3, 5, 4] and "2 rows left out: comments" in said(data)
+
+
+@pytest.mark.parametrize("name", ["EXCLUSION", "EXCLFLAG", "Exclude flag"])
+def test_exclusions_by_other_names(name) -> None:
+    data = read_data(made(f"ID,TIME,DV,{name}", "1,0,5,0", "1,1,99,1", "1,2,3,0", "2,0,5,0", "2,1,4,0"))
+    assert data.events.dv.tolist() == [5, 3, 5, 4] and "1 row left out: marked 1" in said(data)
+
+
+@pytest.mark.parametrize(("name", "yes", "no"), [("INCLUDE", 1, 0), ("KEEP", "Y", "N"), ("inclfl", "y", "n")])
+def test_rows_that_are_not_to_be_kept(name, yes, no) -> None:
+    text = made(f"ID,TIME,DV,{name}", f"1,0,5,{yes}", f"1,1,99,{no}", f"1,2,3,{yes}", f"2,0,5,{yes}", f"2,1,4,{yes}")
+    assert f"{name}: 1 row is marked as not included, but read" in said(read_data(text))
+    assert read_data(text, mends="drop_not_included").events.dv.tolist() == [5, 3, 5, 4]
+
+
+def test_minutes_beside_hours_and_an_unknown_sex() -> None:
+    data = read_data(
+        made("ID,DATE,HOUR,MINUTE,DV", "1,2024-05-01,8,30,5", "1,2024-05-01,13,45,4", "1,2024-05-02,8,0,3")
+    )
+    assert "MINUTE: looks like the minutes of HOUR" in said(data)
+    rows = [f"{i},{t},{5 - t},{sex}" for i, sex in enumerate("MFUM") for t in (0, 1)]
+    assert "SEX: 'U' is read as a level of its own" in said(read_data(made("ID,TIME,DV,SEX", *rows)))
+
+
+@pytest.mark.parametrize("name", ["DTM", "TIMESTAMP", "Sample datetime"])
+def test_stamps_by_other_names(name) -> None:
+    text = made(f"ID,{name},DV", "1,01MAY2024:08:30:00,5", "1,01MAY2024:10:30:00,4")
+    assert read_data(text).events.time.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("mark", [";", "!", "*", "C"])
+def test_a_mark_before_the_number_of_the_subject(mark) -> None:
+    data = read_data(made("ID,TIME,DV", "1,0,5", f"{mark}1,1,99", "1,2,3", "2,0,5", "2,1,4"))
+    assert data.events.dv.tolist() == [5, 3, 5, 4]
+    assert f"1 row left out: marked {mark} in the first column" in said(data)

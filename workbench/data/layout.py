@@ -25,11 +25,11 @@ Row = Sequence[str]
 HEAD = 60
 """Rows within which the header is looked for."""
 
-COMMENT = "#@"
+COMMENT = "#@%"
 _TABLE = re.compile(r"\s*TABLE NO\.?.*", re.IGNORECASE)
 _KNOWN = frozenset(name for names in SYNONYMS.values() for name in names) - {"t", "y", "c"}
 _CERTAIN = _KNOWN - UNSURE - WEAK_LABELS
-_MARK = re.compile(r"\s*([C#@])\s*(-?\d+(?:\.\d*)?)?\s*", re.IGNORECASE)
+_MARK = re.compile(r"\s*([C#@;!%*])\s*(-?\d+(?:\.\d*)?)?\s*", re.IGNORECASE)
 _NOTHING = frozenset(("", ".", "0", "0.0", "n", "no", "false", "f", "na", "nan", "none"))
 _HEADED_C = re.compile(r"C[ _-]?(id|subj|subject|usubjid|subjid)", re.IGNORECASE)
 

@@ -22,8 +22,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
              "days", "weeks", "minutes", "timehr", "timeh", "actualtime", "elapsedtime", "relativetime",
              "timesincefirstdose", "timeafterfirstdose", "timepoint", "sampletime", "samplingtime", "time1", "zeit",
              "zeitpunkt", "stunde", "stunden", "temps", "heure", "heures", "nfrlt", "arrlt", "nrrlt", "aprlt", "nprlt",
-             "nominaltime", "ntime", "dtc", "pcdtc", "adtm", "exstdtc", "pctptnum",
-             "clock", "clockhours", "clockhour", "tod", "timeofday", "atm", "uhrzeit", "hhmm", "horaire",
+             "nominaltime", "ntime", "timestamp", "dtm", "sampledatetime", "dtc", "pcdtc", "adtm", "exstdtc",
+             "pctptnum", "clock", "clockhours", "clockhour", "tod", "timeofday", "atm", "uhrzeit", "hhmm", "horaire",
              "heuredelajournee", "sampleclock", "clockt", "tad", "dpi", "dap", "das", "age", "ageday",
              "agedays", "ageweeks", "agemonths", "day", "week", "month", "months", "year", "years", "tage", "woche",
              "wochen", "monat", "monate", "jours", "semaine", "semaines", "mois"),
@@ -81,9 +81,12 @@ GROWN = frozenset(("mass", "height", "circumference", "length", "size", "weight"
 
 EXCLUSION = frozenset((
     "c", "com", "comm", "ign", "ignore", "excl", "exclude", "excluded", "exclf", "exclfl", "exclfn", "excludefl",
-    "omit", "drop",
+    "omit", "drop", "exclusion", "exclusionfl", "exclusionflag", "exclflag", "excludeflag", "exclud", "deleted",
 ))  # fmt: skip
 """Columns whose marks leave a row out."""
+
+INCLUSION = frozenset(("include", "included", "incl", "inclfl", "includeflag", "inclusion", "keep", "use", "used"))
+"""Columns whose marks keep a row; without one it may be meant to be left out."""
 
 REMARKS = frozenset((
     "comment", "comments", "remark", "remarks", "note", "notes", "kommentar", "bemerkung", "commentaire", "remarque",

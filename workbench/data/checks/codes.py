@@ -182,7 +182,8 @@ def _words(data: Content, scribe: Scribe, name: str) -> Iterator[Finding]:
     if numbers.notna().sum() > words.sum() and words.any():
         what = f"words among numbers ({', '.join(sorted(set(text[words]))[:3])}): the whole column is read as text"
     else:
-        words = words & text.str.lower().str.replace(r"[\s.\-/]+", "", regex=True).isin(_UNKNOWN).to_numpy(dtype=bool)
+        unknown = _UNKNOWN | {"u", "x"} if plain(name) in ("sex", "gender", "geschlecht", "sexe") else _UNKNOWN
+        words = words & text.str.lower().str.replace(r"[\s.\-/]+", "", regex=True).isin(unknown).to_numpy(dtype=bool)
         if not words.any() or text[~words & values.notna().to_numpy()].nunique() == 0:
             return
         what = f"{', '.join(map(repr, sorted(set(text[words]))[:3]))} is read as a level of its own"

@@ -12,10 +12,10 @@ import pandas as pd
 
 from workbench.data.cells import plain_label
 from workbench.data.censoring import flags
-from workbench.data.checks.mending import Findings, Mend, moved, with_role, without_columns
+from workbench.data.checks.mending import Findings, Mend, moved, with_role, without_columns, without_rows
 from workbench.data.checks.scribe import Scribe
 from workbench.data.content import Content
-from workbench.data.names import looks_like, plain
+from workbench.data.names import INCLUSION, looks_like, plain
 from workbench.data.tables import covariate_table, varying_rows, varying_subjects
 from workbench.findings import Finding
 
@@ -187,6 +187,7 @@ def _made_of_others(first: pd.DataFrame, names: list[str]) -> Iterator[Finding]:
 def _flags(data: Content) -> Iterator[Finding]:
     """Columns whose names say that they mark values, or state limits, and which play no part."""
     yield from _remarks(data)
+    yield from _kept(data)
     for column in data.covariate_names:
         role = looks_like(column)
         if role in ("censor", "limit") and role not in data.roles and data.frame[column].notna().any():
@@ -221,6 +222,16 @@ def _remarks(data: Content) -> Iterator[Finding]:
             whole = flags(values) is not None
             yield Scribe(data).of_rows("unused column", "warning", np.flatnonzero(says), column, message,
                                        "use_as_censor" if whole else "")  # fmt: skip
+
+
+def _kept(data: Content) -> Iterator[Finding]:
+    """Columns that say which rows to keep, and which are not used."""
+    for column in data.covariate_names:
+        marks = flags(data.frame[column]) if plain(column) in INCLUSION else None
+        if marks is not None and (marks == 0).any() and (marks == 1).any():
+            rows = np.flatnonzero(marks == 0)
+            message = f"{len(rows)} {'row is' if len(rows) == 1 else 'rows are'} marked as not included, but read"
+            yield Scribe(data).of_rows("not included", "warning", rows, column, message, "drop_not_included")
 
 
 def _as_censor(data: Content, findings: Findings) -> Content:
@@ -292,5 +303,6 @@ MENDS = {
     "take_as_category": Mend("take it as a category", _as_category, by_column=True),
     "nest_subjects": Mend("take the group as the subject, and this as its occasion", _nested),
     "use_as_censor": Mend("use it as the mark of censored values", _as_censor, by_column=True),
+    "drop_not_included": Mend("leave these rows out", without_rows),
     "use_as_limit": Mend("use it as the limit", with_role("limit"), by_column=True),
 }

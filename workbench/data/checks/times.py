@@ -17,6 +17,7 @@ from workbench.findings import Finding
 
 JUDGED = ("negative time",)
 
+_MINUTES = frozenset(("minute", "minutes", "min", "mins", "mm", "minuten"))
 _OCCASIONS = re.compile(r"occ|period|visit|cycle|trt|treat|form|seq|phase|session|week|day|arm|route")
 
 
@@ -37,7 +38,22 @@ def find(data: Content) -> Iterator[Finding]:
                            "the time goes back; taken in the order of time", "sort_by_time")  # fmt: skip
     yield from scribe.rows("reset at a new occasion", "reset at a new occasion", "time",
                            "the time starts anew with a new occasion; taken as a reset (EVID 3 or 4)")  # fmt: skip
+    yield from _minutes(data)
     yield from _twice(data, scribe)
+
+
+def _minutes(data: Content) -> Iterator[Finding]:
+    """Minutes in a column of their own beside whole hours."""
+    time = data.roles.get("time", "")
+    if not plain(time).startswith(("hour", "hr", "hh", "stunde", "heure")) or (data.events.time % 1 != 0).any():
+        return
+    for column in data.covariate_names:
+        if plain(column) in _MINUTES and pd.api.types.is_numeric_dtype(data.frame[column].dtype):
+            values = data.frame[column].dropna()
+            if len(values) and values.between(0, 59).all() and (values != 0).any():
+                message = f"looks like the minutes of {time}, but is a covariate: times are whole hours"
+                mend = f"put them together: frame[{time!r}] + frame[{column!r}]/60"
+                yield Finding("warning", message, column, "unused column", mend=mend)
 
 
 def _twice(data: Content, scribe: Scribe) -> Iterator[Finding]:
