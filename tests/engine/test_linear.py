@@ -164,6 +164,31 @@ def exactly(structure, events, offsets, u):
         A[:states, states] = rates * dt
         return mp.expm(A)[:states, :] * mp.matrix([*x, 1])
 
+    def happen(x, p):
+        """The next of what is pending; share and F of a dose are those of the record that ends the interval."""
+        when, kind, state, size = pending.pop(0)
+        if kind != "enter":
+            (x if kind == "bolus" else rates)[state] += size
+            return
+        size, length = size(p)
+        (x if length is None else rates)[state] += size
+        if length is not None:
+            pending.append((when + length, "rate", state, -size))
+            pending.sort(key=lambda item: item[0])
+
+    def entering(event, share, F, duration):
+        """Of a dose, with the duration of its own record: what enters, and for how long, with the parameters then."""
+        amount = mp.mpf(event.amount)
+
+        def enters(p):
+            size = amount * share(p) * F(p)
+            if event.rate > 0:
+                return event.rate * share(p), F(p) * amount / event.rate
+            length = mp.mpf(event.duration) if event.duration > 0 else duration
+            return (size, None) if length is None else (size / length, length)
+
+        return enters
+
     for event in events:
         time, (p, K, V) = mp.mpf(event.time), on_row(event.row)
         if event.kind in (RESET, RESET_AND_DOSE):
@@ -171,26 +196,20 @@ def exactly(structure, events, offsets, u):
         else:
             pending.sort(key=lambda item: item[0])
             while pending and pending[0][0] <= time:
-                when, kind, state, size = pending.pop(0)
-                x, now = advance(x, K, when - now), when
-                (x if kind == "bolus" else rates)[state] += size
+                x, now = advance(x, K, pending[0][0] - now), pending[0][0]
+                happen(x, p)
             x = advance(x, K, time - now)
         now = time
         if event.kind in (DOSE, RESET_AND_DOSE):
             amount, II = mp.mpf(event.amount), mp.mpf(event.interval)
             if event.steady_state == 1:
                 x, rates, pending = x * 0, rates * 0, []
-            for state, *about in routes(structure, event.compartment):
-                share, F, lag, duration = (None if how is None else how(p) for how in about)
+            for state, share, F, lag_of, duration_of in routes(structure, event.compartment):
+                lag, duration = lag_of(p), duration_of and duration_of(p)
+                enters = entering(event, share, F, duration)
+                size, length = enters(p)
                 unit = mp.zeros(states, 1)
                 unit[state] = 1
-                size, length = amount * share * F, None
-                if event.rate > 0:
-                    size, length = event.rate * share, F * amount / event.rate
-                elif event.duration > 0:
-                    size, length = size / event.duration, mp.mpf(event.duration)
-                elif duration is not None:
-                    size, length = size / duration, duration
                 if event.steady_state and II == 0:
                     x -= mp.lu_solve(K, unit * size)
                     continue
@@ -206,14 +225,11 @@ def exactly(structure, events, offsets, u):
                                 pending.append((begin, "rate", state, size))
                             else:
                                 rates[state] += size
-                if length is None:
-                    pending.append((time + lag, "bolus", state, size))
-                elif amount > 0:
-                    pending += [(time + lag, "rate", state, size), (time + lag + length, "rate", state, -size)]
+                if amount > 0:
+                    pending.append((time + lag, "enter", state, enters))
             pending.sort(key=lambda item: item[0])
             while pending and pending[0][0] <= time:
-                _, kind, state, size = pending.pop(0)
-                (x if kind == "bolus" else rates)[state] += size
+                happen(x, p)
         if event.predicted:
             result.append(x[0] / V)
     return result

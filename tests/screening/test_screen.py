@@ -405,8 +405,8 @@ def test_small_data_sets(name):
 
 
 def test_a_random_effect_that_is_not_there_is_refused(phenobarbital):
-    model = phenobarbital.model.with_parameter("V", iiv=1e-5)
-    fit = wb.fit(model, phenobarbital.data, covariance=False, max_iterations=0)
+    etas = phenobarbital.eta_matrix * [1.0, 1e-6]
+    fit = replace(phenobarbital, eta_matrix=etas, model=phenobarbital.model.with_parameter("V", iiv=1e-5))
     found = wb.screen(fit)
     assert list(found.etas) == ["CL"] and found.refused[0].name == "V"
     assert "Its shrinkage is 100 %" in found.refused[0].reason and "Not screened: V." in repr(found)

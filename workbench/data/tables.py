@@ -44,6 +44,12 @@ _CODED = re.compile(
 )
 
 
+_QUANTITY = re.compile(
+    r"(wt|wgt|weight|bw|bwt|bodyweight|lbw|lbm|ffm|ibw|ht|hgt|height|age|ages|pma|pna|ga|bmi|bsa|cr|scr|crcl|clcr|creat"
+    r"|creatinine|egfr|gfr|alb|albumin|alt|ast|bili|bilirubin|dose|hct|hgb)(kg|cm|mg|yr|years)?"
+)
+
+
 def is_categorical(values: pd.Series[Any]) -> bool:
     """Text and truth values are; so are few small whole numbers (0/1, 1…5), and codes of what is named like a category.
 
@@ -59,6 +65,8 @@ def is_categorical(values: pd.Series[Any]) -> bool:
         return False
     if isinstance(values.name, str) and len(numbers) <= 50 and _CODED.fullmatch(bare(values.name)):
         return True
+    if isinstance(values.name, str) and _QUANTITY.fullmatch(bare(values.name)):
+        return False
     return bool(len(numbers) <= 6 and (np.abs(numbers) <= 9).all())
 
 
