@@ -137,6 +137,8 @@ class ErrorPanel(Panel):
             self._state_error(replace(error, log_data=logarithms), complete=False)  # type: ignore[call-arg]
 
     def _floor_typed(self, text: str) -> None:
+        if self.logarithmic.layout.display == "none":
+            return
         try:
             self._set({"floor": float(text) if text.strip() else None})
         except ValueError as error:

@@ -69,6 +69,10 @@ class PsiMatrix:
         """The blocks, with one name taken out of its own."""
         return list(restricted(self._mine(), {self._level: [other for other in self._names if other != name]}))
 
+    def _toggled_at(self, r: int, c: int, change: Any) -> None:
+        if max(r, c) <= len(self._names):  # a cell of a larger matrix that was shown before is hidden, and says nothing
+            self._toggled((self._names[r - 1], self._names[c - 1]), change)
+
     def _toggled(self, pair: tuple[str, str], change: Any) -> None:
         self._state_blocks(self._joined(pair) if change["new"] else self._parted(pair[0]))
 
@@ -126,9 +130,7 @@ class PsiMatrix:
         if r == c or not (r and c):
             return HTML(layout=self._layout)
         cell = ToggleButton(layout=self._layout)
-        cell.observe(
-            self._state.handler(lambda change: self._toggled((self._names[r - 1], self._names[c - 1]), change)), "value"
-        )
+        cell.observe(self._state.handler(lambda change: self._toggled_at(r, c, change)), "value")
         return cell
 
 
