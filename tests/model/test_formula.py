@@ -213,3 +213,11 @@ def test_a_median_needs_to_know_the_subjects():
         with_medians("log(WT/median(WT))", RECORDS[["AGE"]])
     with pytest.raises(wb.ModelError, match="no finite median"):
         with_medians("log(WT/median(WT))", pd.DataFrame({"WT": [np.nan]}))
+
+
+@pytest.mark.parametrize("level", ["\U00100000", "\U0001f600", "\xa0", "\x01", "it's"])
+def test_levels_of_any_characters_are_read_as_they_are(level):
+    model = wb.Model(wb.pk()).with_covariate("CL", "SEX", shape="categorical", reference=level)
+    (effect,) = model["CL"].covariates
+    assert split_terms(effect.term) == (effect.term,)
+    assert eval(repr(model), {"wb": wb}) == model

@@ -251,10 +251,7 @@ def uncertainty(
 
 
 def _direction(scale: Scale, kept: NDArray[np.int64], vector: Array) -> str:
-    """Names of what moves most along a vector of x."""
-    labels, names = scale.labels_of_x, []
-    for k in np.argsort(-np.abs(vector)):
-        if abs(vector[k]) < 0.3 * np.abs(vector).max():
-            break
-        names.append(labels[int(kept[k])])
+    """Names of what moves most along a vector of x, in the order of x."""
+    labels, size = scale.labels_of_x, np.abs(vector)
+    names = [labels[int(k)] for k in kept[size >= 0.3 * size.max()]]
     return ", ".join(dict.fromkeys(names))
