@@ -26,6 +26,7 @@ import workbench as wb
 
 from .reference.material import REFERENCE
 
+os.environ.setdefault("WORKBENCH_RUNS", "memory")  # no test leaves a file of runs beside another's notebook
 STRICT = os.environ.get("WORKBENCH_STRICT", "") not in ("", "0")
 HAS_REFERENCE = (REFERENCE / "data").is_dir()
 MOST_WORKERS = 8

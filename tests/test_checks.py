@@ -32,7 +32,14 @@ def full(model, data):
     return wb.fit(model.with_covariate("V", "WT"), data)
 
 
+def _refused(call):
+    with pytest.raises(wb.FileError) as caught:
+        call()
+    return str(caught.value)
+
+
 SCOPE = {"V": ["WT"]}
+DESIGN = wb.Design(wb.Regimen(4), times=[0.5, 2, 5, 24], subjects=12)
 CALLS = {
     "Importance": lambda n, given: wb.Importance(samples=n(20), seed=n(2)),
     "Quadrature": lambda n, given: wb.Quadrature(nodes=n(5)),
@@ -54,6 +61,20 @@ CALLS = {
     ).p,
     "screen": lambda n, given: wb.screen(given("fit"), covariates=["WT"], draws=n(2), seed=n(3)).table,
     "simulate": lambda n, given: wb.simulate(given("fit").model, given("data"), n(1), n(5)),
+    "find_dose": lambda n, given: wb.find_dose(
+        given("fit"), wb.Regimen(4, every=12, times=n(2)), above=1.0, replicates=n(20), seed=n(2)
+    ).table,
+    "information": lambda n, given: wb.information(
+        given("fit"), DESIGN, method="foce", replicates=n(4), seed=n(2)
+    ).table,
+    "influence": lambda n, given: wb.influence(given("fit"), n(3), refit=False, jobs=n(1)).table,
+    "load": lambda n, given: _refused(lambda: wb.load(given("fit").save(given("tmp_path") / "x"), largest=n(255))),
+    "report": lambda n, given: wb.report(given("fit"), given("tmp_path") / "x.html", replicates=n(20)).name,
+    "npde": lambda n, given: wb.npde(given("fit"), n(30), seed=n(2)).table,
+    "random_effects": lambda n, given: wb.random_effects(given("fit"), n(5), seed=n(2)).table,
+    "residuals": lambda n, given: wb.residuals(given("fit"), replicates=n(30), seed=n(2)),
+    "vpc": lambda n, given: wb.vpc(given("fit"), n(30), quantile_type=n(6), bins=n(4), seed=n(2)).table,
+    "optimise": lambda n, given: wb.optimise(DESIGN, given("fit"), (0.25, 24), starts=n(1), seed=n(2)).table,
     "sir": lambda n, given: wb.sir(given("fit"), [n(40), n(40)], [n(20), n(20)], seed=n(2), jobs=n(1)).table,
     "stepwise": lambda n, given: wb.stepwise(
         given("model"), given("data"), SCOPE, jobs=n(1), top=n(1), starts=n(2), seed=n(2), covariance=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -266,7 +267,7 @@ def test_copies_can_be_written_although_the_installation_cannot(tmp_path, monkey
 def test_lab_without_jupyterlab_says_how_to_get_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "find_spec", lambda name: None)
     assert run("lab", "--no-browser", "--dir", tmp_path / "lab") == cli.FAILED
-    assert 'pip install "workbench[lab]"' in capsys.readouterr().err
+    assert "pip install jupyterlab" in capsys.readouterr().err
     assert not (tmp_path / "lab").exists()
 
 
@@ -276,7 +277,101 @@ def test_lab_in_a_folder_that_cannot_be_made(tmp_path, capsys):
     assert str(tmp_path / "file") in capsys.readouterr().err
 
 
+def test_app_without_voila_says_how_to_get_it_and_needs_a_file_that_is_there(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("voila")
+    assert run("app", tmp_path / "none.csv") == cli.FAILED
+    assert "none.csv" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    assert run("app") == cli.FAILED
+    assert "pip install voila" in capsys.readouterr().err
+
+
+def test_app_serves_the_data_with_a_look_that_fetches_nothing_from_elsewhere(tmp_path, monkeypatch):
+    pytest.importorskip("voila")
+    for name in ("JUPYTER_PATH", "WORKBENCH_RUNS"):
+        monkeypatch.setenv(name, "")
+    served = {}
+
+    def serve(page, options):
+        served["code"] = json.loads(page.read_text())["cells"][0]["source"]
+        served["look"] = (page.parent / "voila" / "templates" / "workbench" / "index.html.j2").read_text()
+        served["options"] = options
+        return 0
+
+    monkeypatch.setattr(cli, "_serve_alone", serve)
+    file = tmp_path / "it's.csv"
+    file.write_text("ID,TIME,DV,AMT\n1,0,.,4\n1,1,3,.\n2,0,.,4\n2,1,2,.\n")
+    assert run("app", file, "--no-browser", "--port", "8999") == 0
+    compile(served["code"], "cell", "exec")
+    assert repr(str(file.resolve())) in served["code"]
+    assert os.environ["WORKBENCH_RUNS"] == "memory"
+    assert "//cdn." not in served["look"] and "--port=8999" in served["options"]
+
+
 def test_a_method_whose_name_is_a_word_is_no_capitals(capsys):
     arguments = ["fit", "theophylline", "--absorption", "first-order", "--error", "constant", "--method", "pooled"]
     assert cli.main(arguments) == 0
     assert "constant error, pooled\n" in capsys.readouterr().out
+
+
+def test_lab_compiles_beside_and_stops_with_it(monkeypatch):
+    started = []
+
+    def popen(command, **options):
+        started.append(command)
+        return real([sys.executable, "-c", "import time; time.sleep(60)"], **options)
+
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with cli.compiling_beside() as process:
+        assert "warm_everything" in started[0][-1] and process.poll() is None
+    assert process.poll() is not None
+
+
+# -- workbench convert ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stream(tmp_path):
+    import workbench as wb
+
+    pytest.importorskip("pharmpy")
+    model = wb.Model(
+        wb.pk(absorption="first-order"),
+        [wb.Parameter("ka", 1.5, iiv=0.6), wb.Parameter("CL", 2.8, iiv=0.3), wb.Parameter("V", 32, iiv=0.1)],
+        error=wb.Combined2(0.5, 0.1),
+    )
+    return wb.write_nonmem(model, tmp_path / "run1", wb.load_example("theophylline"), method="foce")
+
+
+def test_forms_are_those_of_the_package():
+    from workbench.exchange.forms import FORMS
+
+    assert tuple(FORMS) == cli.FORMS
+
+
+@pytest.mark.parametrize(("form", "said"), [("nlmixr2", "linCmt()"), ("mlxtran", "<MODEL>"), ("python", "wb.Model(")])
+def test_a_control_stream_is_converted(stream, form, said, capsys):
+    before = stream.with_suffix(".csv").read_text()
+    assert run("convert", stream, "--to", form) == cli.CONVERGED
+    printed = capsys.readouterr().out
+    place = next(stream.parent.glob(f"run1_{form}.*[!v]"))
+    assert "run1.mod read" in printed and f"Wrote {place}" in printed
+    assert said in place.read_text()
+    assert stream.with_suffix(".csv").read_text() == before
+
+
+def test_a_conversion_replaces_nothing_unasked(stream, capsys):
+    assert run("convert", stream, "--to", "nlmixr2", "-o", stream.with_suffix(".R")) == cli.FAILED
+    assert "run1.csv exists already" in capsys.readouterr().err
+    assert not stream.with_suffix(".R").exists()
+    assert run("convert", stream, "--to", "nlmixr2", "--published", "-o", stream.with_name("x.R")) == cli.FAILED
+    assert "no .ext" in capsys.readouterr().err
+
+
+def test_a_control_stream_is_fitted_by_its_own_method(stream, capsys):
+    assert run("fit", stream, "--covariance", "none", "--json") == cli.CONVERGED
+    out, err = capsys.readouterr()
+    assert json.loads(out)["method"] == "foce" and "run1.mod read" in err
+    assert run("fit", stream, "--compartments", "2", "--fix", "CL=1") == cli.FAILED
+    assert "--compartments, --fix" in capsys.readouterr().err

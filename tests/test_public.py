@@ -13,12 +13,16 @@ import pytest
 import workbench as wb
 from workbench.markup import Shown
 
-NAMES = [name for name in wb.__all__ if name != "__version__"]
+ROOMS = {name: getattr(wb, name) for name, home in wb._PUBLIC.items() if home == "workbench"}  # such as wb.exercises
+NAMES = [name for name in wb.__all__ if name != "__version__" and name not in ROOMS]
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(wb, name))]
 CLASSES = [name for name in NAMES if inspect.isclass(getattr(wb, name))]
 MAIN = ("Block", "Combined2", "FitResult", "GroupedData", "Model", "Parameter", "Runs", "Saem", "Workbench")
-# What a GroupedData, a Workbench and a structure are made of.
-INSIDE = {"Acting", "Content", "Differential", "Explicit", "Kinetics", "Panel", "State", "System"}
+# What a GroupedData, a Workbench, a structure and results are made of.
+INSIDE = {
+    "Acting", "Chance", "Content", "Curve", "Differential", "Dose", "Explicit", "Facts", "Figure", "Group", "Kinetics",
+    "Panel", "Row", "Sample", "State", "System",
+}  # fmt: skip
 
 
 @functools.cache
@@ -34,7 +38,7 @@ def test_nothing_else_is_shown():
     assert len(NAMES) == len(set(NAMES)) > 60
     code = "import workbench as wb; wb.data if hasattr(wb, 'data') else 0; wb.Model; print(*dir(wb))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {name for name in done.stdout.split() if not re.fullmatch("__.*__", name)} == set(NAMES)
+    assert {name for name in done.stdout.split() if not re.fullmatch("__.*__", name)} == {*NAMES, *ROOMS}
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         wb.nothing  # noqa: B018
 
@@ -82,3 +86,17 @@ def test_what_is_shown_prints_its_tables():
     assert own_classes() and Shown.__subclasses__()
     for kind in Shown.__subclasses__():
         assert kind.__repr__ is Shown.__repr__, f"{kind.__name__} needs @dataclass(repr=False)"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_its_own_is_as_public(room):
+    """Each name of it is documented, and each function has an example that runs."""
+    assert inspect.ismodule(ROOMS[room]) and inspect.getdoc(ROOMS[room])
+    for name in ROOMS[room].__all__:
+        value = getattr(ROOMS[room], name)
+        said = inspect.getdoc(value)
+        assert said and not said.startswith(f"{name}("), name
+        if inspect.isfunction(value):
+            [example] = doctest.DocTestFinder(recurse=False).find(value, name, globs={})
+            result = doctest.DocTestRunner().run(example)
+            assert result.attempted and not result.failed, name

@@ -29,7 +29,8 @@ __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
 def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}")
-    value = getattr(_import_module(_PUBLIC[name]), name)
+    home = _PUBLIC[name]
+    value = _import_module(f"{home}.{name}") if home == __name__ else getattr(_import_module(home), name)
     globals()[name] = value
     return value
 

@@ -1,10 +1,16 @@
 """The public names and the rooms that they come from: the one list of them, which `workbench` reads when imported."""
 
+from workbench import (
+    exercises as exercises,
+)
 from workbench.data import (
     Events as Events,
 )
 from workbench.data import (
     GroupedData as GroupedData,
+)
+from workbench.data import (
+    Partitions as Partitions,
 )
 from workbench.data import (
     Step as Step,
@@ -14,6 +20,42 @@ from workbench.data import (
 )
 from workbench.data import (
     read_data as read_data,
+)
+from workbench.diagnostics import (
+    Goodness as Goodness,
+)
+from workbench.diagnostics import (
+    Influence as Influence,
+)
+from workbench.diagnostics import (
+    NormalityTests as NormalityTests,
+)
+from workbench.diagnostics import (
+    Npde as Npde,
+)
+from workbench.diagnostics import (
+    RandomEffects as RandomEffects,
+)
+from workbench.diagnostics import (
+    Vpc as Vpc,
+)
+from workbench.diagnostics import (
+    gof as gof,
+)
+from workbench.diagnostics import (
+    influence as influence,
+)
+from workbench.diagnostics import (
+    npde as npde,
+)
+from workbench.diagnostics import (
+    random_effects as random_effects,
+)
+from workbench.diagnostics import (
+    residuals as residuals,
+)
+from workbench.diagnostics import (
+    vpc as vpc,
 )
 from workbench.engine import (
     fit as fit,
@@ -27,14 +69,14 @@ from workbench.engine import (
 from workbench.engine import (
     predict as predict,
 )
-from workbench.engine import (
-    simulate as simulate,
-)
 from workbench.errors import (
     DataError as DataError,
 )
 from workbench.errors import (
     Fault as Fault,
+)
+from workbench.errors import (
+    FileError as FileError,
 )
 from workbench.errors import (
     FitError as FitError,
@@ -44,6 +86,27 @@ from workbench.errors import (
 )
 from workbench.errors import (
     WorkbenchError as WorkbenchError,
+)
+from workbench.exchange import (
+    Estimates as Estimates,
+)
+from workbench.exchange import (
+    NonmemRun as NonmemRun,
+)
+from workbench.exchange import (
+    read_nonmem as read_nonmem,
+)
+from workbench.exchange import (
+    to_xpose as to_xpose,
+)
+from workbench.exchange import (
+    write_mlxtran as write_mlxtran,
+)
+from workbench.exchange import (
+    write_nlmixr2 as write_nlmixr2,
+)
+from workbench.exchange import (
+    write_nonmem as write_nonmem,
 )
 from workbench.findings import (
     Finding as Finding,
@@ -77,6 +140,9 @@ from workbench.inference import (
 )
 from workbench.inference import (
     sir as sir,
+)
+from workbench.markup import (
+    json_schema as json_schema,
 )
 from workbench.methods import (
     Importance as Importance,
@@ -168,6 +234,30 @@ from workbench.model import (
 from workbench.model import (
     remove_shape as remove_shape,
 )
+from workbench.noncompartmental import (
+    Equivalence as Equivalence,
+)
+from workbench.noncompartmental import (
+    Noncompartmental as Noncompartmental,
+)
+from workbench.noncompartmental import (
+    bioequivalence as bioequivalence,
+)
+from workbench.noncompartmental import (
+    nca as nca,
+)
+from workbench.parallel import (
+    Cluster as Cluster,
+)
+from workbench.parallel import (
+    cluster as cluster,
+)
+from workbench.reporting import (
+    report as report,
+)
+from workbench.reporting import (
+    report_tables as report_tables,
+)
 from workbench.results import (
     Criteria as Criteria,
 )
@@ -176,6 +266,9 @@ from workbench.results import (
 )
 from workbench.results import (
     FitResult as FitResult,
+)
+from workbench.results import (
+    PartitionedFit as PartitionedFit,
 )
 from workbench.results import (
     Progress as Progress,
@@ -266,6 +359,57 @@ from workbench.screening import (
 )
 from workbench.screening import (
     stepwise as stepwise,
+)
+from workbench.simulation import (
+    Attainment as Attainment,
+)
+from workbench.simulation import (
+    Design as Design,
+)
+from workbench.simulation import (
+    EffectPower as EffectPower,
+)
+from workbench.simulation import (
+    FoundDose as FoundDose,
+)
+from workbench.simulation import (
+    Individual as Individual,
+)
+from workbench.simulation import (
+    Information as Information,
+)
+from workbench.simulation import (
+    Optimised as Optimised,
+)
+from workbench.simulation import (
+    Regimen as Regimen,
+)
+from workbench.simulation import (
+    Simulation as Simulation,
+)
+from workbench.simulation import (
+    attainment as attainment,
+)
+from workbench.simulation import (
+    find_dose as find_dose,
+)
+from workbench.simulation import (
+    individualise as individualise,
+)
+from workbench.simulation import (
+    information as information,
+)
+from workbench.simulation import (
+    optimise as optimise,
+)
+from workbench.simulation import (
+    simulate as simulate,
+)
+from workbench.studies import (
+    Study as Study,
+)
+from workbench.studies import (
+    load as load,
 )
 from workbench.ui import (
     Workbench as Workbench,

@@ -6,12 +6,16 @@ Only the standard library is imported here at the top; what a command needs is l
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 ERRORS = ("constant", "proportional", "combined", "combined2", "power", "exponential")
 ABSORPTION = ("none", "first-order", "zero-order", "parallel", "transit")
 PARAMETERS = ("clearance", "rate", "macro", "half-life")
+FORMS = ("nonmem", "nlmixr2", "mlxtran", "python")
+STREAMS = (".mod", ".ctl")  # control streams of NONMEM
 
 CONVERGED, FAILED, USAGE, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -71,10 +77,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_lab(commands)
+    _add_app(commands)
     _add_fit(commands)
     _add_check(commands)
+    _add_report(commands)
+    _add_convert(commands)
     examples = commands.add_parser("examples", help="list the example data sets", description=list_examples.__doc__)
     examples.set_defaults(run=list_examples)
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what this installation has and lacks",
+        description=examine.__doc__,
+        epilog="Exit status: 0 all that is needed is there, 1 something is wrong.",
+    )
+    doctor.set_defaults(run=examine)
     return parser
 
 
@@ -99,11 +115,26 @@ def _add_lab(commands: Any) -> None:
     parser.set_defaults(run=open_lab)
 
 
+def _add_app(commands: Any) -> None:
+    parser = commands.add_parser(
+        "app",
+        help="open the panels alone, without a notebook",
+        description="Serve the panels alone with Voila. Whoever opens the address has a kernel of their own, and their "
+        "runs to themselves.",
+        epilog='What follows "--" goes to Voila: workbench app -- --Voila.ip=0.0.0.0',
+    )
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="data to begin with (default: none)")
+    parser.add_argument("--port", type=int, metavar="N", help="port to serve on (default: the first free from 8866)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
+    parser.add_argument("options", nargs="*", metavar="-- OPTION", help="options for Voila itself")
+    parser.set_defaults(run=open_app)
+
+
 def _add_fit(commands: Any) -> None:
     parser = commands.add_parser(
         "fit",
         help="fit a model in the terminal",
-        description="Fit a compartment model and print the estimates.",
+        description="Fit a compartment model, or that of a control stream of NONMEM, and print the estimates.",
         epilog="Exit status: 0 converged, 1 something is wrong with data, model or fit, 2 wrong usage, "
         "3 the fit did not converge.",
     )
@@ -158,7 +189,9 @@ def _add_fit(commands: Any) -> None:
         help="keep a typical value: V=32; may be repeated",
     )
     fit = parser.add_argument_group("fit")
-    fit.add_argument("--method", choices=tuple(METHODS), default=USUAL, help="(default: %(default)s)")
+    fit.add_argument(
+        "--method", choices=tuple(METHODS), help=f"(default: {USUAL}; of a control stream the one that it says)"
+    )
     fit.add_argument(
         "--option",
         action="append",
@@ -176,7 +209,59 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument("--starts", type=int, metavar="N", help="search from so many points (default: 1)")
     fit.add_argument("--seed", type=int, metavar="N", help="of the points (default: 1)")
     fit.add_argument("--out", type=_writable, metavar="FILE", help="write predictions and residuals by record (CSV)")
+    fit.add_argument("--save", type=_writable, metavar="FILE", help="save the fit with its data (JSON, for wb.load)")
+    fit.add_argument("--report", type=_writable, metavar="FILE", help="write a report (HTML, one file)")
+    fit.add_argument(
+        "--json", action="store_true",
+        help="print the fit as JSON, and all else on standard error; wb.json_schema(wb.FitResult) describes it",
+    )  # fmt: skip
     parser.set_defaults(run=fit_file)
+
+
+def _add_report(commands: Any) -> None:
+    parser = commands.add_parser(
+        "report",
+        help="write a report of a saved fit",
+        description="Write what fit.save, bench.save or a file of runs holds as one HTML page that needs no network.",
+    )
+    parser.add_argument("saved", help="a fit (JSON), a study (zip) or a file of runs")
+    parser.add_argument(
+        "--out", type=_writable, default=Path("report.html"), metavar="FILE", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--run", dest="number", type=int, metavar="N", help="number of the run (default: that shown, or the last)"
+    )
+    parser.add_argument("--data", metavar="DATA", help="the data file, where a saved fit has only what identifies it")
+    parser.add_argument("--title", help="of the page")
+    parser.add_argument("--tables", metavar="FOLDER", help="write the tables there as well")
+    parser.add_argument(
+        "--forms", type=_names, default=("csv", "tex"), metavar="FORMS", help="csv, tex, docx (default: csv,tex)"
+    )
+    parser.set_defaults(run=report_file)
+
+
+def _add_convert(commands: Any) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="write a model for another tool",
+        description="Write the model of a control stream of NONMEM or of a saved fit for another tool, with its data.",
+        epilog="Exit status: 0 done, 1 something cannot be read or said (all of it is named), 2 wrong usage.",
+    )
+    parser.add_argument("source", help="a control stream (.mod, .ctl) or a saved fit (JSON)")
+    parser.add_argument("--to", required=True, choices=FORMS, help="what to write")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=_writable,
+        metavar="FILE",
+        help="the file (default: as the source, with the form at its end); data beside it",
+    )
+    parser.add_argument("--data", metavar="DATA", help="the data file, if it is not where the source says")
+    parser.add_argument(
+        "--published", action="store_true", help="of a control stream: with the estimates that its run printed"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist, the data beside it too")
+    parser.set_defaults(run=convert_file)
 
 
 def _add_check(commands: Any) -> None:
@@ -262,7 +347,7 @@ def _writable(text: str) -> Path:
 def open_lab(args: argparse.Namespace) -> int:
     """Serve JupyterLab on a working folder until it is stopped."""
     if find_spec("jupyterlab") is None:
-        print('workbench: JupyterLab is not installed; get it with: pip install "workbench[lab]"', file=sys.stderr)
+        print("workbench: JupyterLab is not installed; get it with: pip install jupyterlab matplotlib", file=sys.stderr)
         return FAILED
     folder = args.dir.expanduser().resolve()
     kept = copy_examples(folder)
@@ -270,7 +355,11 @@ def open_lab(args: argparse.Namespace) -> int:
     for name in kept:
         print(f"Kept your own {name}; delete it to get a fresh copy.")
     sys.stdout.flush()
+    with compiling_beside():
+        return _serve(folder, args)
 
+
+def _serve(folder: Path, args: argparse.Namespace) -> int:
     from jupyterlab.labapp import LabApp
 
     page = "lab/tree/quickstart.ipynb"
@@ -296,6 +385,103 @@ def open_lab(args: argparse.Namespace) -> int:
     return 0
 
 
+# -- workbench app -------------------------------------------------------------------------------------------------
+
+_TEMPLATE = "workbench"
+_APP = """import workbench as wb
+
+bench = wb.Workbench({data})
+bench.view.layout.height = "calc(100vh - 24px)"
+bench.view"""
+
+
+def open_app(args: argparse.Namespace) -> int:
+    """Serve the panels alone until that is stopped."""
+    if find_spec("voila") is None:
+        print("workbench: Voila is not installed; get it with: pip install voila", file=sys.stderr)
+        return FAILED
+    data = ""
+    if args.file is not None:
+        if not args.file.is_file():
+            print(f"workbench: there is no file {args.file}", file=sys.stderr)
+            return FAILED
+        data = f"wb.read_data({str(args.file.resolve())!r})"
+    with tempfile.TemporaryDirectory(prefix="workbench-app-") as folder:
+        page = Path(folder) / "workbench.ipynb"
+        page.write_text(_notebook(_APP.format(data=data)), encoding="utf-8")
+        _own_template(Path(folder))
+        os.environ["WORKBENCH_RUNS"] = "memory"  # what one person fits is no business of the others
+        options = [f"--template={_TEMPLATE}", "--strip_sources=True", "--Voila.log_level=ERROR"]
+        token, port = secrets.token_hex(24), args.port if args.port is not None else _free_port(8866)
+        options += [f"--port={port}", f"--token={token}", *(["--no-browser"] if args.no_browser else [])]
+        with compiling_beside():
+            print(f"Workbench: http://127.0.0.1:{port}/?{urlencode({'token': token})}")
+            print("Stop it with Ctrl-C.", flush=True)
+            return _serve_alone(page, [*options, *args.options])
+
+
+def _own_template(folder: Path) -> None:
+    """Voila's own look, but for the style sheets that it fetches from elsewhere: nothing leaves this machine."""
+    import voila.paths  # type: ignore[import-untyped]
+    from jupyter_core.paths import jupyter_path
+
+    roots = [Path(root) / "voila" / "templates" for root in (*jupyter_path(), voila.paths.ROOT)]
+    theirs = next(root / "lab" for root in roots if (root / "lab" / "index.html.j2").is_file())
+    ours = folder / "voila" / "templates" / _TEMPLATE
+    ours.mkdir(parents=True)
+    (ours / "conf.json").write_text('{"base_template": "lab"}', encoding="utf-8")
+    lines = (theirs / "index.html.j2").read_text(encoding="utf-8").splitlines(keepends=True)
+    own = "".join(line for line in lines if "//cdn." not in line)
+    (ours / "index.html.j2").write_text(own, encoding="utf-8")
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("JUPYTER_PATH"))))
+
+
+def _serve_alone(page: Path, options: Sequence[str]) -> int:
+    from voila.app import Voila  # type: ignore[import-untyped]
+
+    server = Voila()
+    server.initialize([str(page), *options])
+    server.start()
+    return 0
+
+
+def _free_port(first: int) -> int:
+    for port in range(first, first + 100):
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+    return first
+
+
+def _notebook(code: str) -> str:
+    """A notebook of one cell."""
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": "room",
+        "metadata": {},
+        "outputs": [],
+        "source": code,
+    }
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return json.dumps({"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5})
+
+
+@contextmanager
+def compiling_beside() -> Iterator[Any]:
+    """Within it, another process compiles what is common, so that the first fit in a notebook need not wait for it."""
+    import subprocess
+
+    code = "from workbench.engine import warm_everything; warm_everything()"
+    nowhere = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=nowhere, stdout=nowhere, stderr=nowhere)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def _without_news(handler: object, page_config: dict[str, Any]) -> dict[str, Any]:
     """Switch off the plugin that asks whether to fetch news: it asks even where there are none to fetch."""
     disabled = page_config.get("disabledExtensions", [])
@@ -319,7 +505,7 @@ def copy_examples(folder: Path) -> list[str]:
     for source, target in (("notebooks", folder), ("data", folder / "data")):
         for path in sorted(p for p in _shipped(source).rglob("*") if p.is_file()):
             relative = path.relative_to(_shipped(source))
-            if any(part.startswith(".") for part in relative.parts):
+            if any(part.startswith(".") for part in relative.parts) or relative.parts[0] == "site":
                 continue
             copy = target / relative
             if not copy.exists():
@@ -344,13 +530,27 @@ def _shipped(name: str) -> Path:
 
 def fit_file(args: argparse.Namespace) -> int:
     """Fit a model to a file and print what was found."""
+    if not args.json:
+        return _fit_file(args)[0]
+    with redirect_stdout(sys.stderr):
+        status, fit = _fit_file(args)
+    if fit is not None:
+        print(json.dumps(fit.to_dict(), ensure_ascii=True, allow_nan=False))
+    return status
+
+
+def _fit_file(args: argparse.Namespace) -> tuple[int, wb.FitResult | None]:
     import workbench as wb
 
-    method = _method(args)
-    data = _read(args)
-    if not _said(data, args.strict, sys.stdout):
-        return FAILED
-    model = _model(args, data)
+    if Path(args.data).suffix.casefold() in STREAMS:
+        model, data, said = _of_stream(args)
+        method = _method(args, said)
+    else:
+        method = _method(args)
+        data = _read(args)
+        if not _said(data, args.strict, sys.stdout):
+            return FAILED, None
+        model = _model(args, data)
     stated = {
         "max_iterations": args.max_iterations, "starts": args.starts, "seed": args.seed,
         "covariance": False if args.covariance == "none" else args.covariance,
@@ -361,12 +561,89 @@ def fit_file(args: argparse.Namespace) -> int:
     if args.out:
         fit.table().to_csv(args.out, index=False)
         print(f"Wrote {args.out}.")
-    return CONVERGED if fit.converged else NOT_CONVERGED
+    if args.save:
+        print(f"Wrote {fit.save(args.save, data=True)}.")
+    if args.report:
+        print(f"Wrote {wb.report(fit, args.report)}.")
+    return CONVERGED if fit.converged else NOT_CONVERGED, fit
 
 
-def _method(args: argparse.Namespace) -> str | Options:
+def _of_stream(args: argparse.Namespace) -> tuple[wb.Model, wb.GroupedData, str]:
+    """Model, data and method of a control stream; options that say what it says are refused."""
+    import workbench as wb
+
+    usual = vars(_parser().parse_args(["fit", args.data]))
+    of_the_fit = {"method", "option", "max_iterations", "covariance", "starts", "seed", "out", "save", "report", "json"}
+    stated = [name for name, value in vars(args).items() if name not in of_the_fit and value != usual[name]]
+    if stated:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in stated)
+        raise ModelError(f"{options}: {args.data} is a control stream, which says its model and data itself.")
+    run = wb.read_nonmem(args.data)
+    _told(run)
+    return run.model, run.data, run.method
+
+
+def _told(run: wb.NonmemRun, stream: TextIO | None = None) -> None:
+    """Say how a control stream was proven, and what is in no model."""
+    print(run.said, file=stream)
+    if run.left_out:
+        print(f"Left out: {', '.join(run.left_out)}.", file=stream)
+
+
+def convert_file(args: argparse.Namespace) -> int:
+    """Write a model for another tool."""
+    import workbench as wb
+    from workbench.exchange.forms import form_of
+
+    form, source = form_of(args.to), Path(args.source)
+    out = args.out or source.with_name(f"{source.stem}_{args.to}{form.ending}")
+    there = [path for path in (out, out.with_suffix(".csv")) if path.exists()]
+    if there and not args.overwrite:  # the second may be the data of the source
+        raise ModelError(f"{' and '.join(map(str, there))} exists already; say another name by -o, or --overwrite.")
+    if source.suffix.casefold() not in STREAMS:
+        found = wb.load(source, None if args.data is None else wb.read_data(args.data))
+        if not isinstance(found, wb.FitResult):
+            raise ModelError(f"{source} is no saved fit and no control stream (.mod, .ctl).")
+        print(f"Wrote {form.write(found, out, None, None)}.")
+        return CONVERGED
+    run = wb.read_nonmem(source, args.data)
+    _told(run)
+    model = run.model
+    if args.published:
+        if run.published is None:
+            raise ModelError(f"--published: {run.said}")
+        model = run.published.model
+    print(f"Wrote {form.write(model, out, run.data, run.method)}.")
+    return CONVERGED
+
+
+def report_file(args: argparse.Namespace) -> int:
+    """Write a report of a saved fit."""
+    import workbench as wb
+
+    data = None if args.data is None else wb.read_data(args.data)
+    found = wb.load(args.saved, data)
+    runs = None if isinstance(found, wb.FitResult) else found if isinstance(found, wb.Runs) else found.runs
+    if isinstance(found, wb.FitResult):
+        fit = found
+    elif runs is None or not len(runs):
+        raise ModelError(f"{args.saved} has no runs.")
+    else:
+        shown = args.number if args.number is not None else getattr(found, "shown", None)
+        try:
+            fit = runs[-1 if shown is None else shown].fit
+        except KeyError as error:
+            raise ModelError(f"--run: {error.args[0]}.") from None
+    print(f"Wrote {wb.report(fit, args.out, runs=runs, title=args.title)}.")
+    if args.tables:
+        for path in wb.report_tables(fit, args.tables, args.forms):
+            print(f"Wrote {path}.")
+    return CONVERGED
+
+
+def _method(args: argparse.Namespace, usual: str = USUAL) -> str | Options:
     """The method with the options that are stated."""
-    method = METHODS[args.method]
+    method = METHODS[args.method or usual]
     if not args.option:
         return method.name
     if method.options is None:
@@ -556,6 +833,23 @@ def list_examples(args: argparse.Namespace) -> int:
         print(f"{name:<15} {example.title}")
     print(f"The files are in {examples.examples_folder()}.")
     return 0
+
+
+# -- workbench doctor ----------------------------------------------------------------------------------------------
+
+
+def examine(args: argparse.Namespace) -> int:
+    """Say what this installation has and lacks, and how to mend that."""
+    from workbench.installation import examined
+
+    print(f"workbench {__version__}", flush=True)
+    wrong = 0
+    for found in examined():
+        mark = {"well": "ok     ", "absent": "absent ", "wrong": "WRONG  "}[found.state]
+        print(mark + found.what + (f" — {found.mend}" if found.mend else ""), flush=True)
+        wrong += found.state == "wrong"
+    print("All that is needed is there." if not wrong else f"{wrong} to mend.")
+    return FAILED if wrong else 0
 
 
 if __name__ == "__main__":

@@ -79,3 +79,7 @@ class ModelError(WorkbenchError):
 
 class FitError(WorkbenchError):
     """A fit cannot be started or a number cannot be had; a fit that ran but ended badly has a Status instead."""
+
+
+class FileError(WorkbenchError):
+    """What was saved cannot be opened, or something cannot be saved."""

@@ -4,8 +4,10 @@
 be put as ratios to it.
 """
 
+import pickle
 import subprocess
 import sys
+import time
 import tracemalloc
 from contextlib import nullcontext
 
@@ -15,6 +17,9 @@ import pandas as pd
 import pytest
 
 import workbench as wb
+from workbench.engine.objectives.objective import Objective
+from workbench.engine.predictions import threads
+from workbench.engine.problem.compile import compile
 
 ORAL = wb.pk(absorption="first-order")
 TIMES = np.array([0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 24.0])
@@ -59,6 +64,60 @@ def test_theophylline_from_values(benchmark, error):
 def test_phenobarbital_from_nothing(benchmark):
     model, data = wb.Model(wb.pk(), error=wb.Proportional()), wb.load_example("phenobarbital")
     assert benchmark(lambda: wb.fit(model, data)).converged
+
+
+def test_phenobarbital_from_values(benchmark):
+    data = wb.load_example("phenobarbital")
+    model = wb.initial_values(wb.Model(wb.pk(), error=wb.Proportional()), data)
+    fit = benchmark(lambda: wb.fit(model, data, covariance=False))
+    benchmark.extra_info["evaluations"] = fit.evaluations
+    assert fit.converged
+
+
+@pytest.mark.parametrize("method", ["fo", "foce", "focei", "laplace"])
+def test_an_evaluation_of_theophylline(benchmark, method):
+    """Objective and gradient, the modes being searched from where they are expected to be."""
+    data = wb.load_example("theophylline")
+    problem = compile(wb.initial_values(wb.Model(ORAL, error=wb.Constant()), data), data)
+    objective = Objective(problem, method)
+    objective.accept(objective.evaluate(problem.x))
+    assert benchmark(lambda: objective.evaluate(problem.x + 0.01)).finite
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("subjects", [1_000, 10_000])
+def test_an_evaluation_in_two_threads(benchmark, monkeypatch, subjects, workers):
+    problem = compile(*simulated(subjects))
+    monkeypatch.setattr(threads, "threads", lambda: workers)
+    objective = Objective(problem)
+    objective.accept(objective.evaluate(problem.x))
+    assert benchmark.pedantic(lambda: objective.evaluate(problem.x + 0.05), rounds=9, warmup_rounds=1).finite
+
+
+def test_ten_thousand_subjects_with_standard_errors(benchmark):
+    model, data = simulated(10_000)
+    assert benchmark.pedantic(lambda: wb.fit(model, data), rounds=1, warmup_rounds=1).converged
+
+
+PEAK = """
+import resource, sys
+from tests.benchmarks.test_fit_speed import simulated, wb
+model, data = simulated(int(sys.argv[1]))
+assert wb.fit(model, data, covariance=False).converged
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / int(sys.argv[1]))
+"""
+
+
+def test_bytes_of_a_subject(benchmark):
+    """The most that a process holds for 100,000 subjects of 10 samples, the process itself and the data included."""
+
+    def work():
+        command = [sys.executable, "-c", PEAK, "100000"]
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    found = benchmark.pedantic(work, rounds=1, iterations=1)
+    benchmark.extra_info["bytes of a subject"] = found
+    assert found < 11_000
 
 
 @pytest.mark.parametrize("subjects", [120, 1_000, 10_000])
@@ -174,6 +233,40 @@ def test_bootstrap_on_two_cores(benchmark, backend, subjects, replicates):
 
     found = benchmark.pedantic(run_it, rounds=1, iterations=1, warmup_rounds=1)
     benchmark.extra_info["failures"] = found.failures
+
+
+@pytest.mark.parametrize("subjects, replicates", [(12, 1_000), (120, 200), (1_000, 200)])
+def test_bootstrap_by_processes_that_are_there(benchmark, subjects, replicates):
+    """Two jobs; the ratio is to one job, which has the threads of its kernels."""
+    model, data = simulated(subjects)
+    fit = wb.fit(model, data, covariance=False)
+    begun = time.perf_counter()
+    alone = wb.bootstrap(fit, replicates, jobs=1)
+    one = time.perf_counter() - begun
+    wb.bootstrap(fit, replicates, jobs=2)
+    found = benchmark.pedantic(lambda: wb.bootstrap(fit, replicates, jobs=2), rounds=1, iterations=1)
+    benchmark.extra_info["ratio"] = one / benchmark.stats["min"]
+    assert found.table.equals(alone.table)
+
+
+def test_an_evaluation_of_a_part(benchmark):
+    """What 20,000 subjects with ten observations take in one thread, and what they answer."""
+    from workbench.engine.objectives.objective import Objective
+    from workbench.engine.objectives.sharded import Shard
+    from workbench.engine.problem.compile import compile
+    from workbench.parallel import in_one_thread
+
+    model, data = simulated(20_000)
+    shard = Shard(Objective(compile(model, data)))
+    x = shard.objective.problem.x
+    shard.evaluate(x, None, shard.objective.tolerance)
+    points = iter(range(1, 100))
+    with in_one_thread():
+        answer = benchmark.pedantic(
+            lambda: shard.evaluate(x + 1e-3 * next(points), x, shard.objective.tolerance), rounds=3, iterations=1
+        )
+    benchmark.extra_info["bytes of an answer"] = len(pickle.dumps(answer))
+    benchmark.extra_info["microseconds per subject"] = 1e6 * benchmark.stats["min"] / 20_000
 
 
 @pytest.mark.parametrize("name", ["ka", "iiv_V", "corr_ka_CL"])

@@ -1,6 +1,6 @@
 """Speed of predictions in closed form, by themselves. Run on request: pytest tests/benchmarks --benchmark-only
 
-The figures are for one core; `extra_info` gives microseconds a record.
+The figures are for one core; `extra_info` gives microseconds a record, or nanoseconds an observation.
 """
 
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 
 from workbench.data.events import DOSE
 from workbench.engine.predictions import threads
-from workbench.engine.predictions.compartments import LinearPredictor
+from workbench.engine.predictions.linear import LinearPredictor
 from workbench.engine.predictions.schedule import Schedule
 from workbench.engine.problem.layout import Layout
 from workbench.model.library.pk import pk
@@ -58,7 +58,9 @@ def oral(structure, subjects, samples, doses, rows=1):
         covariates=np.zeros((rows, 0)),
     )
     u = np.array([TYPICAL[name] for name in structure.names])
-    return LinearPredictor(structure, schedule, layout), u + np.random.default_rng(1).normal(0, 0.2, (subjects, P))
+    return LinearPredictor(structure.kinetics, schedule, layout), u + np.random.default_rng(1).normal(
+        0, 0.2, (subjects, P)
+    )
 
 
 def call(predictor, u, order=2):
@@ -123,6 +125,19 @@ def test_structures(benchmark, structure, rows):
     benchmark.extra_info["µs a record"] = 1e6 * seconds(task) / (120 * 27)
 
 
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize(
+    "structure",
+    [pk(1), pk(1, "first-order"), pk(2), pk(2, "first-order"), pk(2, "first-order", lag=True)],
+    ids=repr,
+)
+def test_an_observation(benchmark, structure, order):
+    """1,000 subjects, one dose and 11 samples each: nanoseconds an observation, the subject's share included."""
+    task = call(*oral(structure, 1000, 11, 1), order)
+    benchmark(task)
+    benchmark.extra_info["ns an observation"] = 1e9 * seconds(task) / 11_000
+
+
 def test_one_subject(benchmark):
     benchmark(call(*oral(pk(2, "first-order"), 1, 20, 7)))
 
@@ -140,7 +155,7 @@ def test_nearly_equal_eigenvalues(benchmark):
 def test_first_prediction_of_a_process(benchmark, cache, tmp_path_factory):
     """Seconds until the first numbers are there: compiled, and then read from the cache."""
     code = "from test_prediction_speed import *; call(*oral(pk(2, 'first-order'), 3, 20, 7))()"
-    folder = tmp_path_factory.getbasetemp() / "numba"
+    folder = tmp_path_factory.getbasetemp() / "kernels"
     environment = {"NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": ":".join([str(__file__).rsplit("/", 1)[0], *sys.path])}
 
     def run():

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, WebSocket, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from workbench.engine import warm_up
 
@@ -44,7 +45,12 @@ READY = """async ([path, seconds]) => {
         if (panel?.context?.path === path) {
             await panel.context.ready;
             await panel.sessionContext.ready;
-            await panel.sessionContext.session?.kernel?.info;
+            const kernel = panel.sessionContext.session?.kernel;
+            await kernel?.info;
+            // JupyterLab first asks the kernel which widgets it has, twice. Widgets that appear between question and
+            // answer are met in no order, and a parent is then made before its children.
+            for (let question = 0; question < 3; ++question)
+                await kernel?.requestExecute({code: 'None', store_history: false, silent: true}).done;
             window.panel = panel;
             return;
         }
@@ -76,6 +82,11 @@ SETTLED = """async (quiet) => {
         if (await still()) return;
     }
 }"""
+VIEWS = {  # what a tab shows one of at a time
+    "Model": ("Equations", "Typical curves", "Error"),
+    "Fit": ("Individual fits", "Shrinkage", "Uncertainty", "Estimates"),
+    "Covariates": ("Screening", "Effects"),
+}
 SHUT_DOWN = "async () => { await window.panel?.sessionContext.shutdown(); }"
 
 Output = dict[str, Any]
@@ -162,6 +173,16 @@ class Notebook:
         """Open a tab of a Tab or a section of an Accordion widget."""
         titles = self._cells.locator(".lm-TabBar-tab, .jupyter-widget-Collapse-header", has_text=title)
         self._visible(titles).click()
+
+    def place(self, title: str) -> None:
+        """Open a tab of a Workbench, a view of one, or the drawer with the code."""
+        if title == "Code":
+            self.click(title)
+            return
+        page = next((page for page, views in VIEWS.items() if title in views), title)
+        self.tab(page)
+        if page != title:
+            self.click(title)
 
     def choose(self, label: str, option: str) -> None:
         """Choose from a dropdown."""
@@ -277,14 +298,23 @@ def notebook(
         page = opened[-1].page
         _listen(context, page, opened[-1].problems)
         page.goto(f"{lab.address}lab/tree/{path}?reset&token={lab.token}")
-        page.wait_for_function("() => window.jupyterapp")
-        page.evaluate(READY, [path, TIMEOUT])
+        for attempt in range(3):
+            page.wait_for_function("() => window.jupyterapp")
+            try:
+                page.evaluate(READY, [path, TIMEOUT])
+                break
+            except (
+                PlaywrightError
+            ) as error:  # the workspace is open in another page: JupyterLab goes on to one of its own
+                if attempt == 2 or "context was destroyed" not in str(error):
+                    raise
         return opened[-1]
 
     yield open_notebook
+    problems = [problem for one in opened for problem in one.problems]
+    opened = [one for one in opened if not one.page.is_closed()]
     for number, one in enumerate(opened):
         one.page.screenshot(path=tmp_path / f"last-{number}.png")
-    problems = [problem for one in opened for problem in one.problems]
     for one in opened:  # what JupyterLab says about a kernel that is taken from it no longer counts
         one.page.evaluate(SHUT_DOWN)
     context.close()

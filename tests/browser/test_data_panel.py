@@ -9,13 +9,26 @@ pytestmark = pytest.mark.browser
 
 SHOW = "import workbench as wb\nbench = wb.Workbench(wb.load_example('theophylline'))\nbench"
 SCRIPT, IMAGE = "<script>window.hacked=1</script>", "<img src=x onerror=window.hacked=1>"
-VIEWS = ("plot", "subjects", "rows", "covariates", "columns & units")
-TABS = ("Model", "Covariates", "Typical curves", "Error", "Individual fits", "Fit", "Runs", "Code", "Data")
+VIEWS = ("plot", "subjects", "rows", "covariates", "NCA", "columns & units")
+TABS = (
+    "Equations",
+    "Effects",
+    "Typical curves",
+    "Error",
+    "Individual fits",
+    "Uncertainty",
+    "Estimates",
+    "Diagnose",
+    "Screening",
+    "Runs",
+    "Simulate",
+    "Code",
+)
 FAULTY = "ID,TIME,DV,AMT\n" + "".join(f"{i},0,.,4\n{i},1,3.{i},.\n{i},4,1.{i},.\n" for i in range(1, 5)) + "5,1,2,.\n"
 DROP = """([name, text]) => {
     const transfer = new DataTransfer();
     transfer.items.add(new File([text], name, {type: 'text/csv'}));
-    const at = [...document.querySelectorAll('.wb-body')].find(body => body.offsetParent);
+    const at = [...document.querySelectorAll('.wb-look')].find(body => body.offsetParent);
     const tell = kind => {
         const event = new DragEvent(kind, {dataTransfer: transfer, bubbles: true, cancelable: true});
         at.dispatchEvent(event);
@@ -42,7 +55,7 @@ def test_what_is_hostile_is_text_in_every_panel(notebook, tmp_path):
     file.write_text(hostile_table())
     page = notebook(SHOW)
     page.run()
-    page.tab("Data")
+    page.place("Data")
     page.upload(file)
     page.wait_text("4 subjects")
     for view in VIEWS:
@@ -52,14 +65,15 @@ def test_what_is_hostile_is_text_in_every_panel(notebook, tmp_path):
     page.click("plot")
     for name in (SCRIPT, IMAGE):
         page.choose("Colour by", name[:40])
-        page.page.locator(".wb-body .wb-legend svg").nth(1).wait_for()
+        page.page.locator(".wb-look .wb-legend svg").nth(1).wait_for()
     page.page.locator(".wb-legend", has_text=SCRIPT).wait_for()
     page.click("Fit")
     page.page.wait_for_function("() => !/Fitting|Compiling/.test(document.querySelector('.wb-status').textContent)")
     for tab in TABS:
-        page.tab(tab)
+        page.place(tab)
         page.settle()
     file.write_text(hostile_table().replace(",1,4,", ",one,four,"))
+    page.place("Data")
     page.upload(file)
     page.wait_text("was not taken")
     assert page.page.evaluate("window.hacked") is None
@@ -71,21 +85,25 @@ def test_a_file_is_dropped_and_its_errors_lock_until_they_are_mended(notebook):
     page = notebook(SHOW)
     page.run()
     page.wait_text("press Fit")
-    page.tab("Data")
+    page.place("Data")
     page.page.wait_for_function("() => [...document.querySelectorAll('.wb-panel')].some(panel => panel.wbDrop)")
     assert page.page.evaluate(DROP, ["dropped.csv", FAULTY]) == [True, True, True]
     page.wait_text("dropped.csv has 1 error")
     assert page.page.locator(".wb-dropping").count() == 0
     expect(page.button("Fit")).to_be_disabled()
+    page.place("Equations")
     page.page.locator(".wb-parameters input").first.wait_for(state="hidden")
+    page.place("Data")
     assert page.python("bench.data.name") == "'theophylline'"
     page.click("leave these subjects out")
     page.wait_text("4 subjects")
-    page.page.locator(".wb-parameters input").first.wait_for(state="visible")
+    page.place("Equations")
+    page.page.locator(".wb-parameters input >> visible=true").first.wait_for()
     expect(page.button("Fit")).to_be_enabled()
-    page.tab("Code")
+    page.place("Code")
     page.wait_text(".mend('drop_subjects_without_dose')")
-    page.tab("Data")
+    page.place("Data")
+    page.settle()
     assert page.page.evaluate(DROP, ["dropped.csv", FAULTY])[2]  # the same file again
     page.wait_text("dropped.csv has 1 error")
 
@@ -95,7 +113,7 @@ def test_units_and_roles_are_typed_and_chosen(notebook, tmp_path):
     file.write_text(FAULTY.removesuffix("5,1,2,.\n"))
     page = notebook(SHOW)
     page.run()
-    page.tab("Data")
+    page.place("Data")
     page.upload(file)
     page.wait_text("4 subjects")
     page.click("columns & units")

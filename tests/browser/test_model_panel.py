@@ -14,11 +14,15 @@ CARET = """() => {
     const [code, caret] = pre.textContent.split('\\n');
     return [code[caret.indexOf('^')], getComputedStyle(pre).fontFamily.includes('mono'), pre.clientHeight];
 }"""
+AREA = (
+    "[...document.querySelectorAll('.bqplot path.area')].find(one => one.getBoundingClientRect().width)"
+    "?.getAttribute('d')"
+)
 OVERLAPS = """() => {
-    const boxes = [...document.querySelectorAll('.wb-side input, .wb-side select, .wb-side button')]
+    const boxes = [...document.querySelectorAll('.wb-left input, .wb-left select, .wb-left button')]
         .filter(one => one.offsetParent && getComputedStyle(one).visibility !== 'hidden')
         .map(one => [one.getBoundingClientRect(), one]).filter(([box]) => box.width > 2 && box.height > 2);
-    const side = document.querySelector('.wb-side').getBoundingClientRect();
+    const side = document.querySelector('.wb-body').getBoundingClientRect();
     const name = one => one.getAttribute('aria-label') || one.title || one.textContent;
     const bad = boxes.filter(([box]) => box.right > side.right + 1).map(([, one]) => `sticks out: ${name(one)}`);
     for (const [a, one] of boxes) for (const [b, other] of boxes)
@@ -33,6 +37,7 @@ def test_an_ode_is_typed_with_a_fault_and_then_without(notebook):
     page = notebook(SHOW.format("theophylline"))
     page.run()
     page.wait_text("press Fit")
+    page.place("Equations")
     page.click("ODE")
     text = page.page.locator(".wb-editor textarea")
     text.wait_for()
@@ -62,7 +67,7 @@ def test_structure_and_psi_are_clicked(notebook):
     page = notebook(SHOW.format("theophylline"))
     page.run()
     page.wait_text("press Fit")
-    page.tab("Model")
+    page.place("Equations")
     page.page.locator(".wb-equations mjx-container").first.wait_for()
     page.page.locator(".wb-diagram svg").wait_for()
     page.choose("Compartments", "2")
@@ -86,7 +91,7 @@ def test_structure_and_psi_are_clicked(notebook):
     page.becomes("[block.names for block in bench.model.correlate]", "[('Fr', 'ka')]")
     page.choose("Compartments", "3")
     page.choose("Parameters", "half-life: t_half")
-    page.page.locator(".wb-side .wb-refusal", has_text="half-lives are offered").wait_for()
+    page.page.locator(".wb-left .wb-refusal", has_text="half-lives are offered").wait_for()
     assert page.python("bench.model.structure.parameters") == "'clearance'"
     expect(page.field("Parameters")).to_have_value("clearance: CL")
 
@@ -95,21 +100,19 @@ def test_covariates_and_errors_are_chosen(notebook):
     page = notebook(SHOW.format("phenobarbital"))
     page.run()
     page.wait_text("press Fit")
-    page.tab("Covariates")
+    page.place("Effects")
     page.choose("shape of WT on CL", "power")
     page.choose("shape of APGR on V", "fraction")
     page.type("reference of WT on CL", 1.3)
     page.becomes("[e.term for p in bench.model.parameters for e in p.covariates]", "['log(WT/1.3)', 'C(APGR)']")
     page.click("Allometric")
     page.wait_text("θ 0.75 fixed")
-    page.tab("Error")
-    page.page.locator(".bqplot path.area, .bqplot path.line").first.wait_for(state="attached")
-    before = page.page.evaluate("document.querySelector('.bqplot path.area')?.getAttribute('d')")
+    page.place("Error")
+    page.page.wait_for_function(AREA)
+    before = page.page.evaluate(AREA)
     page.choose("Error model", "proportional")
     page.type("b", 0.3)
-    page.page.wait_for_function(
-        "before => document.querySelector('.bqplot path.area')?.getAttribute('d') !== before", arg=before
-    )
+    page.page.wait_for_function(f"before => {AREA} !== before", arg=before)
     page.click("Fit")
     page.wait_text("Run 1")
     page.wait_text("the estimates of run 1")
@@ -128,9 +131,10 @@ def test_a_structure_without_controls_is_shown_as_code(notebook):
         "bench.model = wb.Model(Odd(), [])",
     )
     page.run()
+    page.place("Equations")
     page.wait_text("Not all of this model has controls here")
-    page.page.locator("summary").click()
+    page.page.locator(".wb-card summary >> visible=true").first.click()
     page.wait_text("Odd(),")
-    assert page.page.locator(".wb-side b", has_text="one").count() == 0
+    assert page.page.locator(".wb-left b", has_text="one").count() == 0
     page.click("Library")
     page.wait_text("press Fit")

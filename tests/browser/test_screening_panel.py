@@ -21,8 +21,8 @@ CONTRAST = """() => {
         return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); });
 }"""
 OUTSIDE = """() => {
-    const view = document.querySelector('.wb-main').getBoundingClientRect();
-    return [...document.querySelectorAll('.wb-main button, .wb-main select, .wb-forest > *')].filter(one => {
+    const view = document.querySelector('.wb-right').getBoundingClientRect();
+    return [...document.querySelectorAll('.wb-right button, .wb-right select, .wb-forest > *')].filter(one => {
         const box = one.getBoundingClientRect();
         return box.width && (box.right > view.right + 1 || box.left < view.left - 1); }).map(one => one.outerHTML);
 }"""
@@ -34,7 +34,7 @@ def test_an_effect_is_put_in_and_taken_back(notebook):
     page.wait_text("press Fit")
     page.click("Fit")
     page.wait_text("Run 1")
-    page.tab("Screening")
+    page.place("Screening")
     page.click("Screen")
     page.wait_text("Press a cell")
     cell = page.page.locator(".wb-heat button", has_text="CL ~ WT")
@@ -43,7 +43,7 @@ def test_an_effect_is_put_in_and_taken_back(notebook):
     page.page.locator(".wb-heat button.wb-chosen", has_text="CL ~ WT").wait_for()
     assert cell.inner_text().split("\n")[0] == "7e−7" and "shrinkage" in cell.get_attribute("title").lower()
     page.choose("shape", "power")
-    page.page.locator(".wb-main .bqplot path.line").first.wait_for(state="attached")
+    page.page.locator(".wb-right .bqplot path.line").first.wait_for(state="attached")
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         page.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
         page.settle()

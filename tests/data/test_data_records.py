@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -142,3 +143,20 @@ def test_covariates_of_records_that_have_no_row_of_their_own() -> None:
     read = data("Subject,Dose,Time,conc,Wt\n1,4,1,2,80\n1,4,2,1,80\n2,5,1,3,60\n2,5,2,2,60\n")
     assert read.events.kind.tolist() == [1, 0, 0, 1, 0, 0]
     assert read.covariate_values(["Wt"])["Wt"].tolist() == [80] * 3 + [60] * 3
+
+
+def test_the_last_dose_of_each_record():
+    frame = pd.DataFrame(
+        {
+            "ID": [1, 1, 1, 1, 1, 1, 2, 2],
+            "TIME": [0, 0, 5, 13, 30, 36, 2, 4.0],
+            "AMT": [0, 100, 0, 0, 0, 0, 0, 50],
+            "EVID": [0, 1, 0, 0, 0, 3, 0, 1],
+            "ADDL": [0, 2, 0, 0, 0, 0, 0, 0],
+            "II": [0, 12, 0, 0, 0, 0, 0, 0.0],
+            "DV": [0, np.nan, 3, 4, 1, np.nan, 2, np.nan],
+        }
+    )
+    since, amount = read_data(frame).events.last_dose
+    assert since[:5].tolist()[1:] == [0, 5, 1, 6] and np.isnan(since[[0, 5, 6]]).all() and since[7] == 0
+    assert amount[1:5].tolist() == [100] * 4 and amount[7] == 50

@@ -1,5 +1,6 @@
 """Data and models with which no fit can end well: a clear error, or an honest status."""
 
+import pandas as pd
 import pytest
 
 import workbench as wb
@@ -31,6 +32,17 @@ def test_a_constant_covariate(theophylline):
     assert "flat in the direction of CL" in fit.se_reason
 
 
+@pytest.mark.parametrize("covariance", [True, False])
+def test_what_runs_away_while_nothing_changes_is_not_determined(covariance):
+    """Growth that is a straight line: x and y of x·(1 - exp(-y t))^z go together, without end."""
+    tree = {"age": [0, 3, 6, 17, 29, 47, 57, 63, 72], "height": [37, 70, 199, 464, 736, 1008, 1280, 1462, 1643.0]}
+    data = wb.read_data(pd.DataFrame(tree), roles={"subject": None, "time": "age", "response": "height"})
+    model = wb.Model(wb.equation("x*(1-exp(-y*t))^z"), error=wb.Constant())
+    fit = wb.fit(model, data, method="pooled", covariance=covariance)
+    assert fit.status is wb.Status.undetermined and "Not determined by the data: x, y, which" in fit.message
+    assert fit.ofv == pytest.approx(75.514, abs=1e-3)
+
+
 def test_a_singular_psi_at_the_start(theophylline):
     fit = wb.fit(MODEL.with_correlate([wb.Block("CL", "V", correlations=[0.99999])]), theophylline)
     assert fit.status is wb.Status.boundary and "corr_CL_V" in fit.se_reason
@@ -53,7 +65,7 @@ def test_an_equation_that_has_no_value(method, theophylline):
     model = wb.Model(
         wb.equation("a*log(-b*t)"), [wb.Parameter("a", 1, iiv=0.3), wb.Parameter("b", 1)], error=wb.Constant(1)
     )
-    with pytest.raises(wb.FitError, match="not numbers in 132 of 132 observations"):
+    with pytest.raises(wb.FitError, match=r"not a number in row 3 \(subject 1\) and in 131 more"):
         wb.fit(model, theophylline, method)
 
 
@@ -76,3 +88,13 @@ def test_an_integral_over_no_random_effects(method, theophylline):
     fit = wb.fit(model, theophylline, method, covariance=False)
     # without the Hessian's last step a search ends within 1e-4 of the minimum
     assert fit.ofv == pytest.approx(pooled.ofv, abs=2e-4) and not fit.accuracy
+
+
+def test_a_censored_record_before_absorption_is_refused_in_words_where_errors_are_log_normal():
+    frame = wb.load_example("theophylline").frame
+    frame = frame[(frame["EVID"] == 1) | (frame["TIME"] > 0) | (frame["DV"] < 0.5)]
+    below = (frame["EVID"] == 0) & (frame["DV"] < 0.5)
+    data = wb.read_data(frame.assign(CENS=below.astype(int), DV=frame["DV"].mask(below, 0.5)))
+    model = wb.Model(wb.pk(absorption="first-order"), error=wb.Exponential()).with_blq("M3")
+    with pytest.raises(wb.ModelError, match=r"log-normal, but the prediction is zero in 11 of 131 observations"):
+        wb.fit(model, data)

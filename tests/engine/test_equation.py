@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.engine.caches import cache_folder
 from workbench.engine.predictions import compiled
-from workbench.engine.predictions.compiled import cache_folder, differential_source, explicit_source
+from workbench.engine.predictions.compiled import differential_source, explicit_source
 from workbench.engine.predictions.equation import EquationPredictor
 from workbench.engine.predictions.jets import LOG, LOGIT, PROBIT
 from workbench.engine.predictions.schedule import DOSE, RESET, Schedule
@@ -230,8 +231,8 @@ def test_generated_code_computes_what_the_text_says(text, a, b, c):
         source = explicit_source(structure.system)
     except ModelError:
         return
-    space: dict[str, object] = {"math": math, "SIGNATURE": None, "cfunc": lambda *_, **__: lambda function: function}
-    exec(source[source.index("@cfunc") :], space)
+    space: dict[str, object] = {}
+    exec(source, space)
     values = dict(zip(structure.names, [a, b, c], strict=True))
     v = [0.0] * 4000
     try:
@@ -262,8 +263,10 @@ from workbench.engine.predictions.ode import OdePredictor
 from workbench.engine.predictions import compiled
 import workbench as wb
 begin = time.perf_counter()
-compiled.programs(wb.equation("a*exp(-b*t) + {mark}").system)
-compiled.programs(wb.ode("d/dt A = -k*A + {mark}", "A").system)
+compiled.program(compiled.programs(wb.equation("a*exp(-b*t) + {mark}").system), "response")
+ode = compiled.programs(wb.ode("d/dt A = -k*A + {mark}", "A").system)
+for name in ("derived", "rates", "response"):
+    compiled.program(ode, name)
 print("sympy" in sys.modules, time.perf_counter() - begin)
 """
 
@@ -281,7 +284,7 @@ def test_a_second_process_uses_what_the_first_compiled(tmp_path):
     began = time.time()
     assert run_second(tmp_path, "0.25")[0]
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.*") if file.is_file()}
-    assert sum(file.suffix == ".nbc" for file in files) == 4
+    assert sum(file.suffix == ".o" for file in files) == 4
     assert not any(file.suffix == ".tmp" for file in files)
     derived, seconds = run_second(tmp_path, "0.25")
     assert not derived

@@ -326,7 +326,12 @@ def test_no_iterations_is_an_evaluation(theophylline):
 def test_tables(theophylline):
     fit = wb.fit(wb.Model(ORAL, error=wb.Combined2()), theophylline)
     table = fit.table()
-    assert list(table.columns) == ["ID", "TIME", "DV", "PRED", "IPRED", "RES", "IRES", "IWRES", "CWRES"]
+    head = ["ID", "TIME", "TAD", "DOSE", "DV", "PRED", "IPRED", "RES", "IRES", "IWRES", "CWRES"]
+    assert list(table.columns) == [*head, "eta_ka", "eta_CL", "eta_V", "ka", "CL", "V", "WT"]
+    first = table.groupby("ID").first()
+    np.testing.assert_array_equal(first["eta_CL"], fit.etas["CL"])
+    np.testing.assert_array_equal(first["ka"], fit.individual["ka"])
+    np.testing.assert_array_equal(first["DOSE"], theophylline.doses["AMT"])
     assert len(table) == 132
     np.testing.assert_allclose(table["RES"], table["DV"] - table["PRED"])
     a, b = fit.estimate("a").value, fit.estimate("b").value

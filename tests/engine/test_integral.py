@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 import workbench as wb
-from workbench.engine.objectives import integral as module
 from workbench.engine.objectives.integral import Integral
 from workbench.engine.problem.compile import compile
+from workbench.parallel import in_one_thread
 
 from ..reference.cases import named
 
@@ -46,19 +46,14 @@ def test_gradient_equals_differences(name, options, theophylline):
 
 
 @pytest.mark.parametrize("options", [wb.Quadrature(3), wb.Importance(50)], ids=["quadrature", "importance"])
-@pytest.mark.parametrize("together", [1, 1_000])
-def test_how_many_nodes_are_predicted_together_changes_nothing(options, together, theophylline, monkeypatch):
-    """One at a time, or seven, which leaves a rest; otherwise all of these at once."""
+def test_threads_change_nothing(options, theophylline):
     problem = compile(STATED["full"], theophylline)
-    x = problem.x + 0.1
-    whole = Integral(problem, options, problem.x)
-    monkeypatch.setattr(module, "_TOGETHER", together)
-    parts = Integral(problem, options, problem.x)
-    a, b = whole.evaluate(x), parts.evaluate(x)
+    integral = Integral(problem, options, problem.x)
+    with in_one_thread():
+        alone = integral.evaluate(problem.x + 0.1)
+    together = integral.evaluate(problem.x + 0.1)
     for name in ("ofv", "gradient", "by_subject", "scores", "zeta"):
-        np.testing.assert_allclose(getattr(b, name), getattr(a, name), rtol=1e-12, atol=1e-12)
-    for ours, theirs in zip(parts.nodes(x), whole.nodes(x), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+        assert np.array_equal(getattr(alone, name), getattr(together, name))
 
 
 @pytest.mark.parametrize("method", [wb.Quadrature(3), "importance"], ids=["quadrature", "importance"])
@@ -107,7 +102,7 @@ def test_both_find_the_same_minimum(theophylline):
         assert abs(ours.value - theirs.value) < 0.1 * theirs.se
         assert ours.se == pytest.approx(theirs.se, rel=0.2)  # curvature by 1,000 draws: 10 % between seeds
     assert "with 9 the OFV differs by" in by_nodes.accuracy and "Monte Carlo error" in by_draws.accuracy
-    assert not by_nodes.message and by_nodes.accuracy in by_nodes.summary()
+    assert by_nodes.message.startswith("A rival solution is lower by 3.6") and by_nodes.accuracy in by_nodes.summary()
     assert wb.fit(by_nodes.model, theophylline, "quadrature").ofv == pytest.approx(by_nodes.ofv, abs=1e-5)
     assert (by_nodes.options, by_draws.options) == (wb.Quadrature(), wb.Importance(seed=5))
 
@@ -193,8 +188,5 @@ def test_draws_from_all_their_sources_equal_quadrature(name, theophylline):
     problem = compile(STATED[name], theophylline)
     exact = Integral(problem, wb.Quadrature(15), problem.x).evaluate(problem.x)
     draws = Integral(problem, wb.Importance(20_000), problem.x)
-    for _ in range(2):
-        found = draws.evaluate(problem.x)
-        relative = np.maximum(1.0 / draws.effective - 1.0 / 20_000, 0.0)
-        assert (np.abs(found.by_subject - exact.by_subject) < 4 * 2 * np.sqrt(relative) + 1e-4).all()
-        draws.adapt(problem.x)
+    found = draws.evaluate(problem.x)
+    assert (np.abs(found.by_subject - exact.by_subject) < 4 * draws.errors + 1e-4).all()

@@ -62,6 +62,56 @@ def test_value_and_derivatives_at_zero(text):
     assert np.isfinite(fuu).all()
 
 
+T, E = 4.0, np.exp(-0.4 * 4)
+ELSEWHERE = {  # text, with c = 0.4 = g and t = 4: value, and the derivatives by the logarithms
+    "a*c/(c-g)*(exp(-g*t)-exp(-c*t))": (
+        1.2 * T * E, {"a": 1.2 * T * E, "c": 1.2 * E * (T - 0.4 * T**2 / 2), "g": -1.2 * 0.4 * E * T**2 / 2},
+    ),
+    "a*(exp(-c*t)-exp(-g*t))/(g-c)": (
+        3 * T * E, {"a": 3 * T * E, "c": -0.4 * 3 * T**2 * E / 2, "g": -0.4 * 3 * T**2 * E / 2},
+    ),
+    "a*(1-exp(-b*(t-4)))/(t-4)": (4.5, {"a": 4.5, "b": 4.5}),
+    "a*(t^2-16)/(t-4)": (24.0, {"a": 24.0}),
+    "a*tanh(b*(t-4))/(t-4)": (4.5, {"a": 4.5, "b": 4.5}),
+    "a*log(t/4)/(t-4)": (0.75, {"a": 0.75}),
+    "d+a*(t-4)*log(abs(t-4))": (10.0, {"d": 10.0}),
+    "d+a*abs(t-4)^p": (10.0, {"d": 10.0}),
+    "a*sin(b*(t-4))/(b*(t-4))": (3.0, {"a": 3.0}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ELSEWHERE)
+def test_value_and_derivatives_elsewhere_than_at_zero(text):
+    structure = wb.equation(text)
+    value, by = ELSEWHERE[text]
+    f, fu, fuu = slopes(structure, VALUES | {"g": 0.4}, observed([2.0, 4.0], [1.0, 2.0]))
+    assert f[1] == pytest.approx(value, rel=1e-8, abs=1e-8)
+    np.testing.assert_allclose(fu[1], [by.get(name, 0.0) for name in structure.names], rtol=1e-6, atol=1e-6)
+    assert np.isfinite(fuu).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("a/(t-4)", "a/(t-4) has no limit at a = 3, t = 4"),
+        ("a/(t-4)^2", "a/(t-4)^2 has no limit"),
+        ("a+log(abs(t-4))", "log(abs(t-4)) has no limit"),
+        ("a+sqrt(abs(t-e))", "sqrt(abs(t-e)) has no limit"),
+        ("a+(t-4)/(c-g)", "(t-4)/(c-g) has no limit"),
+        ("a+abs(t-4)/(t-4)", "abs(t-4)/(t-4) has no limit"),
+        ("a+(t-5)^p", "(t-5)^p is a power of a negative number"),
+        ("a+(t-5)^e", "(t-5)^e is a power of a negative number"),
+    ],
+)
+def test_what_has_no_limit_elsewhere_is_named(text, part):
+    structure = wb.equation(text)
+    values = VALUES | {"g": 0.4, "e": 4.0}
+    model = wb.Model(structure, [wb.Parameter(name, values[name]) for name in structure.names], wb.Constant(1.0))
+    with pytest.raises(wb.FitError, match=r"in row \d \(subject 1\)") as caught:
+        wb.fit(model, observed([2.0, 3.0, 4.0], [1.0, 2.0, 3.0]), method="pooled")
+    assert part in str(caught.value) and "try other initial values" not in str(caught.value)
+
+
 SPELLINGS = [text for text in AT_ZERO if text.startswith("c+") and "^p" not in text]
 
 

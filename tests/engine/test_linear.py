@@ -12,9 +12,12 @@ from scipy.linalg import expm
 
 import workbench as wb
 from workbench.data.events import DOSE, OTHER, RESET, RESET_AND_DOSE
-from workbench.engine.predictions import compartments, jets
-from workbench.engine.predictions.compartments import BIOAVAILABILITY, CENTRAL, DEPOT, DURATION, LAG, LinearPredictor
+from workbench.engine.predictions import jets
+from workbench.engine.predictions.linear import LinearPredictor
+from workbench.engine.predictions.modes import CENTRAL, DEPOT
+from workbench.engine.predictions.predictor import predict_in_turn
 from workbench.engine.predictions.schedule import Schedule, schedule_of
+from workbench.engine.predictions.shape import BIOAVAILABILITY, DURATION, LAG
 from workbench.engine.predictions.timeline import Route, room, routes_of
 from workbench.engine.problem.layout import Layout
 from workbench.model.library.pk import pk
@@ -38,7 +41,7 @@ class Event:
     predicted: bool = True
 
 
-def problem(structure, subjects, offsets):
+def problem(structure, subjects, offsets, simply=True):
     """A predictor of subjects, each a list of events; parameters on row r are transformed u + offsets[r]."""
     events = [event for subject in subjects for event in subject]
     predicted_ones = np.array([event.predicted for event in events])
@@ -66,7 +69,7 @@ def problem(structure, subjects, offsets):
         upper=np.ones(P),
         covariates=np.zeros((len(offsets), 0)),
     )
-    return LinearPredictor(structure.kinetics, schedule, layout)
+    return LinearPredictor(structure.kinetics, schedule, layout, simply)
 
 
 def predicted(predictor, u, order=2):
@@ -400,6 +403,63 @@ def test_tiny_and_huge_rates(data):
     assert f < 1e-8 and first < 1e-6 and second < 1e-5
 
 
+# -- simply, and in general ----------------------------------------------------------------------------------------
+
+
+@CHECKED
+@given(data=st.data())
+def test_what_is_simple_is_what_it_is_in_general(data):
+    structure = data.draw(structures())
+    rates = data.draw(st.sampled_from([SPREAD, EXTREME, None]))
+    steady = data.draw(st.booleans())
+    subjects = data.draw(st.lists(histories(structure, steady_state=steady, peripheral=False), min_size=1, max_size=3))
+    u = np.array([data.draw(values(structure, rates)) for _ in subjects])
+    simply, generally = (problem(structure, subjects, [np.zeros(u.shape[1])], way) for way in (True, False))
+    f = predicted(generally, u, 0)[0]
+    for order in (0, 1, 2):
+        for a, b in zip(predicted(simply, u, order), predicted(generally, u, order), strict=True):
+            scale = np.maximum(np.max(np.abs(b), axis=0, initial=1e-300), np.max(f))
+            np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "structure, event",
+    [
+        (pk(1), Event(0.0, DOSE, 100.0)),
+        (pk(1), Event(0.0, DOSE, 100.0, rate=30.0)),
+        (pk(1, "first-order", lag=True), Event(0.0, DOSE, 100.0)),
+        (pk(1, "first-order", lag=True, bioavailability=True), Event(0.0, DOSE, 100.0, compartment=2)),
+        (pk(1, "first-order", bioavailability=True), Event(0.0, DOSE, 100.0, duration=2.0)),
+        (pk(2, lag=True), Event(0.0, DOSE, 100.0, duration=2.0)),
+        (pk(3, "first-order"), Event(0.0, DOSE, 100.0)),
+        (pk(2, "first-order", parameters="half-life"), Event(0.0, DOSE, 100.0)),
+        (pk(1, "parallel"), Event(0.0, DOSE, 100.0, duration=1.0)),
+        (pk(2, "first-order", lag=True), Event(0.0, DOSE, 100.0, steady_state=1, interval=8.0)),
+    ],
+)
+def test_what_is_common_is_simple(structure, event):
+    assert problem(structure, [[event, Event(1.0)]], [np.zeros(9)]).course.covered.all()
+
+
+@pytest.mark.parametrize(
+    "structure, events",
+    [
+        (pk(1), [Event(0.0, DOSE, 100.0, steady_state=2, interval=8.0)]),
+        (pk(1), [Event(0.0, DOSE, 100.0, duration=1.0, steady_state=1, interval=8.0)]),
+        (pk(1), [Event(0.0, DOSE, 0.0, rate=1.0, steady_state=1)]),
+        (pk(1), [Event(0.0, DOSE, 100.0), Event(1.0, row=1)]),
+        (pk(2), [Event(0.0, DOSE, 100.0, compartment=2)]),
+        (pk(1), [Event(0.0, DOSE, 100.0, compartment=4)]),
+        (pk(1), [Event(0.0, DOSE, 100.0, rate=-2.0)]),
+        (pk(1, bioavailability=True), [Event(0.0, DOSE, 100.0, rate=10.0)]),
+        (pk(1, "zero-order"), [Event(0.0, DOSE, 100.0)]),
+    ],
+)
+def test_what_is_not_simple_is_left_to_the_general_way(structure, events):
+    others = [[Event(0.0, DOSE, 100.0, duration=1.0), Event(1.0)], [Event(0.0), Event(1.0)]]
+    assert problem(structure, [events, *others], [np.zeros(9)] * 2).course.covered.tolist() == [0, 1, 1]
+
+
 # -- other ---------------------------------------------------------------------------------------------------------
 
 ORAL2 = pk(2, "first-order", lag=True, bioavailability=True)
@@ -450,13 +510,9 @@ def test_amounts_and_modes_agree(parameters):
     predictor, u = several(3, replace(ORAL2, parameters=parameters), at=at, rows=2)
     by_modes = predicted(predictor, u)
     by_amounts = [np.full_like(values, np.nan) for values in by_modes]
-    layout, size, done = predictor.design, 1 + 7 + 28, np.empty(3, dtype=bool)
-    compartments._predict(
-        np.arange(3), predictor.course, predictor.routes, predictor.entry, layout.row, predictor.slot,
-        u, layout.C, layout.offset, layout.transform, layout.lower, layout.upper, predictor.shape, predictor.macro,
-        predictor._workspace(7), np.empty((3, 5, 5, size)), 2, *by_amounts, done,
-    )  # fmt: skip
-    assert done.all()
+    single = predictor.single(attempt=1)
+    arguments, u = single.arguments.address, np.ascontiguousarray(u)
+    assert predict_in_turn(single.address, arguments, np.arange(3), u, 2, *by_amounts, np.empty(3, dtype=np.int64)) == 0
     for modes, amounts in zip(by_modes, by_amounts, strict=True):
         np.testing.assert_allclose(modes, amounts, rtol=1e-9, atol=1e-11)
 
@@ -568,8 +624,8 @@ def test_dosing_as_in_nonmem(reference):
     modelled = frame["MODE"].to_numpy()[events.start[:-1]] == 2
     assert modelled.any() and N == 26
     for subjects, duration in ((modelled, DURATION), (~modelled, -1)):
-        predictor = LinearPredictor(structure.kinetics, schedule, layout)
-        predictor.routes = routes_of([[Route(DEPOT)], [Route(CENTRAL, -1, BIOAVAILABILITY, LAG, duration)]])
-        predictor.capacity = room(predictor.course, predictor.routes)
+        predictor = LinearPredictor(structure.kinetics, schedule, layout, simply=False)
+        predictor.general.routes = routes_of([[Route(DEPOT)], [Route(CENTRAL, -1, BIOAVAILABILITY, LAG, duration)]])
+        predictor.general.capacity = room(predictor.general.course, predictor.general.routes)
         predictor.predict(np.flatnonzero(subjects), np.zeros((N, 1)), 0, f, np.empty((0, 1)), np.empty((0, 1, 1)))
     np.testing.assert_allclose(1000 * f, frame["NONMEM_CP"], rtol=5.1e-5)

@@ -1,11 +1,14 @@
 """The objective at given values against published numbers, and its gradient against differences."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import workbench as wb
 from workbench.engine.objectives.objective import Objective
+from workbench.engine.predictions import threads
 from workbench.engine.problem.compile import compile
+from workbench.engine.problem.views import of_subjects
 
 from ..reference.material import individuals, published, records
 
@@ -193,3 +196,48 @@ def test_variance_of_zero_is_a_limit():
     none = oral(wb.Constant(0.7)).with_parameter("V", iiv=None)
     tiny = oral(wb.Constant(0.7)).with_parameter("V", iiv=1e-9)
     assert wb.objective(tiny, data) == pytest.approx(wb.objective(none, data), abs=1e-9)
+
+
+def many(subjects, seed=3):
+    """A model and simulated data of so many subjects, with differing numbers of samples."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(subjects):
+        rows.append((i, 0.0, 100.0, 1, 0.0))
+        times = np.sort(rng.choice([0.5, 1, 2, 4, 8, 12, 24.0], rng.integers(3, 8), replace=False))
+        rows += [(i, t, 0.0, 0, 0.0) for t in times]
+    frame = pd.DataFrame(rows, columns=["ID", "TIME", "AMT", "EVID", "DV"])
+    parameters = [wb.Parameter("ka", 1.5, iiv=0.5), wb.Parameter("CL", 3.0, iiv=0.3), wb.Parameter("V", 30.0, iiv=0.2)]
+    model = wb.Model(ORAL, parameters, error=wb.Combined2(0.05, 0.1))
+    frame.loc[frame["EVID"] == 0, "DV"] = wb.simulate(model, wb.read_data(frame), seed=seed)["DV"].to_numpy()
+    return model, wb.read_data(frame)
+
+
+@pytest.mark.parametrize("method", ["focei", "foce", "laplace"])
+def test_the_bits_do_not_depend_on_the_number_of_threads(monkeypatch, method):
+    problem = compile(*many(400))
+
+    def evaluated(workers):
+        monkeypatch.setattr(threads, "threads", lambda: workers)
+        monkeypatch.setattr(threads, "_WORTH_IT", 0.0)
+        monkeypatch.setattr(threads, "_PIECE", 1e-9)
+        objective = Objective(problem, method)
+        first = objective.evaluate(problem.x)
+        objective.accept(first)
+        return first, objective.evaluate(problem.x + 0.05)
+
+    for alone, together in zip(evaluated(1), evaluated(3), strict=True):
+        assert alone.finite and alone.ofv == together.ofv and alone.rounds == together.rounds
+        np.testing.assert_array_equal(alone.gradient, together.gradient)
+        np.testing.assert_array_equal(alone.zeta, together.zeta)
+
+
+def test_subjects_do_not_depend_on_each_other():
+    model, data = many(40)
+    problem = compile(model, data)
+    all_of_them = Objective(problem).evaluate(problem.x)
+    for i in (0, 17, 39):
+        one = of_subjects(problem, np.array([i]))
+        alone = Objective(one).evaluate(problem.x)
+        assert alone.ofv == all_of_them.by_subject[i]
+        np.testing.assert_array_equal(alone.scores[0], all_of_them.scores[i])

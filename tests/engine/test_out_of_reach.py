@@ -60,4 +60,4 @@ def test_seconds_are_those_of_the_fit_and_not_of_compiling():
     begun, compiled = time.perf_counter(), seconds_compiling()
     fit = wb.fit(model, data)
     passed, compiled = time.perf_counter() - begun, seconds_compiling() - compiled
-    assert compiled > 0.1 and fit.seconds <= passed - compiled + 0.05
+    assert compiled > 0.01 and fit.seconds <= passed - compiled + 0.05

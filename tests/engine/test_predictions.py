@@ -185,6 +185,23 @@ def test_curves_pass_through_the_predictions():
     np.testing.assert_allclose([curve[-1] for curve in individual], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["quinidine", "phenobarbital", "remifentanil"])
+def test_curves_pass_through_every_observation(name):
+    """Many doses, additional doses, infusions: at each observation stands a point of the curve."""
+    from workbench.engine import curves
+
+    data = wb.load_example(name)
+    stated = wb.initial_values(wb.Model(wb.pk(compartments=1)), data)
+    grid, events = curves(stated, data), data.events
+    predicted = wb.predict(stated, data)["PRED"].to_numpy()
+    for i, curve in enumerate(grid.population(stated)):
+        span = slice(events.start[i], events.start[i + 1])
+        for t, f in zip(events.time[span][events.observed[span]], predicted[span][events.observed[span]], strict=True):
+            there = curve[grid.time[i] == t]
+            assert np.abs(there - f).min() <= 1e-10 * abs(f)
+        assert (np.diff(grid.time[i]) >= 0).all()
+
+
 def test_unused_derivatives_are_left_alone():
     data = schedule([(0.0, 3.0)])
     problem = compile(model(0.9, 2.0, 8.0), data)

@@ -1,5 +1,7 @@
 """Where kinetics have another solution with the same typical curve, a fit looks at it and names it."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,14 +23,20 @@ def one_dose():
     return wb.read_data(pd.DataFrame(rows))
 
 
-@pytest.mark.parametrize("absorption", [None, "first-order", "transit"])
-@pytest.mark.parametrize("compartments", [1, 2, 3])
-@pytest.mark.parametrize("parameters", ["clearance", "rate", "macro", "half-life"])
-def test_twins_give_the_same_typical_curve(parameters, compartments, absorption, one_dose):
-    try:
-        structure = wb.pk(compartments, absorption, parameters=parameters)
-    except wb.ModelError:
-        pytest.skip("there is no such structure")
+def structures():
+    """All of these that there are."""
+    for compartments, absorption, parameters in product(
+        (1, 2, 3), (None, "first-order", "transit"), ("clearance", "rate", "macro", "half-life")
+    ):
+        try:
+            structure = wb.pk(compartments, absorption, parameters=parameters)
+        except wb.ModelError:
+            continue
+        yield pytest.param(structure, parameters, compartments, absorption, id=repr(structure))
+
+
+@pytest.mark.parametrize(("structure", "parameters", "compartments", "absorption"), list(structures()))
+def test_twins_give_the_same_typical_curve(structure, parameters, compartments, absorption, one_dose):
     values = {name: VALUES[name] for name in structure.names}
 
     def curve(values):
@@ -75,3 +83,13 @@ def test_without_random_effects_the_rival_is_as_good():
 def test_what_has_no_twin_has_no_rival():
     fit = wb.fit(wb.Model(wb.pk(), error=wb.Proportional()), wb.load_example("phenobarbital"))
     assert fit.rivals == () and fit.seconds_for_rivals < 0.01
+
+
+@pytest.mark.parametrize("method", ["quadrature", "importance", "saem"])
+def test_other_methods_name_the_lower_rival_by_their_own_objective(method):
+    """By quadrature with 7 nodes the usual minimum is 117.303, the other 3.70 lower."""
+    fit = wb.fit(wb.Model(ORAL, error=wb.Constant()), wb.load_example("theophylline"), method)
+    assert fit.converged and fit.ofv == pytest.approx(117.30, abs=0.2)
+    (rival,) = fit.rivals
+    assert rival.delta_ofv == pytest.approx(-3.70, abs=0.2) and "A rival solution is lower by 3." in fit.message
+    assert rival.ofv == pytest.approx(wb.objective(rival.model, fit.data, wb.Quadrature(9)), abs=0.2)

@@ -292,3 +292,23 @@ def test_a_distance_that_is_not_known_is_not_called_converged(theophylline):
     at = Objective(problem, "focei").evaluate(problem.x)
     ended, said = above_minimum(Outcome(at, wb.Status.converged, ((0, at.ofv),)), float("nan"))
     assert ended.status is wb.Status.max_iterations and "is not known" in said
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("method", [wb.Saem, wb.Importance])
+def test_few_subjects_with_few_observations_end_at_the_minimum(method, seed):
+    """Six subjects, three samples each: the minimum is narrow, and far from that of the approximation."""
+    times, rows = (1.0, 4.0, 12.0), []
+    for subject in range(1, 7):
+        rows.append((subject, 0.0, 1, 100.0, 0.0))
+        rows += [(subject, t, 0, 0.0, 0.0) for t in times]
+    frame = pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "DV"])
+    parameters = [wb.Parameter("ka", 1.5, iiv=0.5), wb.Parameter("CL", 3.0, iiv=0.3), wb.Parameter("V", 30.0, iiv=0.2)]
+    model = wb.Model(wb.pk(absorption="first-order"), parameters, error=wb.Proportional(0.15))
+    simulated = wb.simulate(model, wb.read_data(frame), seed=1)
+    frame.loc[frame["EVID"] == 0, "DV"] = simulated["DV"].to_numpy()
+    data = wb.read_data(frame)
+    best = wb.fit(model, data, method=wb.Quadrature(15), covariance=False)
+    fit = wb.fit(model, data, method=method(seed=seed), covariance=False)
+    assert fit.converged
+    assert wb.objective(fit.model, data, wb.Quadrature(15)) < best.ofv + 0.15

@@ -19,7 +19,7 @@ def oral(noise):
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-9])
-@pytest.mark.parametrize("method", ["focei", "foce", "laplace", "quadrature", "importance"])
+@pytest.mark.parametrize("method", ["focei", "foce", "laplace", "quadrature", "importance", "saem"])
 def test_no_noise_is_said(method, noise):
     fit = wb.fit(wb.Model(wb.pk(absorption="first-order")), oral(noise), method=method)
     assert not fit.converged and fit.message.startswith("The data have no noise")
@@ -29,3 +29,12 @@ def test_no_noise_is_said(method, noise):
 def test_little_noise_is_noise():
     fit = wb.fit(wb.Model(wb.pk(absorption="first-order"), error=wb.Proportional()), oral(1e-3))
     assert fit.converged and fit.estimates.loc["b", "estimate"] == pytest.approx(1e-3, rel=0.2)
+
+
+@pytest.mark.parametrize("method", ["individual", "two-stage"])
+def test_subjects_alone_without_noise(method):
+    """The curves of the subjects go through all observations: not one has a residual error, or it goes to nothing."""
+    with pytest.raises(wb.FitError, match="The data have no noise"):
+        wb.fit(wb.Model(wb.pk(absorption="first-order")), oral(0.0), method=method)
+    fit = wb.fit(wb.Model(wb.pk(absorption="first-order")), oral(1e-9), method=method)
+    assert not fit.converged and fit.message.startswith("The data have no noise")

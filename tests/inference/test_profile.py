@@ -92,7 +92,8 @@ def test_a_correlation_at_its_edge_has_one_end():
     found = wb.profile(fit, "corr_CL_V")
     assert np.isnan(found.upper)
     assert found.reason == "No upper end: the OFV does not rise by 3.84 on the way to 1, its edge."
-    assert sum(point.value > found.estimate for point in found.points) <= 2
+    # the fit ends 3e-5 before the edge: four halvings lead to it
+    assert sum(point.value > found.estimate for point in found.points) <= 4
     held = fit.model.with_correlate([wb.Block("CL", "V", correlations=[found.lower], fixed=True)])
     rise = wb.fit(held, fit.data, covariance=False).ofv - fit.ofv
     assert rise == pytest.approx(3.84, abs=0.03)

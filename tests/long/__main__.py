@@ -21,7 +21,10 @@ SUITES = {
     "truth": "objectives and fits of small designs beside a brute-force reference",
     "power": "power and false inclusion of stepwise searches",
     "kills": "processes that are killed while they compile leave nothing that breaks the next one",
+    "npde": "npde of data from the model itself, with and without censoring",
+    "keeping": "processes that are killed while they fit and keep their runs lose none that had finished",
     "actions": "a Workbench whose widgets are used at random",
+    "forty": "forty kernels on one machine, each with a Workbench of its own in which Fit is pressed",
     "browser": "all browser tests, round after round, with every core busy",
 }
 

@@ -56,7 +56,5 @@ def exact(model: wb.Model, data: wb.GroupedData, draws: int = 10_000, seed: int 
     """
     problem = compile(model, data)
     integral = Integral(problem, wb.Importance(draws, seed), problem.x)
-    integral.adapt(problem.x)
     values = integral.evaluate(problem.x).by_subject
-    relative = np.maximum(1.0 / integral.effective - 1.0 / draws, 0.0)
-    return values + np.diff(problem.observations.first) * LOG_2PI, 2.0 * np.sqrt(relative)
+    return values + np.diff(problem.observations.first) * LOG_2PI, integral.errors

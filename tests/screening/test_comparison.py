@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 from scipy.stats import chi2
 
@@ -107,3 +108,14 @@ def test_what_cannot_be_compared(base):
         wb.compare(base, base.model)
     with pytest.raises(wb.FitError, match="a different name for each"):
         wb.compare(base, base, names=["a", "a"])
+
+
+def test_objectives_are_compared_subject_by_subject():
+    data = wb.load_example("theophylline")
+    fit = wb.fit(wb.Model(wb.pk(absorption="first-order")), data)
+    less = wb.fit(fit.model, data.exclude(subject=[9]))
+    table = wb.compare(fit, less, names=["all", "less"]).by_subject
+    assert table["all"].sum() == pytest.approx(fit.ofv) and np.isnan(table.loc[9, "Δ less"])
+    assert (table["less"] - table["all"]).drop(9).equals(table["Δ less"].drop(9))
+    with pytest.raises(wb.FitError, match="by one method"):
+        _ = wb.compare(fit, wb.fit(fit.model, data, method="foce")).by_subject

@@ -11,7 +11,7 @@ import workbench as wb
 
 def open_tab(bench: wb.Workbench, title: str) -> None:
     """Turn to a tab."""
-    bench.tab.selected_index = [panel.title for panel in bench.panels].index(title)
+    bench.turn_to(title)
 
 
 def press(bench: wb.Workbench, button: Button) -> None:

@@ -179,3 +179,21 @@ def test_options_of_a_method_come_back(shown):
     assert bench.method == "focei"
     with pytest.raises(wb.ModelError, match="allowed are"):
         bench.method = wb.Constant()
+
+
+def test_a_cell_reads_no_file_outside_the_folder_of_the_notebook(tmp_path, monkeypatch):
+    inside, outside = tmp_path / "here", tmp_path / "there"
+    inside.mkdir()
+    outside.mkdir()
+    monkeypatch.chdir(inside)
+    for folder in (inside, outside):
+        (folder / "data.csv").write_text("ID,TIME,DV\n1,0,1\n2,0,2\n")
+    (inside / "link.csv").symlink_to(outside / "data.csv")
+    assert read_cell("data = wb.read_data('data.csv')").data is not None
+    for path in (str(outside / "data.csv"), "../there/data.csv", "link.csv", "/dev/zero", "../there/*.parquet", "\0"):
+        with pytest.raises(wb.DataError, match="outside the folder of the notebook"):
+            read_cell(f"data = wb.read_data({path!r})")
+        with pytest.raises(wb.DataError, match="outside the folder of the notebook"):
+            read_cell(f"data = wb.read_data(source={path!r})")
+    own = wb.read_data(outside / "data.csv")
+    assert read_cell(f"data = {own.code()}", own).data == own  # it was read by the user, not by the cell

@@ -17,7 +17,7 @@ from .actions import open_tab
 @pytest.fixture
 def bench(shown, phenobarbital):
     made = shown(phenobarbital)
-    open_tab(made, "Covariates")
+    open_tab(made, "Effects")
     return made
 
 
@@ -176,7 +176,7 @@ def test_shapes_suit_the_scale_of_the_parameter(bench):
 
 def test_text_is_a_category(shown):
     bench = shown(wb.load_example("quinidine"))
-    open_tab(bench, "Covariates")
+    open_tab(bench, "Effects")
     race = cell(bench, "CL", "RACE")
     assert [value for _, value in race.shape.options] == ["", "categorical", "fraction"]
     race.shape.value = "categorical"
@@ -195,7 +195,7 @@ def test_of_many_covariates_those_that_act_come_first(shown):
         frame[f"X{k}"] = 1.0 + frame["ID"] % (k + 2)
     frame["two words"] = frame["ID"]
     bench = shown(wb.read_data(frame), wb.Model(wb.pk(absorption="first-order")).with_covariate("CL", "X18"))
-    open_tab(bench, "Covariates")
+    open_tab(bench, "Effects")
     panel = bench.covariates_panel
     assert ("CL", "X18") in panel.cells and len(panel.cells) == 3 * 12
     assert "more covariates" in panel.more.value and "two words" in panel.more.value

@@ -35,7 +35,7 @@ VIEWS = ("plot", "subjects", "rows", "covariates", "columns & units")
 def bench():
     made = wb.Workbench(wb.load_example("theophylline"))
     assert made.wait(60)
-    made.tab.selected_index = 0
+    made.turn_to("Data")
     yield made
     made.cancel()
     assert made.wait(60)
@@ -61,7 +61,7 @@ def column(bench, name):
 
 
 def locked_panels(bench):
-    panels = [bench.model_panel, bench.error_panel, *bench.panels]
+    panels = bench.panels
     return {panel.title for panel in panels if "wb-locked" in panel.view._dom_classes}
 
 
@@ -194,15 +194,22 @@ def test_errors_lock_and_mends_unlock(bench, tmp_path, monkeypatch):
     assert locked_panels(bench) == {
         "Stated model",
         "Residual error",
-        "Model",
+        "Ψ",
+        "Equations",
         "Error",
         "Covariates",
+        "Criteria",
+        "Why",
         "Typical curves",
-        "Fit",
+        "OFV while fitting",
+        "Estimates",
+        "Diagnose",
         "Individual fits",
         "Runs",
+        "Simulate",
         "Uncertainty",
         "Screening",
+        "Shrinkage",
     }
     assert bench.controls.fit.disabled and "file.csv has 2 errors" in bench.controls.status.value
     assert (bench.data, bench.model, bench.fit) == (data, model, fit)
@@ -255,7 +262,7 @@ def test_without_former_data_a_faulty_file_locks_too():
         bench.data_panel.views.value = view
     assert bench.data is None and "has 2 errors" in bench.controls.status.value
     bench.data_panel.findings.back.click()
-    assert "Upload data" in bench.controls.status.value
+    assert "Choose a file" in bench.controls.status.value
 
 
 # -- units ---------------------------------------------------------------------------------------------------------
@@ -405,10 +412,10 @@ def test_what_is_hostile_is_text_everywhere(bench, name):
     hand_over(bench, hostile_file(), name)
     seen = []
     for _ in range(2):
-        for position in range(len(bench.panels)):
-            bench.tab.selected_index = position
+        for place in bench.places:
+            bench.turn_to(place)
             seen += html_of(bench)
-        bench.tab.selected_index = 0
+        bench.turn_to("Data")
         for view in VIEWS:
             bench.data_panel.views.value = view
             seen += html_of(bench)

@@ -15,6 +15,7 @@ import workbench as wb
 from workbench.model import usual_model
 from workbench.results.fit import Status
 from workbench.ui import app
+from workbench.ui.panels.code import CodePanel
 from workbench.ui.panels.kept import Grid, show_only, shown_in
 
 from .actions import every_widget, open_tab
@@ -54,8 +55,8 @@ def test_a_model_is_chosen_that_suits_the_data():
 
 
 def test_showing_changes_nothing(bench, theophylline):
-    for position in range(len(bench.panels)):
-        bench.tab.selected_index = position
+    for place in bench.places:
+        bench.turn_to(place)
     assert bench.model == usual_model(theophylline)
     assert bench.data is theophylline and bench.fit is None and len(bench.runs) == 0
 
@@ -65,7 +66,7 @@ def test_widgets_show_the_values_that_a_fit_starts_from(bench, theophylline):
     for p in start.parameters:
         line = bench.model_panel.rows[p.name]
         assert line.value.value == pytest.approx(p.value, rel=1e-3)
-        assert line.spread.value == p.iiv
+        assert line.spread.value == pytest.approx(p.iiv, rel=1e-3)
         assert line.random.value and not line.fixed.value
     assert bench.error_panel.boxes["a"].value == pytest.approx(start.error.a, rel=1e-3)
 
@@ -111,7 +112,7 @@ def test_setting_the_model_moves_the_widgets(bench):
     assert (rows["ka"].value.value, rows["ka"].spread.value) == (2.0, 0.5)
     assert not rows["CL"].random.value and rows["V"].fixed.value
     assert bench.error_panel.kind.value is wb.Proportional and bench.error_panel.boxes["b"].value == 0.15
-    cells = bench.model_panel.psi.cells
+    cells = bench.psi_panel.subject.cells
     assert [pair for pair, cell in cells.items() if cell.value] == [("ka", "V"), ("V", "ka")]
     assert bench.model == model  # what is shown has not come back changed
     bench.method = "fo"
@@ -178,8 +179,8 @@ def test_subjects_fitted_alone_are_drawn_by_their_own_values(theophylline):
     few = frame.index[frame[roles["subject"]] == 2][3:]
     bench = wb.Workbench(wb.read_data(frame.drop(index=few), roles=roles))
     assert bench.wait(60)
-    for position in range(len(bench.panels)):
-        bench.tab.selected_index = position
+    for place in bench.places:
+        bench.turn_to(place)
     open_tab(bench, "Individual fits")
     bench.model = bench.model.with_covariate("CL", "WT", shape="power", reference=70).with_parameter("V", iiv=None)
     for method in ("individual", "two-stage"):
@@ -218,11 +219,12 @@ def test_an_edit_shows_the_typical_curve_again(bench):
 
 def test_a_fit_that_is_cancelled_keeps_its_best_point(bench, monkeypatch):
     reached = threading.Event()
-    true_fit = wb.fit
+    true_fit, seen = wb.fit, []
 
     def slow(model, data, method, callback):
         def each(progress):
             reached.set()
+            seen.append(progress)
             time.sleep(0.02)
             return callback(progress)
 
@@ -231,10 +233,10 @@ def test_a_fit_that_is_cancelled_keeps_its_best_point(bench, monkeypatch):
     monkeypatch.setattr("workbench.ui.session.job.engine.fit", slow)
     bench.run()
     assert reached.wait(10)
-    begun = time.perf_counter()
     bench.controls.cancel.click()
-    assert bench.wait(10)
-    assert time.perf_counter() - begun < 0.5
+    before = len(seen)
+    assert bench.wait(30)
+    assert len(seen) <= before + 1  # at the next iteration
     assert bench.fit.status is Status.stopped
     assert "The fit was stopped" in bench.controls.status.value
     assert bench.code.startswith("# This fit ended early")
@@ -278,7 +280,7 @@ def test_a_proportional_error_where_the_prediction_is_zero_is_explained(bench):
     bench.error_panel.kind.value = wb.Constant
 
 
-def test_live_fits_what_is_stated_but_not_every_value(bench):
+def test_live_fits_what_is_stated_and_where_it_starts(bench):
     bench.controls.live.value = True
     assert bench.wait(20)
     assert len(bench.runs) == 1
@@ -287,7 +289,12 @@ def test_live_fits_what_is_stated_but_not_every_value(bench):
     assert [run.model.error.title for run in bench.runs] == ["combined2", "constant"]
     bench.model_panel.rows["CL"].value.value = 0.08
     assert bench.wait(20)
-    assert len(bench.runs) == 2
+    assert len(bench.runs) == 3 and bench.runs[-1].model["CL"].value == 0.08
+    assert bench.model == bench.runs[-1].model  # started warm, and the cell says from where
+    bench.error_panel.kind.value = wb.Proportional
+    bench.error_panel.kind.value = wb.Combined2
+    assert bench.wait(20)
+    assert len(bench.runs) == 4 and bench.fit.converged  # the one before was given up
 
 
 def test_a_run_is_restored(bench):
@@ -299,6 +306,7 @@ def test_a_run_is_restored(bench):
     open_tab(bench, "Runs")
     bench.runs_panel.buttons[1].click()
     assert bench.fit is first and bench.model == stated and bench.method == "focei"
+    open_tab(bench, "Model")
     assert bench.error_panel.kind.value is wb.Combined2
     bench.fit = second
     assert bench.runs[-1].fit is second and len(bench.runs) == 2 and bench.method == "foce"
@@ -326,9 +334,9 @@ def test_bad_settings_are_refused_in_words(bench):
 def test_without_data_everything_is_there_and_says_what_to_do():
     bench = wb.Workbench()
     assert bench.wait(60)
-    for position in range(len(bench.panels)):
-        bench.tab.selected_index = position
-    assert "Upload data" in bench.controls.status.value
+    for place in bench.places:
+        bench.turn_to(place)
+    assert "Choose a file" in bench.controls.status.value
     assert bench.controls.fit.disabled
     with pytest.raises(wb.ModelError, match="load data"):
         bench.run()
@@ -358,8 +366,8 @@ def test_what_is_hostile_is_escaped_in_every_panel(bench):
     upload(bench, f"ID,TIME,DV,AMT\n{rows}", f"{EVIL}.csv")
     assert len(bench.data.events.subjects) == 2
     fitted(bench)
-    for position in range(len(bench.panels)):
-        bench.tab.selected_index = position
+    for place in bench.places:
+        bench.turn_to(place)
     bench.data_panel.views.value = "rows"
     upload(bench, f'ID,TIME,"{EVIL}",AMT\n1,0,x,1\n', f"{EVIL}.csv")
     texts = [
@@ -386,7 +394,7 @@ def test_pages_of_the_trellis():
     panel.on.click()
     panel.on.click()
     assert len(shown_in(panel.trellis)) == 6 and "25–30 of 30" in panel.where.value and panel.on.disabled
-    assert panel.cells[0].view.title == "ID 25"
+    assert panel.cells[0].name.description == "ID 25"
     bench.data = wb.load_example("theophylline")
     assert "1–12 of 12" in panel.where.value
 
@@ -420,11 +428,12 @@ def test_the_fit_panel_shows_correlations_and_accuracy(shown):
 
 
 def test_each_panel_has_a_title_of_its_own_and_a_name():
-    titles = [kind.title for kind in (*app.SIDE, *app.TABS)]
+    titles = [kind.title for kind in (*app.PANELS, CodePanel)]
     assert len(set(titles)) == len(titles) and all(titles)
     bench = wb.Workbench()
-    assert [type(panel) for panel in bench.panels] == list(app.TABS)
-    assert bench.runs_panel is bench.panels[titles.index("Runs") - len(app.SIDE)]
+    assert [type(panel) for panel in bench.panels] == [*app.PANELS, CodePanel]
+    assert bench.runs_panel is bench.panels[titles.index("Runs")]
+    assert [page.title for page in app.PAGES] == ["Data", "Model", "Fit", "Diagnose", "Covariates", "Runs", "Simulate"]
 
 
 def test_no_widget_is_taken_out_of_a_box():

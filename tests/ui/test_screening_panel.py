@@ -391,3 +391,25 @@ def test_a_run_is_compared_with_the_shown_one(screened):
         assert text in panel.comparison.value
     screened.restore(1)
     assert panel.comparison.value == "" and [value for _, value in panel.other.options] == [0, 2]
+
+
+def test_columns_and_shape_stay_from_one_run_to_the_next_and_every_run_is_screened(shown):
+    bench = shown(wb.load_example("phenobarbital"))
+    bench.run()
+    assert bench.wait(120)
+    bench.turn_to("Screening")
+    panel = bench.screening_panel
+    panel.auto.value = False
+    panel.auto.value = True  # a tick that is set asks for it
+    assert bench.wait(120) and panel._of is bench.state.run
+    columns, pair = list(panel.heatmap._order), panel.chosen
+    other = next(shape for shape in panel.relation.shape.options if shape != panel.relation.shape.value)
+    panel.relation.shape.value = other
+    bench.turn_to("Fit")
+    bench.model = bench.model.with_error(wb.Proportional())
+    bench.run()
+    assert bench.wait(120) and bench.wait(120)
+    assert bench.state.study("screen") is not None  # though another tab is open
+    bench.turn_to("Screening")
+    assert panel._of is bench.state.run and panel.heatmap._order == columns
+    assert panel.chosen == pair and panel.relation.shape.value == other

@@ -184,7 +184,7 @@ def test_pooled_and_alone_lie_beside(bench):
 
 
 def test_settings_are_those_of_the_fit(bench):
-    open_tab(bench, "Fit")
+    open_tab(bench, "Estimates")
     row = bench.fit_panel.settings
     assert row.seed.layout.display == "none"
     row.starts.value = 4
@@ -208,7 +208,7 @@ def test_settings_are_those_of_the_fit(bench):
 def test_a_cell_with_settings_is_read(bench):
     bench.code = bench.code.replace('method="focei"', 'method="focei", covariance="S", starts=3, seed=7')
     assert bench.state.settings == (("covariance", "S"), ("starts", 3), ("seed", 7))
-    open_tab(bench, "Fit")
+    open_tab(bench, "Estimates")
     assert (bench.fit_panel.settings.starts.value, bench.fit_panel.settings.seed.value) == (3, 7)
     assert bench.fit_panel.settings.errors.value == "S"
 
@@ -225,7 +225,7 @@ def test_a_cell_states_whatever_a_fit_takes(bench):
     namespace = {}
     exec(bench.code, namespace)
     assert namespace["fit"].ofv == bench.fit.ofv
-    open_tab(bench, "Fit")
+    open_tab(bench, "Estimates")
     bench.fit_panel.settings.starts.value = 1  # what the row does not show stays
     assert bench.state.settings == (("max_iterations", 2), ("covariance", False), ("seed", 7))
     for wrong in ("callback=None", "nodes=3"):
@@ -234,7 +234,7 @@ def test_a_cell_states_whatever_a_fit_takes(bench):
 
 
 def test_options_of_a_method(bench):
-    open_tab(bench, "Fit")
+    open_tab(bench, "Estimates")
     row = bench.fit_panel.settings
     bench.method = "quadrature"
     row.input("nodes").value = 5
@@ -253,7 +253,7 @@ def test_options_of_a_method(bench):
 
 
 def test_estimates_are_traced_while_a_fit_runs_and_after(bench):
-    open_tab(bench, "Fit")
+    open_tab(bench, "Estimates")
     bench.method = wb.Saem(200, 50, samples=50)
     seen = []
     bench.state.watch(lambda changed: seen.append(bench.fit_panel.paths.value) if "progress" in changed else None)
@@ -267,7 +267,7 @@ def test_estimates_are_traced_while_a_fit_runs_and_after(bench):
 
 def test_settings_that_the_method_does_not_have_are_left(bench):
     """Their inputs are hidden: the fit would be refused for what nobody sees."""
-    open_tab(bench, "Fit")
+    open_tab(bench, "Estimates")
     row = bench.fit_panel.settings
     row.starts.value, row.errors.value = 3, "S"
     assert bench.state.settings == (("covariance", "S"), ("starts", 3))

@@ -18,6 +18,9 @@ Ints = NDArray[np.int64]
 MISSING = ("", ".", "NA", "N/A", "NaN", "nan", "NULL", "na", "n/a", "null", "#N/A", "<NA>", "NaT")
 """Cells that always mean "no value"; more on request (`na_values`)."""
 
+ERRORS = ("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!")
+"""Cells in which a spreadsheet says that a formula has failed."""
+
 LARGEST = 1e100  # of what is read: its square and cube are still numbers
 _CODE = "if it is a code for a missing value, name it: na_values=(…,)"
 _WHOLE = 1e9

@@ -125,7 +125,7 @@ def _all_of(values: pd.Series[Any], pattern: re.Pattern[str]) -> bool:
     if not (pd.api.types.is_object_dtype(values.dtype) or isinstance(values.dtype, pd.StringDtype)):
         return False
     known = values.dropna().astype(str)
-    return len(known) > 0 and bool(pattern.fullmatch(known.iloc[0])) and bool(_matches(known, pattern).all())
+    return len(known) > 0 and bool(_matches(known[:1], pattern).all()) and bool(_matches(known, pattern).all())
 
 
 def _without_colon(numbers: Floats) -> bool:
@@ -300,7 +300,7 @@ def _by_order(order: str, a: Floats, b: Floats, c: Floats) -> tuple[Floats, Floa
 def _parts(text: pd.Series[Any], pattern: re.Pattern[str]) -> pd.DataFrame:
     """The parts of the cells that are what the pattern describes, as numbers where they are numbers."""
     codes, cells = pd.factorize(text)
-    different = pd.Series(cells, dtype=object)
+    different = _single_blanks(cells)
     found = different.str.extract(re.compile(pattern.pattern + "$")).where(different.str.fullmatch(pattern))
     for name in set(_PARTS) & set(found.columns):
         found[name] = pd.to_numeric(found[name].str.replace(",", ".", regex=False), errors="coerce")
@@ -309,8 +309,13 @@ def _parts(text: pd.Series[Any], pattern: re.Pattern[str]) -> pd.DataFrame:
 
 def _matches(text: pd.Series[Any], pattern: re.Pattern[str]) -> Bools:
     codes, cells = pd.factorize(text)
-    whole: Bools = pd.Series(cells, dtype=object).str.fullmatch(pattern).to_numpy(dtype=bool)
+    whole: Bools = _single_blanks(cells).str.fullmatch(pattern).to_numpy(dtype=bool)
     return whole[codes]
+
+
+def _single_blanks(cells: Any) -> pd.Series[Any]:
+    """Cells in which a thousand blanks cannot be shared out among the blanks that a pattern allows."""
+    return pd.Series(cells, dtype=object).str.replace(r"\s{2,}", " ", regex=True)
 
 
 def _first(*columns: Floats) -> Floats:

@@ -81,3 +81,32 @@ class Events:
     def is_dose(self) -> NDArray[np.bool_]:
         """True for doses, those after a reset included."""
         return np.isin(self.kind, (DOSE, RESET_AND_DOSE))
+
+    @property
+    def last_dose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Time since the last dose of each record, additional doses (ADDL) included, and its amount.
+
+        NaN before the first dose and after a reset. A record at the time of a dose counts as before it where it stands
+        before it; of doses at the same time the last one counts.
+        """
+        n = len(self.time)
+        place = np.arange(n)
+        given = self.is_dose & (self.amount > 0)
+        begin = np.repeat(self.start[:-1], np.diff(self.start))
+        begin = np.maximum(
+            begin, np.maximum.accumulate(np.where(np.isin(self.kind, (RESET, RESET_AND_DOSE)), place, 0))
+        )
+        latest = np.maximum.accumulate(np.where(given, place, -1))
+        known = latest >= begin
+        since = np.where(known, self.time - self.time[latest], np.nan)
+        amount = np.where(known, self.amount[latest], np.nan)
+        repeated = given & (self.additional > 0) & (self.interval > 0)
+        for e in np.flatnonzero(repeated):  # each reaches over the records that follow it, until a reset
+            last = int(np.searchsorted(begin, e, side="right"))
+            later = slice(e, last)
+            doses = np.floor((self.time[later] - self.time[e]) / self.interval[e] + 1e-9)
+            ago = self.time[later] - self.time[e] - np.clip(doses, 0, self.additional[e]) * self.interval[e]
+            nearer = ago < since[later]
+            since[later] = np.where(nearer, ago, since[later])
+            amount[later] = np.where(nearer, self.amount[e], amount[later])
+        return np.maximum(since, 0.0), amount

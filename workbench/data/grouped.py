@@ -302,9 +302,21 @@ class GroupedData:
         """The rows as they are now, under the user's column names. A copy."""
         return self.content.frame.copy()
 
-    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
-        """The records in NONMEM's layout, "." for missing; written to `path` if one is given."""
-        text: str = tables.nonmem(self.content).to_csv(index=False, na_rep=".", lineterminator="\n")
+    def to_csv(self, path: str | os.PathLike[str] | None = None, *, for_spreadsheet: bool = False) -> str:
+        """The records in NONMEM's layout, "." for missing; written to `path` if one is given.
+
+        Parameters
+        ----------
+        path : path, optional
+        for_spreadsheet : bool
+            Put an apostrophe before text that a spreadsheet would calculate (``=cmd|…``, ``+…``, ``-…``, ``@…``), names
+            of columns included. Data from others that are opened in a spreadsheet should be written so; what is to be
+            read again should not, since the apostrophe stays.
+        """
+        frame = tables.nonmem(self.content)
+        text: str = (tables.for_spreadsheet(frame) if for_spreadsheet else frame).to_csv(
+            index=False, na_rep=".", lineterminator="\n"
+        )
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text

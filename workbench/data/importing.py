@@ -20,8 +20,10 @@ from workbench.data.grouped import GroupedData, checked_rule, number_columns
 from workbench.data.history import BareName, Step
 from workbench.data.labels import compartments, dose_rows, of_two_domains, without_copies
 from workbench.data.names import AMOUNT_UNIT, RESPONSE_UNIT, TIME_UNIT, bare, split_unit
-from workbench.data.reading import Form, Table, read_table
+from workbench.data.partitions import is_pattern, matching
+from workbench.data.reading import read_table
 from workbench.data.roles import resolve
+from workbench.data.tabular import Form, Table
 from workbench.data.units import TIME_UNITS, looks_like_unit, tidied
 from workbench.data.wide import STACKS, Wide, recognised, stacked
 from workbench.errors import DataError, Fault
@@ -57,7 +59,9 @@ def read_data(
     Parameters
     ----------
     source : path, file object, bytes, or DataFrame
-        CSV (comma, semicolon, tab, bar or blanks; decimal comma; gzip), Excel, SAS XPORT, Parquet.
+        CSV (comma, semicolon, tab, bar or blanks; decimal comma; gzip), Excel, SAS XPORT, Parquet. A path with marks,
+        such as "visits/*.parquet", stands for several files that are parts of the data: what is returned is a
+        `Partitions`, whose parts are read when they are needed, and where.
     roles : mapping, optional
         Role to column, for example ``{"subject": "ID", "time": "TIME", "response": "DV", "amount": "AMT"}``. What is
         not stated is guessed from names and content; None as the column says that there is no such column. Roles:
@@ -131,6 +135,8 @@ def read_data(
         "mends": (mends,) if isinstance(mends, str) else tuple(mends),
     }  # fmt: skip
     _check_options(options)
+    if is_pattern(source):
+        return matching(source, options, read_data)  # type: ignore[return-value]
     table = table_of(source, **options)
     if dose is not None:
         table, roles = _with_dose(table, roles, dose)
@@ -159,7 +165,9 @@ def read_data(
         remarks=tuple(r for r in remarks if r.name != "text read as censored"),
     )
     if faults or content.records.faults:
-        raise DataError([*faults, *content.records.faults, *doctor.error_faults(doctor.examine(content))], table.name)
+        said = {(fault.row, fault.column) for fault in table.faults if fault.row is not None}
+        later = [*content.records.faults, *doctor.error_faults(doctor.examine(content))]
+        raise DataError([*faults, *(fault for fault in later if (fault.row, fault.column) not in said)], table.name)
     notes = [note for note in (step.note, content.records.note) if note]
     assumed = content.records.note.split("; ")[1:]
     remarks += [Finding("warning", said, found["time"], "times read") for said in assumed]

@@ -148,6 +148,9 @@ _LOOKS = {
 }
 
 
+_LONG = 200
+
+
 def plain(name: str) -> str:
     """A column name without its unit, case, accents or punctuation: "Time [h]", "time_h" and "time" are alike."""
     return bare(split_unit(name)[0])
@@ -168,6 +171,8 @@ def split_unit(name: str) -> tuple[str, str]:
     (('Conc', 'mg/L'), ('CONC', 'ng/mL'), ('time', 'h'), ('WT', ''))
     """
     text = str(name).strip()
+    if len(text) > _LONG:  # no name, and the patterns below would take long over it
+        return text, ""
     if bracketed := re.fullmatch(r"(.*?)\s*[_.]?\s*[\[(]([^\[\]()]*(?:\([^()]*\))?[^\[\]()]*)[\])]\s*", text):
         base, inside = bracketed[1].strip(), bracketed[2].strip()
         return (base, tidied(inside) if looks_like_unit(inside) else "") if base else (text, "")

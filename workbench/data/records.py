@@ -101,7 +101,8 @@ def derive(
         "row": np.arange(n), "subject": subject, "place": np.arange(n, dtype=float),
     }  # fmt: skip
     once = _dose_column(cells, roles, subject) if "dose" in roles else None
-    rows = {name: values[~cells.bad] for name, values in row.items()}
+    rows = _taken(row, ~cells.bad)
+    del row  # of many records there is no room for several copies
     rows = _sorted(_beside(rows, both[~cells.bad]), "place")
     rows = _implied_resets(rows, marks, n)
     marks["time goes back"] = _going_back(rows, n)
@@ -112,7 +113,7 @@ def derive(
     events = Events(
         subjects=subjects,
         start=np.searchsorted(rows["subject"], np.arange(len(subjects) + 1)).astype(np.int64),
-        **{name: rows[name].astype(np.int64) for name in (
+        **{name: rows[name].astype(np.int64, copy=False) for name in (
             "row", "kind", "additional", "steady_state", "compartment", "response", "occasion", "censored")},
         **{name: rows[name] for name in ("time", "observed", "dv", "amount", "rate", "duration", "interval", "limit")},
     )  # fmt: skip
@@ -314,7 +315,12 @@ def _repeated(
 def _sorted(rows: dict[str, Any], *keys: str) -> dict[str, Any]:
     """Subject by subject, then by the keys, the last one first."""
     order = np.lexsort([rows[key] for key in keys] + [rows["subject"]])
-    return {name: values[order] for name, values in rows.items()}
+    return rows if (order[1:] > order[:-1]).all() else {name: values[order] for name, values in rows.items()}
+
+
+def _taken(rows: dict[str, Any], these: Bools) -> dict[str, Any]:
+    """Some of the rows; the arrays themselves where these are all."""
+    return rows if these.all() else {name: values[these] for name, values in rows.items()}
 
 
 def _extra(rows: dict[str, Any], at: Any, kind: int, shift: float) -> dict[str, Any]:

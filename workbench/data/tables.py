@@ -239,3 +239,13 @@ def nonmem(data: Content) -> pd.DataFrame:
     for name in data.covariate_names:
         columns[name if name not in columns else f"COV_{name}"] = data.frame[name].to_numpy()[events.row]
     return pd.DataFrame(columns)
+
+
+def for_spreadsheet(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with an apostrophe before whatever text a spreadsheet would take for a formula."""
+
+    def harmless(cell: Any) -> Any:
+        return f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in tuple("=+-@") and cell.strip() else cell
+
+    shown = frame.map(harmless)
+    return shown.set_axis([harmless(name) for name in frame.columns], axis=1)

@@ -23,12 +23,29 @@ def _registry() -> Any:
     return registry
 
 
+_LONGEST = 60
+_RAISED = str.maketrans({"µ": "u", "μ": "u", "·": "*", "⁻": "-", **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))})
+_SIZE = r"[-+]?\d(?:\.\d{1,3})?"
+_POWER = re.compile(rf"(?<=[A-Za-z_%])\s*(?:\*\*|\^)\s*(?:{_SIZE}|\({_SIZE}\))(?![\d.^]|\*\*)")
+
+
 def _unit(text: str, what: str) -> Any:
+    registry = _registry()  # outside: that pint cannot be imported says nothing about the text
+    spelled = re.sub(r"(?<=[A-Za-z_%])(?=[⁻⁰¹²³⁴⁵⁶⁷⁸⁹])", "^", str(text)) if len(str(text)) <= _LONGEST else ""
+    spelled = spelled.translate(_RAISED)
     try:
-        return _registry().Unit(str(text).replace("µ", "u").replace("μ", "u").replace("·", "*"))
+        if not _takes_no_time(spelled):
+            raise ValueError(text)
+        return registry.Unit(spelled)
     except Exception:  # pint raises whatever the text leads its parser to
         mend = "write it as h, day, mg, ug/L, mg/kg, 1/h"
-        raise DataError(Fault(f"unit {text!r} of {what} is not known", mend=mend), "units") from None
+        cut = repr(text) if len(str(text)) <= _LONGEST else f"{str(text)[:_LONGEST]!r}…"
+        raise DataError(Fault(f"unit {cut} of {what} is not known", mend=mend), "units") from None
+
+
+def _takes_no_time(text: str) -> bool:
+    """Whether nothing but names of units is raised to powers: pint calculates what 9**9**9 is."""
+    return bool(text) and not re.search(r"\*\*|\^|\d{7}", _POWER.sub("", text))
 
 
 _WORDS = {
@@ -59,6 +76,8 @@ def tidied(text: str) -> str:
 
 def looks_like_unit(text: str) -> bool:
     """Whether a text is a unit such as "h", "ng/mL", "(mg)", "1/h" or "kg/m^2"."""
+    if len(str(text)) > _LONGEST:
+        return False
     tidy = tidied(text)
     atoms = re.split(r"[/*^.\s()]+", tidy)
     words = [atom for atom in atoms if atom and not re.fullmatch(r"-?\d+", atom)]

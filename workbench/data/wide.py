@@ -13,7 +13,7 @@ import pandas as pd
 
 from workbench.data.layout import said
 from workbench.data.names import BESIDE_RESPONSE, RESPONSE_LIKE, SYNONYMS, bare, plain
-from workbench.data.reading import Table
+from workbench.data.tabular import Table
 from workbench.data.units import looks_like_unit, tidied
 from workbench.errors import DataError, Fault
 

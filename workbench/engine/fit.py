@@ -7,21 +7,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from inspect import Parameter, signature
-from typing import get_args
+from typing import NamedTuple, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.checks import jobs as check_jobs
 from workbench.checks import listed, whole
-from workbench.data import GroupedData
-from workbench.engine.ending.fit_result import fit_result
+from workbench.data import GroupedData, Partitions
+from workbench.engine.ending.fit_result import fit_result, with_doubts
 from workbench.engine.ending.uncertainty import Kind
 from workbench.engine.methods import Task, way_of
+from workbench.engine.parts import fit_parts
 from workbench.engine.problem.compile import check_types, compile
 from workbench.engine.problem.refusals import check_start
-from workbench.engine.search.initial import initial_values
+from workbench.engine.search.initial import beginnings
 from workbench.engine.search.progress import Callback, Reports
 from workbench.errors import FitError, ModelError
 from workbench.methods import METHODS, USUAL, Ability, Method, Options, method_of, options_of, that_can
 from workbench.model import Model
 from workbench.results.fit import FitResult, Settings
+from workbench.results.partitioned import PartitionedFit
 
 
 def objective(model: Model, data: GroupedData, method: str | Options = "focei") -> float:
@@ -54,6 +60,27 @@ def objective(model: Model, data: GroupedData, method: str | Options = "focei") 
     >>> wb.objective(model, data) > wb.fit(model, data).ofv
     True
     """
+    return evaluated(model, data, method).ofv
+
+
+class Evaluated(NamedTuple):
+    """The objective at the values of a model.
+
+    Attributes
+    ----------
+    ofv : float
+    by_subject : float64[N]
+    values : dict
+        By the names that a fit gives its estimates.
+    """
+
+    ofv: float
+    by_subject: NDArray[np.float64]
+    values: dict[str, float]
+
+
+def evaluated(model: Model, data: GroupedData, method: str | Options = "focei") -> Evaluated:
+    """What `objective` computes, by subject; raises as that."""
     check_types(model, data)
     asked = _suited(method, model)
     if not asked.can(Ability.VALUES):
@@ -64,15 +91,18 @@ def objective(model: Model, data: GroupedData, method: str | Options = "focei") 
     fitted = asked.fitted(model)
     problem = compile(fitted, data)
     check_start(problem, fitted, data)
-    evaluation = way_of(asked).target(problem, asked, options_of(method)).evaluate(problem.x)
+    target = way_of(asked).target(problem, asked, options_of(method))
+    evaluation = target.deepen(target.evaluate(problem.x))
     if not math.isfinite(evaluation.ofv):
         raise FitError("The objective cannot be computed at these values.")
-    return evaluation.ofv
+    names = (quantity.label for quantity in problem.scale.quantities)
+    values = dict(zip(names, map(float, problem.scale.estimates(problem.x)), strict=True))
+    return Evaluated(evaluation.ofv, evaluation.by_subject, values)
 
 
 def fit(
     model: Model,
-    data: GroupedData,
+    data: GroupedData | Partitions,
     method: str | Options = "focei",
     *,
     callback: Callback | None = None,
@@ -80,6 +110,7 @@ def fit(
     covariance: bool | Kind = True,
     starts: int = 1,
     seed: int = 1,
+    jobs: int | None = None,
 ) -> FitResult:
     """Estimate a model by maximum likelihood.
 
@@ -87,7 +118,9 @@ def fit(
     ----------
     model : Model
         Values that it states are where the search starts; those that it does not are found from the data.
-    data : GroupedData
+    data : GroupedData or Partitions
+        Of data in parts, each part stays where it is read (on the cluster, see `workbench.cluster`) and answers with
+        sums over its subjects; the result is a `PartitionedFit`.
     method : str or options of a method
         "focei", "foce", "fo", "laplace", "quadrature", "importance", "saem", "pooled", "individual" or "two-stage".
         "individual" fits each subject alone and shares the residual error: `FitResult.individual` has their own values,
@@ -109,9 +142,12 @@ def fit(
         a look at rival solutions either (`FitResult.rivals`).
     starts : int
         Search from so many points, the first at the model's own values, the others around it; `FitResult.starts` tells
-        where they ended.
+        where they ended. With 1, values found from the data may be of several kinds that look about as good; then the
+        search goes from each of them, and the same table tells.
     seed : int
         Of the points.
+    jobs : int, optional
+        Of several starts, how many at the same time, as by `bootstrap`. The result is the same bits.
 
     Returns
     -------
@@ -137,16 +173,19 @@ def fit(
     True
     """
     reports = Reports(callback)
+    if isinstance(data, Partitions):
+        return _fit_in_parts(model, data, method, reports, max_iterations, covariance, starts)  # type: ignore[return-value]
     check_types(model, data)
     chosen = _suited(method, model)
     options = options_of(method)
     max_iterations, starts = whole("max_iterations", max_iterations), whole("starts", starts, 1)
-    seed = whole("seed", seed)
+    seed, jobs = whole("seed", seed), check_jobs(jobs)
     _check_arguments(chosen, covariance, starts)
     settings = unusual(locals())
 
     # 1. Where to begin
-    begun = initial_values(model, data)
+    beginning = beginnings(model, data)
+    begun = beginning.model
     fitted = chosen.fitted(begun)
     problem = compile(fitted, data)
     check_start(problem, fitted, data)
@@ -154,7 +193,13 @@ def fit(
         raise FitError(f"method={chosen.name!r} is for models with random effects; without any use method={USUAL!r}.")
 
     # 2. The method's way
-    task = Task(chosen, options, fitted, data, problem, reports, max_iterations, covariance, starts, seed)
+    others, spread = (
+        tuple(problem.scale.vector(problem.scale.point_of(chosen.fitted(other))) for other in models)
+        for models in (beginning.others, (beginning.spread,) if beginning.spread else ())
+    )
+    task = Task(
+        chosen, options, fitted, data, problem, reports, max_iterations, covariance, starts, seed, jobs, others, spread
+    )  # fmt: skip
     ended = way_of(chosen).search(task)
 
     # 3. The result
@@ -163,14 +208,34 @@ def fit(
         ended.message, ended.accuracy, reports.seconds - ended.seconds_for_rivals,
     )  # fmt: skip
     result = replace(result, settings=settings, tried=ended.tried, rivals=ended.rivals)
-    return ended.completed(replace(result, seconds_for_rivals=ended.seconds_for_rivals))
+    return with_doubts(ended.completed(replace(result, seconds_for_rivals=ended.seconds_for_rivals)))
+
+
+def _fit_in_parts(
+    model: Model,
+    data: Partitions,
+    method: str | Options,
+    reports: Reports,
+    max_iterations: int,
+    covariance: bool | Kind,
+    starts: int,
+) -> PartitionedFit:
+    if not isinstance(model, Model):
+        raise ModelError(f"The first argument is a wb.Model(…), got {type(model).__name__}.")
+    chosen = _suited(method, model)
+    max_iterations, starts = whole("max_iterations", max_iterations), whole("starts", starts, 1)
+    _check_arguments(chosen, covariance, 1)
+    return fit_parts(model, data, chosen, reports, max_iterations, covariance, starts)
+
+
+_NO_SETTINGS = ("callback", "jobs")
 
 
 @cache
 def keywords() -> Mapping[str, object]:
-    """What `fit` takes by keyword beside the method, in order, with the usual values; not the callback."""
+    """What `fit` takes by keyword beside the method, with the usual values; not what leaves the result as it is."""
     own = signature(fit).parameters.values()
-    return {p.name: p.default for p in own if p.kind is Parameter.KEYWORD_ONLY and p.name != "callback"}
+    return {p.name: p.default for p in own if p.kind is Parameter.KEYWORD_ONLY and p.name not in _NO_SETTINGS}
 
 
 def unusual(given: Mapping[str, object]) -> Settings:

@@ -183,7 +183,7 @@ class _Resampling:
     seed: int
     strata: tuple[Index, ...]
 
-    def __call__(self) -> Work[_Replicate]:
+    def __call__(self) -> Work:
         problem = compile(self.model, self.data)
         target = _Resampled(problem, method_of(self.method).approximation)
         target.weights = np.ones(problem.n_subjects)
@@ -219,7 +219,7 @@ class _Simulation:
     method: str
     seed: int
 
-    def __call__(self) -> Work[_Replicate]:
+    def __call__(self) -> Work:
         problem = compile(self.model, self.data)
         point, seen = problem.scale.point(problem.x), problem.observations
         owner = np.repeat(np.arange(problem.n_subjects), np.diff(seen.first))
@@ -291,9 +291,9 @@ def bootstrap(
     seed : int
         Equal seeds draw the same.
     jobs : int, optional
-        Replicates at the same time, by joblib: in threads, or as a surrounding `joblib.parallel_config` says
-        (processes, a dask cluster). The results are the same bits. Threads pay for models that take long to predict;
-        with few observations, processes are faster.
+        Replicates at the same time, -1 for as many as there are cores: in processes or threads beside this one, as the
+        first replicates tell; little work stays here. Processes are kept for the next call. None: on the cluster, see
+        `workbench.cluster`, or as a surrounding `joblib.parallel_config` says; else one. The results are the same bits.
     callback : callable, optional
         Called with (done, replicates); stops by returning something true, and what is done is kept.
 
@@ -337,13 +337,13 @@ def bootstrap(
         strata = _strata(fit.data, stratify)
         prepare = _Resampling(fit.model, fit.data, fit.method, seed, strata)
         title = "Bootstrap of subjects" + (f" within {stratify}" if stratify is not None else "")
-    done = each(prepare, replicates, jobs, callback)
+    done: list[_Replicate] = each(prepare, range(1, replicates + 1), jobs, callback)
     free = ~problem.scale.fixed
     names = tuple(name.label for name, is_free in zip(problem.scale.quantities, free, strict=True) if is_free)
     return Bootstrap(
         names=names,
         estimates=problem.scale.estimates(problem.x)[free],
-        values=np.array([one.estimates for one in done]),
+        values=np.array([one.estimates for one in done]).reshape(-1, len(names)),
         ofv=np.array([one.ofv for one in done]),
         status=tuple(one.status for one in done),
         asked=replicates,

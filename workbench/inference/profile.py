@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 
 from workbench.checks import share, whole
 from workbench.engine.ending.uncertainty import edges
+from workbench.engine.problem.compile import compile
 from workbench.engine.problem.scale import Quantity
 from workbench.engine.search.optimise import minimise
 from workbench.errors import FitError
 from workbench.inference.held import Held
-from workbench.inference.target import check_method, target_of
-from workbench.markup import Html, interval, short, svg, tag
-from workbench.methods import Ability
+from workbench.inference.target import check_method, starts_of
+from workbench.markup import Html, Recorded, interval, short, svg, tag
+from workbench.methods import Ability, method_of
+from workbench.parallel import Work, each
 from workbench.results.fit import FitResult, Status
 from workbench.results.tables import Estimate
 
@@ -43,7 +46,7 @@ class ProfilePoint(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Recorded):
     """Profile likelihood of one estimate.
 
     Attributes
@@ -100,6 +103,7 @@ def profile(
     *,
     level: float = 0.95,
     points: int = 0,
+    jobs: int | None = None,
     callback: Callable[[int], object] | None = None,
 ) -> Profile:
     """Profile likelihood of any estimate that is not fixed.
@@ -118,6 +122,8 @@ def profile(
         Of the interval, between 0 and 1.
     points : int
         So many more, evenly between the ends (or the furthest point, where an end is missing), for a smooth curve.
+    jobs : int, optional
+        Searches at the same time, as by `bootstrap`; one on either side at the most. The result is the same bits.
     callback : callable, optional
         Called with the number of searches so far; stops by returning something true, and what is done is kept.
 
@@ -147,30 +153,64 @@ def profile(
         raise FitError(f"{name} is fixed: it has no profile.")
     level = share("level", level, 0.95, error=FitError)
     points = whole("points", points, 0, FitError)
-    curve = _Curve(fit, estimate, level, callback)
-    ends, reasons = {}, []
-    for sign, side in ((-1, "lower"), (1, "upper")):
-        ends[side], reason = curve.end(sign)
-        if reason:
-            reasons.append(f"No {side} end: {reason}.")
+    curve = _Curve(fit, estimate, level, jobs, callback)
+    (lower, why_lower), (upper, why_upper) = curve.ends()
+    reasons = [f"No {side} end: {why}." for side, why in (("lower", why_lower), ("upper", why_upper)) if why]
     curve.fill(points)
-    return Profile(name, estimate.value, level, curve.points, ends["lower"], ends["upper"], " ".join(reasons))
+    return Profile(name, estimate.value, level, curve.points, lower, upper, " ".join(reasons))
+
+
+class _Reached(NamedTuple):
+    """Where a search with the estimate held ended."""
+
+    ofv: float
+    status: str
+    x: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Searches:
+    """Searches with an estimate held, each from an x; what a search finds depends on no other."""
+
+    fit: FitResult
+    which: int
+
+    def __call__(self) -> Work:
+        fit = self.fit
+        begin = starts_of(fit.model, fit.data, fit.method, fit.options)
+
+        def search(item: tuple[float, Array]) -> _Reached | None:
+            value, x = item
+            target = begin()
+            try:
+                end = minimise(Held(target, self.which, value), x)
+            except FitError:
+                return None
+            at, status = end.evaluation, end.status
+            if status.ok and edges(target.problem, at):
+                status = Status.boundary
+            return _Reached(at.ofv, status.name, at.x)
+
+        return search
 
 
 class _Curve:
     """The points of a profile so far, by their distance from the estimate on the scale of the steps."""
 
-    def __init__(self, fit: FitResult, estimate: Estimate, level: float, callback: Callable[[int], object] | None):
+    def __init__(
+        self, fit: FitResult, estimate: Estimate, level: float, jobs: int | None,
+        callback: Callable[[int], object] | None,
+    ):  # fmt: skip
         from scipy.stats import chi2
 
-        self._fit, self._estimate, self._callback = fit, estimate, callback
+        self._fit, self._estimate, self._jobs, self._callback = fit, estimate, jobs, callback
         self._rise = float(chi2.ppf(level, 1))
-        self._target, at = target_of(fit.model, fit.data, fit.method, fit.options)
-        names = self._target.problem.scale.quantities
-        self._which = [one.label for one in names].index(estimate.name)
-        self._steps = _Steps(names[self._which], estimate)
+        problem = compile(method_of(fit.method).fitted(fit.model), fit.data)
+        quantities = problem.scale.quantities
+        which = [one.label for one in quantities].index(estimate.name)
+        self._searches, self._steps = _Searches(fit, which), _Steps(quantities[which], estimate)
         point = ProfilePoint(estimate.value, fit.ofv, 0.0, fit.status.name)
-        self._found: dict[float, tuple[ProfilePoint, Array]] = {0.0: (point, at.x)}
+        self._found: dict[float, tuple[ProfilePoint, Array]] = {0.0: (point, problem.x)}
         self._fits, self._stopped = 0, False
 
     @property
@@ -178,14 +218,30 @@ class _Curve:
         """In order of the value."""
         return tuple(sorted(point for point, _ in self._found.values()))
 
-    def end(self, sign: int) -> tuple[float, str]:
-        """The value on one side where the OFV has risen as far as is asked for, or NaN and why there is none."""
+    def ends(self) -> list[tuple[float, str]]:
+        """Of the lower and the upper side: the value where the OFV has risen as far as is asked, or NaN and why not."""
+        sides = [self._end(sign) for sign in (-1, 1)]
+        found: list[tuple[float, str]] = [(math.nan, "")] * len(sides)
+        wanted = {k: next(side) for k, side in enumerate(sides)}
+        while wanted:
+            points = self._reached(list(wanted.values()))
+            following = {}
+            for k, point in zip(wanted, points, strict=True):
+                try:
+                    following[k] = sides[k].send(point)
+                except StopIteration as end:
+                    found[k] = end.value
+            wanted = following
+        return found
+
+    def _end(self, sign: int) -> Generator[float, ProfilePoint | None, tuple[float, str]]:
+        """The end on one side; asks for the points at distances."""
         inner, outer = (0.0, 0.0), None  # distance and root of the rise
         distance = self._steps.first(self._rise)
         for _ in range(_MOST):
             if self._stopped:
                 return math.nan, "it was stopped"
-            point = self._search(sign * distance)
+            point = yield sign * distance
             if point is None:
                 outer = (distance, math.inf)
                 distance = 0.5 * (inner[0] + distance)
@@ -208,29 +264,35 @@ class _Curve:
     def fill(self, count: int) -> None:
         """More points, evenly between the outermost ones that are not above what is asked for, from inside outwards."""
         near = [distance for distance, (point, _) in self._found.items() if point.delta_ofv < self._rise + _CLOSE]
-        for distance in sorted(np.linspace(min(near), max(near), count + 2)[1:-1].tolist(), key=abs):
+        inner = sorted(np.linspace(min(near), max(near), count + 2)[1:-1].tolist(), key=abs)
+        sides = [d for d in inner if d < 0], [d for d in inner if d >= 0]
+        for pair in zip_longest(*sides):
             if self._stopped:
                 return
-            self._search(distance)
+            self._reached([distance for distance in pair if distance is not None])
 
-    def _search(self, distance: float) -> ProfilePoint | None:
-        """The point at a distance, from the nearest one on the way to it; None where it cannot be computed."""
-        if distance in self._found:
-            return self._found[distance][0]
-        value = self._steps.value(distance)
-        start = min((d for d in self._found if d * distance >= 0), key=lambda d: abs(d - distance))
-        try:
-            end = minimise(Held(self._target, self._which, value), self._found[start][1])
-        except FitError:
-            return None
-        at, status = end.evaluation, end.status
-        if status.ok and edges(self._target.problem, at):
-            status = Status.boundary
-        point = ProfilePoint(value, at.ofv, at.ofv - self._fit.ofv, status.name)
-        self._found[distance] = point, at.x
-        self._fits += 1
-        self._stopped = self._stopped or bool(self._callback is not None and self._callback(self._fits))
-        return point
+    def _reached(self, distances: list[float]) -> list[ProfilePoint | None]:
+        """The points at some distances, each from the nearest on the way to it; None where there is none."""
+        new = [distance for distance in distances if distance not in self._found]
+        items = [(self._steps.value(distance), self._found[self._nearest(distance)][1]) for distance in new]
+        begun = self._fits
+        for distance, found in zip(new, each(self._searches, items, self._jobs, self._told(begun)), strict=False):
+            self._fits += 1
+            if found is not None:
+                value = self._steps.value(distance)
+                point = ProfilePoint(value, found.ofv, found.ofv - self._fit.ofv, found.status)
+                self._found[distance] = point, found.x
+        return [self._found[distance][0] if distance in self._found else None for distance in distances]
+
+    def _told(self, begun: int) -> Callable[[int, int], bool]:
+        def tell(done: int, _: int) -> bool:
+            self._stopped = self._stopped or bool(self._callback is not None and self._callback(begun + done))
+            return self._stopped
+
+        return tell
+
+    def _nearest(self, distance: float) -> float:
+        return min((d for d in self._found if d * distance >= 0), key=lambda d: abs(d - distance))
 
 
 class _Steps:

@@ -7,6 +7,7 @@ from itertools import combinations
 from math import comb
 
 from workbench.errors import FitError
+from workbench.markup import Recorded
 from workbench.methods import Ability, method_of
 from workbench.results.fit import FitResult, Status
 from workbench.results.tables import Estimate
@@ -15,7 +16,7 @@ _HIGHER = 0.01  # of the OFV: a larger model that is worse by this is not at its
 
 
 @dataclass(frozen=True)
-class LikelihoodRatioTest:
+class LikelihoodRatioTest(Recorded):
     """What the test says.
 
     Attributes

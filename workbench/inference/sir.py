@@ -184,6 +184,15 @@ class _Samples(NamedTuple):
     log_weight: Array
 
 
+class _Part(NamedTuple):
+    """Some of the samples of an iteration: those of a normal distribution with this centre and Cholesky factor."""
+
+    seed: tuple[int, ...]
+    size: int
+    centre: Array
+    factor: Array
+
+
 @dataclass(frozen=True, eq=False)
 class _Sampling:
     """Draws from a proposal, normal on the scale of x, and what the objective is there."""
@@ -192,22 +201,17 @@ class _Sampling:
     data: GroupedData
     method: str
     options: object
-    seed: tuple[int, ...]
-    count: int
-    centre: Array
-    factor: Array
 
-    def __call__(self) -> Work[_Samples]:
+    def __call__(self) -> Work:
         target, fitted = target_of(self.model, self.data, self.method, self.options)
         scale = target.problem.scale
         free = ~scale.fixed
 
-        def some(number: int) -> _Samples:
+        def some(part: _Part) -> _Samples:
             """Samples of one task; their numbers depend on no other."""
-            begin = (number - 1) * _AT_ONCE
-            n = min(_AT_ONCE, self.count - begin)
-            z = np.random.default_rng([*self.seed, number]).standard_normal((n, len(self.centre)))
-            x = self.centre + z @ self.factor.T
+            n = part.size
+            z = np.random.default_rng(part.seed).standard_normal((n, len(part.centre)))
+            x = part.centre + z @ part.factor.T
             ofv, volume = np.full(n, np.nan), np.zeros(n)
             values = np.array([scale.estimates(one)[free] for one in x])
             with np.errstate(all="ignore"):
@@ -293,10 +297,18 @@ def sir(
         stopped = bool(callback is not None and callback(min(done + tasks * _AT_ONCE, done + M), total))
         return stopped
 
+    prepare = _Sampling(fit.model, fit.data, fit.method, fit.options)
     for number, (M, most) in enumerate(plan, start=1):
         factor = _factor(spread)
-        prepare = _Sampling(fit.model, fit.data, fit.method, fit.options, (seed, number), M, centre, factor)
-        parts = each(prepare, -(-M // _AT_ONCE), jobs, watch)
+        parts = each(
+            prepare,
+            [
+                _Part((seed, number, part), min(_AT_ONCE, M - begin), centre, factor)
+                for part, begin in enumerate(range(0, M, _AT_ONCE), start=1)
+            ],
+            jobs,
+            watch,
+        )
         got = _Samples(*(np.concatenate(part) for part in zip(*parts, strict=True)))
         if len(got.ofv) < M and rounds:
             break

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,25 @@ def target_of(model: Model, data: GroupedData, method: str, options: object = No
         raise FitError("The objective cannot be computed at the estimates.")
     target.accept(at)
     return target, at
+
+
+def starts_of(model: Model, data: GroupedData, method: str, options: object = None) -> Callable[[], Reportable]:
+    """What gives the objective of a method as it is at the start of a search, whatever was searched before.
+
+    Raises
+    ------
+    FitError
+        If it cannot be computed where the model is.
+    """
+    by = method_of(method)
+    target, at = target_of(model, data, method, options)
+
+    def begin() -> Reportable:
+        found = way_of(by).target(target.problem, by, options)
+        found.accept(at)
+        return found
+
+    return begin
 
 
 def evaluated(target: Reportable, x: NDArray[np.float64]) -> float:

@@ -202,10 +202,10 @@ def evaluate(expression: Expression, values: Mapping[str, float]) -> float:
         return math.nan
 
 
-def singular(expression: Expression, values: Mapping[str, float]) -> Apply | None:
-    """The innermost part that has a pole, or an infinite derivative, for given numbers; None: there is none.
+def singular(expression: Expression, values: Mapping[str, float], slopes: bool = False) -> Apply | None:
+    """The innermost part that has a pole, or no real value, for given numbers; None: there is none.
 
-    Of where(…) only the branch that is taken counts.
+    Of where(…) only the branch that is taken counts. With `slopes`, also what has no derivative by an exponent.
     """
     if not isinstance(expression, Apply):
         return None
@@ -213,14 +213,22 @@ def singular(expression: Expression, values: Mapping[str, float]) -> Apply | Non
     if expression.function == "where":
         arguments = (arguments[0], arguments[1] if evaluate(arguments[0], values) else arguments[2])
     for argument in arguments:
-        found = singular(argument, values)
+        found = singular(argument, values, slopes)
         if found is not None:
             return found
-    at_zero = {"log": 0, "sqrt": 0, "/": 1, "^": 0}.get(expression.function)
-    if at_zero is None or evaluate(arguments[at_zero], values) != 0.0:
+    place = {"log": 0, "sqrt": 0, "/": 1, "^": 0}.get(expression.function)
+    if place is None:
         return None
-    power = evaluate(arguments[1], values) if expression.function == "^" else 0.0
-    return None if power == int(power) and power > 0 else expression
+    base = evaluate(arguments[place], values)
+    if expression.function == "/":
+        return expression if base == 0.0 else None
+    if expression.function != "^":
+        return expression if base <= 0.0 else None
+    power = evaluate(arguments[1], values)
+    whole = power == math.floor(power)
+    if base < 0.0:
+        return expression if not whole or (slopes and constant(arguments[1]) is None) else None
+    return expression if base == 0.0 and not (whole and power > 0) else None
 
 
 _SLOPES: dict[str, Callable[..., tuple[float, ...]]] = {

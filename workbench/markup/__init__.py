@@ -31,11 +31,13 @@ from workbench.markup.numbers import (
     short,
     signed,
 )
+from workbench.markup.record import Recorded, json_schema
 from workbench.markup.shown import Shown
 from workbench.markup.text import frame_text, text_table
 
 __all__ = [
     "Html",
+    "Recorded",
     "Shown",
     "cell",
     "code",
@@ -50,6 +52,7 @@ __all__ = [
     "frame_text",
     "interval",
     "joined",
+    "json_schema",
     "note",
     "number",
     "p_value",

@@ -58,7 +58,7 @@ def tag(name: str, *inside: object, **attributes: object) -> Html:
     return Html(f"<{name}{stated}>{joined(*inside)}</{name}>")
 
 
-_CLOSED = ("circle", "line", "path", "polygon", "polyline", "rect", "br")
+_CLOSED = ("circle", "line", "path", "polygon", "polyline", "rect", "br", "img")
 
 
 def _attribute(value: object) -> object:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from workbench.markup.html import Html, escaped, frame_table, joined, tag
+from workbench.markup.record import Recorded
 from workbench.markup.text import frame_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Shown:
+class Shown(Recorded):
     """What is shown as a sequence of sentences and tables; the first sentence is its headline.
 
     Attributes

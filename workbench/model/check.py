@@ -65,7 +65,7 @@ class Stated(Protocol):
 
 def absent_columns(names: Iterable[str], data: GroupedData) -> str:
     """Which columns the data do not have, in words; "" where all are there."""
-    there = data.frame.columns
+    there = data.content.frame.columns
     unknown = [name for name in dict.fromkeys(names) if name not in there]
     if not unknown:
         return ""
@@ -104,7 +104,7 @@ class _Check:
 
     def __post_init__(self) -> None:
         self.events = self.data.events
-        self.frame = self.data.frame
+        self.frame = self.data.content.frame
         self.response = self._responses()[self.events.response]
 
     def all(self) -> Iterator[Finding]:

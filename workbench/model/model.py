@@ -11,7 +11,7 @@ from workbench.checks import finite, one_of
 from workbench.data import GroupedData
 from workbench.errors import ModelError
 from workbench.findings import Finding
-from workbench.language.formula import columns_of, median_columns, open_columns
+from workbench.language.formula import columns_of, median_columns, open_columns, with_numbers
 from workbench.model.block import Block, restricted
 from workbench.model.check import absent_columns, findings
 from workbench.model.design import with_medians
@@ -520,6 +520,26 @@ class Model:
             effects = tuple(replace(e, term=with_medians(e.term, baseline)) for e in parameter.covariates)
             centred.append(replace(parameter, covariates=effects))
         return model._edit(parameters=tuple(centred))
+
+    @property
+    def centred_on(self) -> tuple[str, ...]:
+        """Columns whose medians are in the covariate formulas and are no numbers yet."""
+        terms = [effect.term for p in self.parameters for effect in p.covariates]
+        return tuple(dict.fromkeys(name for term in terms for name in median_columns(term)))
+
+    def centred_at(self, medians: Mapping[str, float]) -> Model:
+        """Put these numbers for every median(…) in the covariate formulas, as `with_centred` does those of data."""
+        numbers = {name: float(f"{value:.12g}") for name, value in medians.items()}
+        centred = []
+        for parameter in self.parameters:
+            effects = tuple(
+                replace(e, term=with_numbers(e.term, {name: numbers[name] for name in median_columns(e.term)}))
+                if median_columns(e.term)
+                else e
+                for e in parameter.covariates
+            )
+            centred.append(replace(parameter, covariates=effects))
+        return self._edit(parameters=tuple(centred))
 
     def without_values(self) -> Model:
         """What is stated apart from where a fit starts: every value that is not fixed is found from the data."""

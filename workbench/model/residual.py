@@ -243,13 +243,14 @@ class ResidualError:
         Parameters
         ----------
         spread : float
-            Standard deviation of what the typical curves leave.
+            Standard deviation of the residual error.
         relative : float
             The same relative to the predictions.
         """
         deviations = [name for name in self.names if self.parameters[name].is_deviation]
         several = len({self.parameters[name].dimension for name in deviations}) > 1
-        guess = {"response": spread * (0.25 if several else 0.5), "fraction": relative * (0.5 if several else 1.0)}
+        share = 0.5 if several else 1.0
+        guess = {"response": share * spread, "fraction": share * relative}
         found = {name: guess.get(self.parameters[name].dimension, self.parameters[name].start) for name in self.names}
         return self.with_values({name: found[name] for name in self.names if getattr(self, name) is None})
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench import markup
+from workbench import markup, plain
 from workbench.errors import FitError
+from workbench.markup.record import as_plain
 from workbench.methods import Subjects, method_of
+from workbench.results import packing
 from workbench.results.tables import PLAIN, Estimate, Numbers, estimate_rows, whitened
 
 if TYPE_CHECKING:
@@ -430,7 +434,12 @@ class FitResult:
         return self._by_subject(self.parameter_matrix, list(self.model.structure.names))
 
     def table(self) -> pd.DataFrame:
-        """One row per observation: ID TIME DV PRED IPRED RES IRES IWRES CWRES, indexed by the row in the data.
+        """One row per observation, indexed by the row in the data: what the fit knows of it.
+
+        ID TIME TAD DOSE DV PRED IPRED RES IRES IWRES CWRES, eta_… of each random effect between subjects, the
+        individual parameters and the covariates. TAD is the time after the last dose, DOSE its amount; both are left
+        out where there are no doses. Individual parameters are those on the first record of the subject, covariates
+        those of the record; a covariate whose name is taken is left out.
 
         RES = DV - PRED, IRES = DV - IPRED; IWRES is the individual residual over the residual standard deviation at
         IPRED; CWRES, the conditional weighted residual, is whitened by the linear model of the method (Hooker et al.
@@ -449,6 +458,7 @@ class FitResult:
         columns: dict[str, object] = {
             "ID": np.asarray(events.subjects, dtype=object)[owner],
             "TIME": events.time[at],
+            **self._dosing(),
             "DV": events.dv[at],
             "PRED": self.pred,
             "IPRED": self.ipred,
@@ -461,7 +471,19 @@ class FitResult:
             columns["DVID"] = np.asarray(self.model.structure.responses, dtype=object)[self.response]
         if np.isnan(self.y).any():
             columns["CENS"] = events.censored[at]
+        own = {f"eta_{name}": self.eta_matrix[owner, k] for k, name in enumerate(self.random_effects)}
+        own |= {name: self.parameter_matrix[owner, k] for k, name in enumerate(self.model.structure.names)}
+        own |= {name: self.data.frame[name].to_numpy()[events.row[at]] for name in self.data.covariate_names}
+        columns |= {name: values for name, values in own.items() if name not in columns}
         return pd.DataFrame(columns, index=self.data.frame.index[events.row[at]]).infer_objects()
+
+    def _dosing(self) -> dict[str, Array]:
+        """Time after dose and dose of the observations, where there are doses."""
+        events = self.data.events
+        if not events.is_dose.any():
+            return {}
+        since, amount = events.last_dose
+        return {"TAD": since[self.record], "DOSE": amount[self.record]}
 
     @property
     def shrinkage(self) -> pd.DataFrame:
@@ -520,6 +542,44 @@ class FitResult:
         known = {e.name: self.unit(e.name) for e in self.lines} if units else {}
         return estimate_rows(self.lines, self.shrinkage["sd"].to_dict(), known, numbers)
 
+    @classmethod
+    def own_schema(cls, said: dict[str, str]) -> dict[str, Any]:
+        """The properties of `to_dict`, for `wb.json_schema`."""
+        return packing.schema(said)
+
+    # -- out ---------------------------------------------------------------------------------------------------
+
+    def to_dict(self, *, data: bool = False) -> dict[str, Any]:
+        """The fit as plain values, of which `save` makes a file; `wb.json_schema(wb.FitResult)` describes them.
+
+        Parameters
+        ----------
+        data : bool
+            With the records of the data, else with what identifies them.
+        """
+        return packing.record(self, data=data)
+
+    def save(self, path: str | os.PathLike[str], *, data: bool = False) -> Path:
+        """Write the fit as JSON, which `wb.load` reads.
+
+        Parameters
+        ----------
+        path : str or path
+        data : bool
+            With the records of the data. Without them the file has their hash, and `wb.load` is given the data.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written; what was there is then still there.
+        """
+        return packing.write(plain.written(self.to_dict(data=data)), path)
+
     def summary(self) -> str:
         """The fit in plain text."""
         return "\n".join([self._headline(), self._sentence(), "", markup.text_table(self.rows()), *self._footnotes()])
@@ -554,3 +614,12 @@ class FitResult:
             markup.plain_table(head, body, left=[0]),
             markup.paragraphs(line.strip() for line in self._footnotes()),
         )
+
+
+@as_plain.register
+def _reference(fit: FitResult) -> dict[str, Any]:
+    """A fit as part of another result: what identifies it."""
+    return {
+        "kind": "fit", "model": repr(fit.model), "method": fit.method, "ofv": plain.number(fit.ofv),
+        "status": fit.status.name, "data": {"name": fit.data.name, "hash": fit.data.hash},
+    }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import FitError
 from workbench.inference import likelihood_ratio_test
 from workbench.markup import Shown
-from workbench.methods import method_of
+from workbench.methods import Subjects, method_of
 from workbench.model import Effect, Model, Parameter
 from workbench.model.residual import ResidualError
 from workbench.results.fit import FitResult
@@ -72,6 +72,32 @@ class Comparison(Shown):
         names = sorted(order, key=lambda name: kind[name])
         parts = [fit.estimates.reindex(names)[["estimate", "rse"]] for fit in self.fits]
         return pd.concat(parts, axis=1, keys=self.names)
+
+    @property
+    def by_subject(self) -> pd.DataFrame:
+        """What each subject adds to the OFV: a column by fit, and what it adds more than to the first ("Δ name").
+
+        NaN for who is not in the data of a fit.
+
+        Raises
+        ------
+        FitError
+            If a fit has no objective by subject, or the objectives cannot be compared.
+        """
+        import pandas as pd
+
+        first, columns = self.fits[0], {}
+        for name, fit in zip(self.names, self.fits, strict=True):
+            if method_of(fit.method).subjects is Subjects.ALONE or method_of(fit.method) is not method_of(first.method):
+                raise FitError(
+                    f"OFVs by subject are compared between fits by one method with a population, got {first.method!r} "
+                    f"and {fit.method!r}."
+                )
+            columns[name] = pd.Series(fit.subject_ofv, index=pd.Index(fit.data.events.subjects, name="subject"))
+        frame = pd.DataFrame(columns).reindex(list(dict.fromkeys(s for c in columns.values() for s in c.index)))
+        for name in self.names[1:]:
+            frame[f"Δ {name}"] = frame[name] - frame[self.names[0]]
+        return frame.rename_axis("subject")
 
     @property
     def differences(self) -> dict[str, tuple[str, ...]]:

@@ -19,13 +19,14 @@ from workbench.engine.problem.compile import check_types
 from workbench.errors import FitError, WorkbenchError
 from workbench.inference import likelihood_ratio_test
 from workbench.language.formula import columns_of, with_columns
-from workbench.markup import Shown, tag
+from workbench.markup import Recorded, Shown, tag
 from workbench.methods import USUAL, Ability
 from workbench.model import Effect, Model
+from workbench.parallel import Work, each
 from workbench.results.fit import FitResult
 from workbench.screening.linearised import Linearisation
 from workbench.screening.scope import Scope, candidates
-from workbench.screening.search import Rule, attempt, check_method, side_by_side, startable
+from workbench.screening.search import Rule, attempt, check_method, startable
 from workbench.screening.stepwise import stepwise
 
 if TYPE_CHECKING:
@@ -160,23 +161,37 @@ def bootstrap_inclusion(
     found: list[frozenset[tuple[str, str]]] = []
     failures: list[str] = []
 
-    def one(done: int) -> frozenset[tuple[str, str]] | str:
-        drawn = np.random.default_rng([seed, done]).integers(0, N, N)
-        try:
-            search = stepwise(start, drawn_subjects(data, drawn), named, covariance=False, jobs=1, **options)
-        except WorkbenchError as error:
-            return str(error)
-        return frozenset(effect.place for effect in search.effects)
-
-    work = [(done,) for done in range(1, replicates + 1)]
-    for done, outcome in enumerate(side_by_side(one, work, jobs), 1):
+    searches = _Searches(start, data, named, seed, options)
+    for outcome in each(searches, range(1, replicates + 1), jobs, callback):
         if isinstance(outcome, str):
             failures.append(outcome)
         else:
             found.append(outcome)
-        if callback is not None and callback(done, replicates):
-            break
     return Inclusion(places, tuple(found), tuple(failures), replicates)
+
+
+@dataclass(frozen=True, eq=False)
+class _Searches:
+    """Searches in resampled data, by the number of the replicate."""
+
+    model: Model
+    data: GroupedData
+    scope: dict[str, list[str | tuple[str, str]]]
+    seed: int
+    options: dict[str, Any]
+
+    def __call__(self) -> Work:
+        N = len(self.data.events.subjects)
+
+        def search(number: int) -> frozenset[tuple[str, str]] | str:
+            drawn = drawn_subjects(self.data, np.random.default_rng([self.seed, number]).integers(0, N, N))
+            try:
+                found = stepwise(self.model, drawn, self.scope, covariance=False, jobs=1, **self.options)
+            except WorkbenchError as error:
+                return str(error)
+            return frozenset(effect.place for effect in found.effects)
+
+        return search
 
 
 def drawn_subjects(data: GroupedData, drawn: NDArray[np.int64]) -> GroupedData:
@@ -198,7 +213,7 @@ def _reread(frame: pd.DataFrame, data: GroupedData, roles: dict[str, Any]) -> Gr
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RandomisationTest:
+class RandomisationTest(Recorded):
     """Drops of the OFV with a covariate that was exchanged between the subjects, beside that with the true one.
 
     Attributes
@@ -330,28 +345,39 @@ def randomisation_test(
     test = likelihood_ratio_test(base, full)
     added = _added_effects(base.model, full.model)
     names = tuple(dict.fromkeys(c for effects in added.values() for e in effects for c in columns_of(e.term)))
-    linearised, data, method = Linearisation(base), base.data, base.options or base.method
-
-    def one(done: int) -> float:
-        order = np.random.default_rng([seed, done]).permutation(len(data.events.subjects))
-        exchanged, copies = with_exchanged(data, names, order)
-        larger = base.model
-        for name, effects in added.items():
-            moved = tuple(_renamed(e, copies) for e in effects)
-            larger = larger.with_parameter(name, covariates=(*larger[name].covariates, *moved))
-        begins = [larger]
-        with contextlib.suppress(WorkbenchError):
-            begins.insert(0, startable(linearised.refitted(larger, exchanged)[0], base.model))
-        result, why, _ = attempt(begins, exchanged, method, base.ofv, starts, seed, None)  # type: ignore[arg-type]
-        return base.ofv - result.ofv if result is not None and not why else math.nan
-
-    drops: list[float] = []
-    work = [(done,) for done in range(1, permutations + 1)]
-    for done, drop in enumerate(side_by_side(one, work, jobs), 1):
-        drops.append(drop)
-        if callback is not None and callback(done, permutations):
-            break
+    exchanges = _Exchanges(base, added, names, seed, starts)
+    drops = each(exchanges, range(1, permutations + 1), jobs, callback)
     return RandomisationTest(names, test.delta_ofv, test.df, np.array(drops), permutations)
+
+
+@dataclass(frozen=True, eq=False)
+class _Exchanges:
+    """Drops of the OFV with covariates exchanged between subjects, by the number of the permutation."""
+
+    base: FitResult
+    added: dict[str, tuple[Effect, ...]]
+    names: tuple[str, ...]
+    seed: int
+    starts: int
+
+    def __call__(self) -> Work:
+        base, data, method = self.base, self.base.data, self.base.options or self.base.method
+        linearised = Linearisation(base)
+
+        def drop(number: int) -> float:
+            order = np.random.default_rng([self.seed, number]).permutation(len(data.events.subjects))
+            exchanged, copies = with_exchanged(data, self.names, order)
+            larger = base.model
+            for name, effects in self.added.items():
+                moved = tuple(_renamed(e, copies) for e in effects)
+                larger = larger.with_parameter(name, covariates=(*larger[name].covariates, *moved))
+            begins = [larger]
+            with contextlib.suppress(WorkbenchError):
+                begins.insert(0, startable(linearised.refitted(larger, exchanged)[0], base.model))
+            result, why, _ = attempt(begins, exchanged, method, base.ofv, self.starts, self.seed, None)  # type: ignore[arg-type]
+            return base.ofv - result.ofv if result is not None and not why else math.nan
+
+        return drop
 
 
 def _added_effects(small: Model, large: Model) -> dict[str, tuple[Effect, ...]]:

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import chi2
 
+from workbench.engine.predictions.machine import kernel
 from workbench.engine.problem.compile import compile
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import MEASURED, record, variance
@@ -262,8 +262,8 @@ class Linearisation:
         return problem.scale.model_at(larger, linear.x(z)), self.ofv - ofv
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _expand(interaction, what, kind, response, y, upper, f, sigma, R0, out):  # type: ignore[no-untyped-def]
+@kernel
+def _expand(interaction, what, kind, response, y, upper, f, sigma, R0, out):
     """Fill out[n, 6]; see `Linearisation._second_order`. L = e²/(s·R) + log R for what was measured."""
     for j in range(len(f)):
         k = response[j]

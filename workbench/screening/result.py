@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.checks import is_whole, whole
 from workbench.errors import ModelError
-from workbench.markup import Html, frame_text, interval, joined, short, tag
+from workbench.markup import Html, Recorded, frame_text, interval, joined, short, tag
 from workbench.model import Model
 from workbench.results.fit import FitResult
 from workbench.screening.covariates import Refusal, UsableCovariate
@@ -76,7 +76,7 @@ class Tested:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Screening:
+class Screening(Recorded):
     """Covariates tested on random effects.
 
     Attributes

@@ -7,15 +7,15 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from workbench import engine
 from workbench.checks import one_of, share, whole
 from workbench.data import GroupedData
-from workbench.engine.predictions.threads import in_one_thread
 from workbench.errors import FitError, WorkbenchError
 from workbench.methods import USUAL, Ability, Options, method_of
 from workbench.model import Block, Model
+from workbench.parallel import Work, in_order
 from workbench.results.fit import FitResult, Status
 from workbench.screening.linearised import Linearisation
 from workbench.screening.scope import Candidate, RefusedEffect, as_it_acts, follows
@@ -23,10 +23,8 @@ from workbench.screening.scope import Candidate, RefusedEffect, as_it_acts, foll
 Criterion = Literal["lrt", "aic", "bic"]
 Direction = Literal["base", "forward", "backward"]
 Effects = frozenset[Candidate]
-Result = TypeVar("Result")
 
 _NOW_AND_THEN = 0.1  # seconds
-_PER_WORKER = 2  # fits that a worker gets before the others are waited for
 _HIGHER = 1e-2  # of the OFV: a larger model that is worse by this is not at its minimum
 _OFF_ZERO = 0.2  # of a standard deviation of the base: smaller ones do not come back from 0 in a search
 _SMALL = 0.05  # the smallest of a base that counts
@@ -239,6 +237,7 @@ class Search:
         held = {place for place, c in there.items() if all(e.fixed for e in c.effects(self.model))}
         self.begun_with = frozenset(c for place, c in there.items() if place not in held)
         self.tried = [c for c in self.tried if c.place not in there]
+        self._attempts = _Attempts(self.data, self.method, self.rule, self.ask)
 
     def run(self, done: dict[Effects, Fitted]) -> list[Candidate]:
         """Search; the effects of the last model."""
@@ -366,8 +365,10 @@ class Search:
         yield from ((plan, self.done[plan.key], 0.0) for plan in plans if plan.key in self.done)
         new = [plan for plan in plans if plan.key not in self.done]
         ceiling = now.ofv if direction == "forward" else math.inf
-        work = [(p.starts, self.data, self.method, ceiling, self.rule.starts, self.rule.seed, self.ask) for p in new]
-        outcomes = side_by_side(attempt, work, self.jobs, lambda: self.ask.stopped)
+        outcomes: Iterator[tuple[FitResult | None, str, float]] = in_order(
+            self._attempts, [(p.starts, ceiling) for p in new], self.jobs, lambda: self.ask.stopped,
+            lambda: self.ask(None),
+        )  # fmt: skip
         for plan, (result, why, seconds) in zip(new, outcomes, strict=False):
             if result is not None and result.status is Status.stopped:
                 continue
@@ -375,30 +376,21 @@ class Search:
             yield plan, self.done[plan.key], seconds
 
 
-def side_by_side(
-    task: Callable[..., Result], work: Sequence[tuple[Any, ...]], jobs: int | None, stopped: Callable[[], bool] = bool
-) -> Iterator[Result]:
-    """Results of a task for the arguments in `work`, in their order, until it is stopped.
+@dataclass(frozen=True, eq=False)
+class _Attempts:
+    """Fits to the same data, each from its starting models and with its ceiling."""
 
-    Each of `jobs` threads, or of what a surrounding `joblib.parallel_config` names, gets a few before all are waited
-    for.
-    """
-    from joblib import Parallel, delayed, effective_n_jobs
+    data: GroupedData
+    method: str | Options
+    rule: Rule
+    ask: Ask
 
-    workers = effective_n_jobs(jobs)
-    size = 1 if workers == 1 else _PER_WORKER * workers
-    for begin in range(0, len(work), size):
-        if stopped():
-            return
-        some = work[begin : begin + size]
-        yield from Parallel(n_jobs=jobs, prefer="threads")(delayed(_beside)(workers, task, *one) for one in some)
+    def __call__(self) -> Work:
+        def fitted(item: tuple[Sequence[Model], float]) -> tuple[FitResult | None, str, float]:
+            begins, ceiling = item
+            return attempt(begins, self.data, self.method, ceiling, self.rule.starts, self.rule.seed, self.ask)
 
-
-def _beside(workers: int, task: Callable[..., Result], *arguments: Any) -> Result:
-    if workers == 1:
-        return task(*arguments)
-    with in_one_thread():
-        return task(*arguments)
+        return fitted
 
 
 def attempt(

@@ -186,8 +186,8 @@ def stepwise(
         Called with a `StepProgress` after each fit and now and then during fits, maybe from another thread; stops the
         search by returning something true, and what is done is kept.
     jobs : int, optional
-        Fits side by side, in threads (-1: one for each core). None: 1, or what a surrounding `joblib.parallel_config`
-        says, which may lead to a cluster.
+        Fits side by side (-1: one for each core), as in `bootstrap`. None: on the cluster, see `workbench.cluster`, or
+        as a surrounding `joblib.parallel_config` says; else one after the other.
     top : int, optional
         Fit only so many candidates of each step, those with the lowest predicted p. None: all.
     starts : int

@@ -131,7 +131,8 @@ def _as_category(data: Content, findings: Findings) -> Content:
 
 def _twins(data: Content, names: list[str], overview: pd.DataFrame) -> Iterator[Finding]:
     """Covariates that say the same: correlated, one to one, or one made of others."""
-    names = [name for name in names if int(overview["distinct"].to_dict()[name]) > 1][:_MOST]
+    distinct = overview["distinct"].to_dict()
+    names = [name for name in names if int(distinct[name]) > 1][:_MOST]
     if len(names) < 2 or len(data.events.subjects) < 4:
         return
     first = data.frame.groupby(data.subject_codes, sort=False)[names].first()

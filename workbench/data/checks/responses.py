@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.data.cells import Bools
-from workbench.data.checks.mending import Findings, Mend, moved, without_rows
+from workbench.data.checks.mending import Findings, Mend, moved, places, without_rows
 from workbench.data.checks.scribe import Scribe
 from workbench.data.content import Content
 from workbench.findings import Finding
@@ -20,6 +20,7 @@ _LOG_SCALE = 0.05
 _FAR = 5.0
 _SPIKE = 10.0
 _ALONE = 20.0
+_NEAR = 4 / 3
 
 
 def find(data: Content) -> Iterator[Finding]:
@@ -41,8 +42,13 @@ def find(data: Content) -> Iterator[Finding]:
         if top <= rest.max():
             message = f"{events.dv[odd][0]:g} far from its neighbours in time: an outlier, or a slip"
         rows = np.unique(events.row[odd])
+        powers = shifts(data)[odd]
+        slip = bool((powers > 0).all())
+        if slip:
+            first = float(events.dv[odd][0])
+            message += f"; {first:g} would be {first / 10 ** powers[0]:g} with its decimal point shifted"
         yield scribe.of_rows("outlying response", "warning", rows, scribe.column("response"), message,
-                             "drop_outlying_responses")  # fmt: skip
+                             "drop_outlying_responses", ("shift_decimal_points",) if slip else ())  # fmt: skip
     yield from _compartments(data, scribe)
 
 
@@ -60,6 +66,43 @@ def outlying(data: Content) -> Bools:
                 events.time[at], np.log(events.dv[at]), events.subject[at]
             )
     return found
+
+
+def shifts(data: Content) -> np.ndarray:
+    """By how many places the point of an outlying response is to be shifted; 0 where that makes it no usual one.
+
+    It has to come between its neighbours in time, or near them.
+    """
+    events = data.events
+    odd = outlying(data)
+    powers = np.zeros(len(odd), dtype=np.int64)
+    usual = events.observed & (events.censored == 0) & (events.dv > 0) & ~odd
+    for k in np.flatnonzero(odd):
+        own = usual & (events.subject == events.subject[k]) & (events.response == events.response[k])
+        before, after = (
+            np.flatnonzero(own & side) for side in (events.time < events.time[k], events.time > events.time[k])
+        )
+        near = [*events.dv[before[-1:]], *events.dv[after[:1]]]
+        if not near:
+            continue
+        expected = float(np.exp(np.mean(np.log(near))))
+        power = round(np.log10(events.dv[k] / expected))
+        read = events.dv[k] / 10.0**power
+        if power > 0 and min(near) / _NEAR <= read <= max(near) * _NEAR:
+            powers[k] = power
+    return powers
+
+
+def _shifted(data: Content, findings: Findings) -> Content:
+    column: str = data.roles["response"]
+    power = np.zeros(len(data.frame), dtype=np.int64)
+    found = shifts(data)
+    power[data.events.row[found > 0]] = found[found > 0]
+    power[~places(findings, data)] = 0
+    values = data.frame[column].astype(float)
+    pairs = zip(values.tolist(), power.tolist(), strict=True)
+    read = [float(f"{value / 10.0**k:.12g}") if k else value for value, k in pairs]
+    return data.changed(frame=data.frame.assign(**{column: read}))
 
 
 def _alone_above(y: np.ndarray) -> Bools:
@@ -134,6 +177,7 @@ MENDS = {
     "drop_missing_responses": Mend("leave these rows out", without_rows),
     "drop_responses_not_positive": Mend("leave these rows out", without_rows),
     "drop_outlying_responses": Mend("leave these rows out", without_rows),
+    "shift_decimal_points": Mend("shift the decimal point", _shifted),
     "split_by_compartment": Mend("take them as one response per compartment", _by_compartment),
     "pool_responses": Mend("take them all as one response", _pooled),
 }

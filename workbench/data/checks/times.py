@@ -60,16 +60,18 @@ def _twice(data: Content, scribe: Scribe) -> Iterator[Finding]:
     """Observations of a subject at the same time; what tells them apart may be what they measure, or when."""
     events = data.events
     segment = np.cumsum(np.isin(events.kind, (3, 4)))
-    key = pd.DataFrame({"s": scribe.subject, "g": segment, "t": events.time, "r": events.response,
-                        "c": events.compartment, "o": events.occasion})[events.observed]  # fmt: skip
+    seen = np.flatnonzero(events.observed)
+    parts = (events.time, segment, events.response, events.compartment, events.occasion)
+    varying = [part[seen] for part in parts if (part != part[:1]).any()]
+    key = pd.DataFrame(dict(enumerate((scribe.subject[seen], *varying))), copy=False)
     second = key.duplicated().to_numpy()
     if not second.any():
         return
     repeated = key.duplicated(keep=False).to_numpy()
     twice = np.zeros(len(events.time), dtype=bool)
-    twice[np.flatnonzero(events.observed)] = second
+    twice[seen] = second
     group = key[repeated].groupby(list(key.columns), sort=False).ngroup().to_numpy()
-    rows = events.row[np.flatnonzero(events.observed)[repeated]]
+    rows = events.row[seen[repeated]]
     for column, kind in _telling(data, rows, group):
         at = np.unique(events.row[twice])
         count = f"{len(at)} observations at the time of another one of the subject differ in {column}"

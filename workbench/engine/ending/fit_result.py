@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -61,7 +62,7 @@ def fit_result(
     logs = np.array([error.data_are_logarithms for error in model.errors], dtype=bool)[seen.response]
     n = len(scale.subject.names)
     psi = point.L @ point.L.T
-    lines = _estimates(scale, best.x, errors.covariance)
+    lines = estimate_lines(scale, best.x, errors.covariance)
     linear, slope = target.linearisation(best)
     return FitResult(
         model=scale.model_at(model, best.x),
@@ -70,7 +71,7 @@ def fit_result(
         method=method,
         options=options,
         status=outcome.status,
-        message=" ".join(filter(None, (message, doubts(lines)))),
+        message=message,
         ofv=best.ofv,
         trace=outcome.trace,
         along=partial(_estimates_along, scale, outcome.path),
@@ -101,12 +102,18 @@ def fit_result(
     )
 
 
+def with_doubts(result: FitResult) -> FitResult:
+    """The result whose message names the estimates that the data hardly determine."""
+    return replace(result, message=" ".join(filter(None, (result.message, doubts(result.lines)))))
+
+
 def _estimates_along(scale: Scale, path: tuple[Array, ...]) -> Array:
     """Estimates at each x of a path, float64[steps, names]."""
     return np.array([scale.estimates(x) for x in path]).reshape(len(path), len(scale.quantities))
 
 
-def _estimates(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estimate, ...]:
+def estimate_lines(scale: Scale, x: Array, covariance: Array | None) -> tuple[Estimate, ...]:
+    """The estimates at x, with standard errors from their covariance."""
     values, fixed = scale.estimates(x), scale.fixed
     se = np.full(len(values), np.nan)
     if covariance is not None:

@@ -6,6 +6,8 @@ ended each of them is evaluated once; where the objective is near, a search from
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +28,13 @@ _SAME = 0.02  # of a logarithm, and
 _AS_LOW = 1e-3  # of the objective: the same minimum
 
 
-def rivals(target: Objective, at: Evaluation, model: Model, max_iterations: int) -> tuple[Rival, ...]:
+def rivals(
+    target: Objective,
+    at: Evaluation,
+    model: Model,
+    max_iterations: int,
+    refined: Callable[[Evaluation], Evaluation] | None = None,
+) -> tuple[Rival, ...]:
     """Other minima beside the one that was found, the lowest first.
 
     Parameters
@@ -38,17 +46,24 @@ def rivals(target: Objective, at: Evaluation, model: Model, max_iterations: int)
     model : Model
         Into which the values of a rival are put.
     max_iterations : int
+    refined : callable, optional
+        Makes of a minimum of the approximation `target` one of what was minimised, where that is something else.
     """
+    twins = target.problem.twins(at.x)
+    if not twins:
+        return ()
+    own = at if refined is None else target.evaluate(at.x)
     ends: list[Evaluation] = []
-    for twin in target.problem.twins(at.x):
+    for twin in twins:
         for x in twin:
-            end = _searched(target, at, x, max_iterations)
+            end = _searched(target, own, x, max_iterations)
             if end is None or any(_same(target, end, other) for other in ends):
                 continue
-            if not _same(target, end, at):
+            if not _same(target, end, own):
                 ends.append(end)
                 break
-    return tuple(_rival(target, at, end, model) for end in sorted(ends, key=lambda e: e.ofv))
+    found = ends if refined is None else [end for end in map(refined, ends) if end.finite]
+    return tuple(_rival(target, at, end, model) for end in sorted(found, key=lambda e: e.ofv))
 
 
 def _searched(target: Objective, at: Evaluation, x: Array, max_iterations: int) -> Evaluation | None:
@@ -105,9 +120,9 @@ def _rival(target: Objective, at: Evaluation, end: Evaluation, model: Model) -> 
     return Rival(what, end.ofv, delta, problem.scale.model_at(model, end.x), " ".join(said))
 
 
-def named(found: tuple[Rival, ...]) -> str:
-    """A sentence on the lowest rival, where it is lower than what is shown."""
-    if not found or not found[0].delta_ofv < -0.01:
+def named(found: tuple[Rival, ...], error: float = 0.0) -> str:
+    """A sentence on the lowest rival, where it is lower than what is shown by more than an error."""
+    if not found or not found[0].delta_ofv < -0.01 - error:
         return ""
     lowest = found[0]
     return f"A rival solution is lower by {-lowest.delta_ofv:.3f}: {lowest.what}; see fit.rivals."

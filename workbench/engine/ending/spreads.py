@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.engine.ending.verdict import PLAUSIBLE, runaway
 from workbench.engine.objectives.objective import Evaluation, Target
+from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.scale import Point, Scale
 from workbench.engine.search.optimise import Outcome, Watch, resumed
 from workbench.results.fit import Status
@@ -74,16 +75,30 @@ def off_edges(target: Target, found: Outcome, watch: Watch, max_iterations: int)
 
 def _at_edge(target: Target, found: Outcome) -> Outcome:
     """The outcome with standard deviations that are nearly 0 at it, if the objective is as low there."""
-    scale, at = target.problem.scale, found.evaluation
-    wanted = _changed(scale, at.point, lambda share: (share < PLAUSIBLE[0]) & (share > _NONE))
-    if wanted is None:
-        return found
-    none = target.evaluate(scale.vector(scale.with_deviations(at.point, *wanted(_NONE))))
-    if not (none.finite and none.ofv < at.ofv + _AS_LOW):
+    none = at_edge(target, found.evaluation, _AS_LOW)
+    if none is None:
         return found
     target.accept(none)
     trace = (*found.trace[:-1], (found.trace[-1][0], none.ofv))
     return replace(found, evaluation=none, trace=trace, path=(*found.path[:-1], none.x))
+
+
+def at_edge(target: Target, at: Evaluation, as_low: float) -> Evaluation | None:
+    """The evaluation where standard deviations that are nearly 0 are put to it, if the objective is as low there.
+
+    None where there are none, or it is higher by more than `as_low`.
+    """
+    scale = target.problem.scale
+    wanted = _changed(scale, at.point, lambda share: (share < PLAUSIBLE[0]) & (share > _NONE))
+    if wanted is None:
+        return None
+    none = target.evaluate(scale.vector(scale.with_deviations(at.point, *wanted(_NONE))))
+    return none if none.finite and none.ofv < at.ofv + as_low else None
+
+
+def vanished(problem: Problem, at: Evaluation) -> bool:
+    """Whether a free standard deviation of η is about 0."""
+    return _changed(problem.scale, at.point, lambda share: share < _VANISHED) is not None
 
 
 def below_edge(target: Target, at: Evaluation) -> Evaluation | None:

@@ -29,6 +29,8 @@ _ESCAPES = 4
 _LOWER = 1e-4  # of the objective: less is no way down
 PLAUSIBLE = (0.03, 3.0)  # standard deviations of η, in natural sizes of their parameters
 _RUNAWAY = 14.0  # e^14 is a million
+_DRIFT = 9.2  # and e^9.2 ten thousand
+_VALLEY = 0.1  # of the objective: nearer than that it hardly changes
 
 
 def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Outcome, str]:
@@ -43,14 +45,24 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
         status = Status.stalled
     elif status.ok and remarks:
         status = Status.boundary
-    lost = _noiseless(problem, best) or runaway(problem, best)
-    if lost and status is not Status.stopped:
-        status, remarks = Status.diverged, [*remarks, lost]
+    exact = noiseless(problem, best)
+    lost = exact or runaway(problem, best)
+    far = [] if exact or outcome.status is not Status.converged else _far(problem, best)
+    drifted = [] if exact else _drifted(problem, outcome)
+    if (far and not {entry.label for entry in problem.scale.errors} & set(far)) or drifted:
+        status = Status.undetermined
+        names, factor = (far, "a million") if far else (drifted, "ten thousand")
+        remarks = [
+            f"Not determined by the data: {', '.join(names)}, which moved by more than a factor of {factor} while the "
+            "objective hardly changed."
+        ]
+    elif lost and status is not Status.stopped:
+        status, remarks = Status.diverged, [*([] if exact else remarks), lost]
     corners = int(best.at_corner.sum())
     if corners:
         remarks.append(
-            f"The modes of {corners} of {problem.n_subjects} subjects lie at a corner, where a lag or an input ends at "
-            "the time of a sample: curvature there is one-sided, and this method approximates it; "
+            f"The modes of {corners} of {best.at_corner.size} subjects lie at a corner, where a lag or an input ends "
+            "at the time of a sample: curvature there is one-sided, and this method approximates it; "
             f"method={listed(name for name, method in METHODS.items() if method.drawn)} do not."
         )
     if problem.exchanged(best.x) is not None:
@@ -58,7 +70,7 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
     return replace(outcome, status=status), " ".join(remarks)
 
 
-def _noiseless(problem: Problem, at: Evaluation) -> str:
+def noiseless(problem: Problem, at: Evaluation) -> str:
     """A sentence on data without noise."""
     if not without_noise(problem, at):
         return ""
@@ -85,7 +97,29 @@ def _without_effect(target: Target, at: Evaluation) -> str:
 
 
 def runaway(problem: Problem, at: Evaluation) -> str:
-    """A sentence on estimates that left the range of what numbers mean.
+    """A sentence on estimates that left the range of what numbers mean."""
+    far = _far(problem, at)
+    if far:
+        return f"{', '.join(far)} moved by more than a factor of a million."
+    suspects = [
+        entry for entry in problem.scale.errors if entry.free and problem.errors[entry.response].rests_on(entry.name)
+    ]
+    f = np.abs(problem.analysed(problem.predictions(at.point, at.eta))) if suspects else np.zeros(0)
+    for entry in suspects:
+        mine, error = f[problem.observations.response == entry.response], problem.errors[entry.response]
+        if not (mine.size and mine.min() == 0):
+            continue
+        values, top = problem.scale.error_values(at.point, entry.response), float(mine.max())
+        if error.sd_at(0.0, values) < 1e-6 * max(error.sd_at(top, values), 1e-6 * top):
+            return (
+                f"An observation of 0 where the prediction is 0 makes the likelihood infinite as {entry.label} goes to "
+                "0: leave it out."
+            )
+    return ""
+
+
+def _far(problem: Problem, at: Evaluation) -> list[str]:
+    """Names of estimates that moved by more than a factor of a million.
 
     A spread that began as good as nowhere may grow to what is usual, and one that goes to 0 is at an edge.
     """
@@ -98,21 +132,25 @@ def runaway(problem: Problem, at: Evaluation) -> str:
         factors = np.log(np.abs(scale.estimates(at.x) / begun))
     factors = np.where(spread, np.maximum(factors, 0.0), np.abs(factors))
     factors = _at_usual_covariates(problem, at, factors)
-    far = [n.label for n, f in zip(names, factors, strict=True) if n.link.is_logarithm and not f < _RUNAWAY]
-    if far:
-        return f"{', '.join(far)} moved by more than a factor of a million."
-    f = np.abs(problem.analysed(problem.predictions(at.point, at.eta)))
-    for entry in problem.scale.errors:
-        mine, error = f[problem.observations.response == entry.response], problem.errors[entry.response]
-        if not (entry.free and mine.size and mine.min() == 0 and error.rests_on(entry.name)):
-            continue
-        values, top = problem.scale.error_values(at.point, entry.response), float(mine.max())
-        if error.sd_at(0.0, values) < 1e-6 * max(error.sd_at(top, values), 1e-6 * top):
-            return (
-                f"An observation of 0 where the prediction is 0 makes the likelihood infinite as {entry.label} goes to "
-                "0: leave it out."
-            )
-    return ""
+    return [n.label for n, f in zip(names, factors, strict=True) if n.link.is_logarithm and not f < _RUNAWAY]
+
+
+def _drifted(problem: Problem, outcome: Outcome) -> list[str]:
+    """Names of typical values that drifted along a flat valley until the search ended there.
+
+    They moved by more than a factor of ten thousand after the objective had come near where it ended.
+    """
+    if outcome.status not in (Status.converged, Status.stalled) or len(outcome.path) != len(outcome.trace):
+        return []
+    near = next((k for k, (_, ofv) in enumerate(outcome.trace) if ofv < outcome.evaluation.ofv + _VALLEY), -1)
+    begun, ended = (problem.scale.estimates(x) for x in (outcome.path[near], outcome.evaluation.x))
+    with np.errstate(all="ignore"):
+        moved = np.abs(np.log(np.abs(ended / begun)))
+    return [
+        name.label
+        for name, by in zip(problem.scale.quantities, moved, strict=True)
+        if name.kind == name.link.name and name.link.is_logarithm and by > _DRIFT
+    ]
 
 
 def _at_usual_covariates(problem: Problem, at: Evaluation, factors: Array) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,17 +99,10 @@ def psi_of_moments(psi: Psi, S: Array, numbers: Array) -> Array:
     """
     own = np.array(psi.own, dtype=np.int64)
     L = psi.matrix(numbers)
-    partly = []
-    for block in np.unique(psi.block[own]):
-        rows = own[psi.block[own] == block]
-        if not psi.deviation_free[rows].any() and (len(rows) == 1 or not psi.correlation_free[rows].any()):
-            continue
-        if psi.deviation_free[rows].all() and (len(rows) == 1 or psi.correlation_free[rows].all()):
-            at = np.searchsorted(own, rows)
-            part = S[np.ix_(at, at)]
-            L[np.ix_(rows, rows)] = np.linalg.cholesky(part + 1e-12 * np.diag(np.diag(part)) + 1e-300 * np.eye(len(at)))
-        else:
-            partly += [j for j, (r, _, free) in enumerate(psi.entries) if r in rows and free != "scale"]
+    whole, partly = _blocks(psi)
+    for rows, at in whole:
+        part = S[at]
+        L[rows] = np.linalg.cholesky(part + np.diag(1e-12 * np.diag(part) + 1e-300))
     shares = [j for j, (_, _, free) in enumerate(psi.entries) if free == "scale"]
     found = psi.vector(L)
     found[shares] = numbers[shares]
@@ -121,3 +116,20 @@ def psi_of_moments(psi: Psi, S: Array, numbers: Array) -> Array:
         information = np.einsum("kpq,lqp->kl", change, change)
         found[partly] -= np.clip(np.linalg.lstsq(information, gradient, rcond=1e-12)[0], -_FARTHEST, _FARTHEST)
     return found
+
+
+@lru_cache(maxsize=64)
+def _blocks(psi: Psi) -> tuple[list[tuple[tuple[Index, ...], tuple[Index, ...]]], list[int]]:
+    """Where the blocks that are free as a whole stand, in Ψ and among its own effects; the free numbers of others."""
+    own = np.array(psi.own, dtype=np.int64)
+    whole, partly = [], []
+    for block in np.unique(psi.block[own]):
+        rows = own[psi.block[own] == block]
+        if not psi.deviation_free[rows].any() and (len(rows) == 1 or not psi.correlation_free[rows].any()):
+            continue
+        if psi.deviation_free[rows].all() and (len(rows) == 1 or psi.correlation_free[rows].all()):
+            at = np.searchsorted(own, rows)
+            whole.append((np.ix_(rows, rows), np.ix_(at, at)))
+        else:
+            partly += [j for j, (r, _, free) in enumerate(psi.entries) if r in rows and free != "scale"]
+    return whole, partly

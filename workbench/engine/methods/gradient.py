@@ -6,27 +6,34 @@ So it goes for FO, FOCE, FOCEI and Laplace, and for a model without random effec
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.ending.likelihood import beside_likelihood
+from workbench.engine.ending.likelihood import beside_likelihood, is_sparse, jumping
 from workbench.engine.ending.rivals import named, rivals
-from workbench.engine.ending.spreads import from_plausible_spreads, off_edges
+from workbench.engine.ending.spreads import from_plausible_spreads, off_edges, vanished
 from workbench.engine.ending.verdict import runaway
-from workbench.engine.methods.way import Ended, Task, Way, judged_end
-from workbench.engine.objectives.objective import Objective, Target
+from workbench.engine.methods.way import Ended, Task, Way, judged_end, subjects_by_name
+from workbench.engine.objectives.objective import Evaluation, Objective, Target
 from workbench.engine.problem.problem import Problem
 from workbench.engine.search.initial import with_errors_found
-from workbench.engine.search.optimise import Outcome, Watch, minimise, resumed
-from workbench.engine.search.starts import minimise_from_many
-from workbench.methods import Method
+from workbench.engine.search.optimise import Outcome, Watch, minimise, resumed, unit_steps
+from workbench.engine.search.starts import Searched, minimise_from_each, minimise_from_many
+from workbench.errors import FitError
+from workbench.methods import Approximation, Method
 from workbench.model import Model
 from workbench.results.fit import Start, Status
 
 Array = NDArray[np.float64]
+
+_ROUNDS = 3
+_LOWER = 1e-4  # of the objective
 
 
 class ByGradient(Way):
@@ -37,14 +44,46 @@ class ByGradient(Way):
         watch = task.reports.watch(task.problem.scale)
         objective = self.target(task.problem, task.method, task.options)
         outcome, tried = descended(objective, task, watch)
-        return _rivalled(_beside(judged_end(objective, outcome, task, watch, tried), task), task)
+        outcome = _from_usual(objective, outcome, task, watch)
+        return rivalled(_beside(objective, judged_end(objective, outcome, task, watch, tried), task), task)
 
     def target(self, problem: Problem, method: Method, options: Any) -> Objective:
         """The objective."""
         return Objective(problem, method.approximation)
 
 
-def _beside(ended: Ended, task: Task) -> Ended:
+def _sound(objective: Objective, at: Evaluation) -> bool:
+    """Whether an approximation is near enough to the likelihood for its minimum to mean something."""
+    return not beside_likelihood(objective.problem, objective.approximation, at)[1]
+
+
+def _from_usual(objective: Objective, found: Outcome, task: Task, watch: Watch) -> Outcome:
+    """Where subjects have few observations Laplace's approximation also searches from where FOCEI ends.
+
+    It can run into modes with next to no curvature on the way from elsewhere.
+    """
+    problem = objective.problem
+    if objective.approximation is not Approximation.LAPLACE or not is_sparse(problem) or found.status is Status.stopped:
+        return found
+    offset, left = len(found.trace), max(task.max_iterations - len(found.trace), 0)
+    try:
+        begun = minimise(Objective(problem), problem.x, max_iterations=left)
+        other = minimise(objective, begun.evaluation.x, lambda k, at: watch(offset + k, at), left)
+    except FitError:
+        return found
+    trace = (*found.trace, *((offset + k, ofv) for k, ofv in other.trace))
+    path = (*found.path, *other.path)
+    lower = other.evaluation.ofv < found.evaluation.ofv - _LOWER
+    if other.status.ok and (lower or not found.status.ok or not _sound(objective, found.evaluation)):
+        other = off_edges(objective, replace(other, trace=trace, path=path), watch, task.max_iterations)
+        if _sound(objective, other.evaluation):
+            return other
+    objective.accept(found.evaluation)
+    trace, path = (*trace, (offset + len(other.trace), found.evaluation.ofv)), (*path, found.evaluation.x)
+    return replace(found, trace=trace, path=path)
+
+
+def _beside(objective: Objective, ended: Ended, task: Task) -> Ended:
     """The end, with what the likelihood says of it; where the approximation fails, it is none."""
     outcome = ended.outcome
     if outcome.status is Status.stopped:
@@ -52,45 +91,91 @@ def _beside(ended: Ended, task: Task) -> Ended:
     said, lost = beside_likelihood(task.problem, task.method.approximation, outcome.evaluation)
     if lost and outcome.status.ok:
         outcome = replace(outcome, status=Status.stalled)
+    if not lost and outcome.status is Status.stalled and task.problem.n_random:
+        at = outcome.evaluation
+        who = jumping(objective, at, unit_steps(task.problem.scale, at))
+        if who:
+            named = subjects_by_name(task.data, who)
+            jump = (
+                f"The objective jumps beside where the search ended, as the mode of {named} changes from one basin "
+                "into another: this approximation has no minimum there. Use method='quadrature' or 'importance', "
+                "which follow no modes."
+            )
+            said = f"{said} {jump}".strip()
     return replace(ended, outcome=outcome, message=" ".join(filter(None, (ended.message, said))))
 
 
-def _rivalled(ended: Ended, task: Task) -> Ended:
-    """The end, with other minima beside it; they are not looked for where a fit is one of many."""
+def rivalled(
+    ended: Ended, task: Task, refined: Callable[[Evaluation], Evaluation] | None = None, error: float = 0.0
+) -> Ended:  # fmt: skip
+    """The end, with other minima beside it; they are not looked for where a fit is one of many.
+
+    `refined` as in `rivals`; `error` is that of a difference of objectives.
+    """
     if not ended.outcome.status.ok or (task.covariance is False and task.starts == 1):
         return ended
     begun = time.perf_counter()
     objective = Objective(task.problem, task.method.approximation)
-    found = rivals(objective, ended.outcome.evaluation, task.model, task.max_iterations)
-    message = " ".join(filter(None, (ended.message, named(found))))
+    found = rivals(objective, ended.outcome.evaluation, task.model, task.max_iterations, refined)
+    message = " ".join(filter(None, (ended.message, named(found, error))))
     return replace(ended, message=message, rivals=found, seconds_for_rivals=time.perf_counter() - begun)
 
 
-def descended(objective: Objective, task: Task, watch: Watch) -> tuple[Outcome, tuple[Start, ...]]:
+def descended(objective: Searched, task: Task, watch: Watch) -> tuple[Outcome, tuple[Start, ...]]:
     """Minimise an objective from one point or several, and from where a search that was lost may be mended.
 
     Returns
     -------
     outcome : Outcome
     tried : tuple of Start
-        Empty for one start.
+        Empty where there was one start.
     """
     x = objective.problem.x
     tried: tuple[Start, ...] = ()
-    if task.starts > 1:
+    if task.starts > 1 and isinstance(objective, Objective):
         outcome, tried = minimise_from_many(
-            objective, x, task.starts, task.seed, watch, task.max_iterations, task.reports.part
-        )
+            objective, task.model, task.data, task.starts, task.seed, watch, task.max_iterations, task.reports.part,
+            task.jobs, partial(_sound, objective),
+        )  # fmt: skip
     else:
-        outcome = minimise(objective, x, watch, task.max_iterations)
+        outcome, tried = minimise_from_each(objective, (x, *task.others), watch, task.max_iterations)
     outcome = _second_try(objective, outcome, task.model, watch, task.max_iterations)
 
     def errors_found(x: Array) -> Array:
         return _with_errors_found(objective.problem, task.model, x)
 
     outcome = from_plausible_spreads(objective, outcome, errors_found, watch, task.max_iterations)
+    for x in task.spread:
+        lost = not outcome.status.ok or runaway(objective.problem, outcome.evaluation)
+        if outcome.status is not Status.stopped and (lost or vanished(objective.problem, outcome.evaluation)):
+            objective.forget()
+            if objective.evaluate(x).finite:
+                outcome = resumed(objective, outcome, x, watch, task.max_iterations)
     outcome = _other_side(objective, outcome, watch, task.max_iterations)
+    outcome = _beside_corners(objective, outcome, watch, task.max_iterations)
     return off_edges(objective, outcome, watch, task.max_iterations), tried
+
+
+def _beside_corners(objective: Searched, found: Outcome, watch: Watch, max_iterations: int) -> Outcome:
+    """From a minimum where modes lie at corners, searches from both sides of it.
+
+    Where a mode leaves a corner the objective jumps, as curvature there is one-sided: a search ends before the jump.
+    """
+    names = {info.name for info in objective.problem.structure.info if info.dimension == "time"}
+    moved = [k for k, label in enumerate(objective.problem.scale.labels_of_x) if label in names]
+    for _ in range(_ROUNDS):
+        at = found.evaluation
+        if not (found.status.ok and at.at_corner.any()):
+            break
+        unit = unit_steps(objective.problem.scale, at)
+        for k, sign in product(moved, (1.0, -1.0)):
+            objective.forget()
+            x = at.x + sign * unit * (np.arange(len(unit)) == k)
+            if objective.evaluate(x).finite:
+                found = resumed(objective, found, x, watch, max_iterations)
+        if not found.evaluation.ofv < at.ofv - _LOWER:
+            break
+    return found
 
 
 def _second_try(target: Target, found: Outcome, model: Model, watch: Watch, max_iterations: int) -> Outcome:

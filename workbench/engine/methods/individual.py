@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from workbench.engine.methods.own_values import OwnValues, summary
 from workbench.engine.objectives.objective import Evaluation
 from workbench.engine.problem.scale import Point
 from workbench.results.fit import FitResult
+from workbench.results.tables import Estimate
 
 Array = NDArray[np.float64]
 
@@ -50,7 +52,7 @@ class FirstStage:
         mean, _ = problem.layout.mean(theta)
         return Evaluation(
             x, Point(theta, L, own.sigma), mean, total, none.sum(axis=0), own.by_subject, none, zeta,
-            np.full(N, np.inf), (), 0,
+            np.full(N, np.inf), None, 0,
         )  # fmt: skip
 
     def accept(self, evaluation: Evaluation) -> None:
@@ -111,3 +113,23 @@ def said_of(own: OwnValues, data: GroupedData) -> str:
     lost = f"{failed} of {N} subjects could not be fitted alone: {summary(own.failures, data)}." if failed else ""
     few = "One subject does not show how subjects vary." if len(own.found) < 2 else ""
     return " ".join(filter(None, (lost, own.remark, few)))
+
+
+def hardly_known(own: OwnValues, data: GroupedData) -> str:
+    """A sentence on the subjects that hardly determine values of their own, by parameter."""
+    thetas = {name.label: name for name in own.problem.scale.thetas}
+    parts = []
+    for k, name in enumerate(own.names):
+        theta, lines = thetas[name], {}
+        for i in own.found.tolist():
+            value, slope = theta.natural(float(own.u[i, k]))
+            se = abs(slope) * math.sqrt(max(float(own.covariance[i, k, k]), 0.0))
+            lines[i] = Estimate(name, value, se, *theta.interval(value, se), False, theta.kind)
+        doubtful = {i: line.doubt for i, line in lines.items() if line.doubt}
+        if doubtful:
+            worst = max(doubtful, key=lambda i: lines[i].rse)
+            who = ", ".join(str(data.events.subjects[i]) for i in list(doubtful)[:8]) + ", …" * (len(doubtful) > 8)
+            parts.append(f"{name} of {len(doubtful)} ({who}; at worst {doubtful[worst]})")
+    if not parts:
+        return ""
+    return f"Of {len(own.found)} subjects, the data of each alone hardly determine {', '.join(parts)}."

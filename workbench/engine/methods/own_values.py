@@ -15,15 +15,16 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from workbench.data import GroupedData
+from workbench.engine.predictions.machine import kernel
 from workbench.engine.problem.compile import compile
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import CENSORED, record, record_slopes, variances
 from workbench.engine.search.descent import FOUND, LOST, SEARCHING, UNCOMPUTABLE, Descent
+from workbench.engine.search.optimise import NO_NOISE
 from workbench.errors import FitError, ModelError
 from workbench.model import Block, Model, Parameter
 from workbench.results.fit import Status
@@ -281,14 +282,15 @@ class _OwnFits(Descent):
         if self.spare() <= 0 or not len(places[0]):
             return
         self.problem.predict(found, self.u, 0, self.f, self._fu, self._fuu)
-        by_sigma, sigma = np.empty_like(self.sigma), self.sigma.copy()
+        total, by_sigma, sigma = np.empty(1), np.empty_like(self.sigma), self.sigma.copy()
 
         def value(logs: Array) -> tuple[float, Array]:
             sigma[places] = np.exp(logs)
-            total = _by_sigma(
-                found, seen.first, seen.y, seen.upper, seen.what, seen.response, self.f, seen.kind, sigma, by_sigma
-            )
-            return total, by_sigma[places] * sigma[places]
+            _by_sigma(
+                found, seen.first, seen.y, seen.upper, seen.what, seen.response, self.f, seen.kind, sigma, total,
+                by_sigma,
+            )  # fmt: skip
+            return float(total[0]), by_sigma[places] * sigma[places]
 
         begin = np.log(self.sigma[places])
         box = [(log - _WIDEST, log + _WIDEST) for log in begin]
@@ -326,10 +328,23 @@ class _OwnFits(Descent):
         parameters |= {error.label: float(self.sigma[error.response, error.which]) for error in errors}
         self.stopped = self._ask(self.rounds, total, parameters) or self.stopped
 
+    def _exact(self) -> bool:
+        """Whether the curves go through all observations, as far as numbers go."""
+        f, none = np.empty(len(self.problem.y)), np.empty((0, self.u.shape[1]))
+        self.problem.predict(np.arange(len(self.u)), self.u, 0, f, none, none[:, :, None])
+        away = np.abs(self.problem.y - f) / np.nanmax(np.abs(f), initial=1e-300)
+        return bool(np.nanquantile(away, 0.9) < NO_NOISE)
+
     def result(self, own: Model, status: Status) -> OwnValues:
         """The values with their covariances, and a sentence on each subject that has none."""
         found, N, P = self.found, len(self.u), len(self.names)
         failures = {i: self._sentence(i) for i in range(N) if self.state[i] != FOUND}
+        if not len(found) and self._exact():
+            raise FitError(
+                "The data have no noise, or almost none: the subjects' own curves go through all observations, so that "
+                "the residual error goes to 0, and the likelihood has no bound. For simulated data add residual error, "
+                "or fix it at a size that you would accept, as in wb.Proportional(0.05, fixed=True)."
+            )
         if not len(found):
             raise FitError(f"Not one subject could be fitted alone: {summary(failures, self._data)}.")
         u, by_subject = np.full((N, P), np.nan), np.full(N, np.nan)
@@ -427,9 +442,9 @@ def _unit(parameter: Parameter, typical: float) -> float:
     return parameter.link.unit(typical, parameter.iiv if isinstance(parameter.iiv, float) else 0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _by_sigma(subjects, first, y, upper, what, response, f, kind, sigma, slopes):
-    """The sum of L over the observations of some subjects; fills its derivatives by σ, float64[responses, C]."""
+@kernel
+def _by_sigma(subjects, first, y, upper, what, response, f, kind, sigma, found, slopes):
+    """found[0] = the sum of L over the observations of some subjects; slopes by σ, float64[responses, C]."""
     total = 0.0
     slopes[:] = 0.0
     C = sigma.shape[1]
@@ -443,4 +458,4 @@ def _by_sigma(subjects, first, y, upper, what, response, f, kind, sigma, slopes)
             record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma, k, scratch, out)
             for c in range(C):
                 slopes[k, c] += out[c, 0]
-    return total
+    found[0] = total

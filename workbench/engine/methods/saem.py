@@ -23,15 +23,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from workbench.engine.ending.uncertainty import hessian
 from workbench.engine.methods.complete import own_effects, psi_numbers, psi_of_moments, shares, taken_up, widened
 from workbench.engine.objectives import likelihood as lik
 from workbench.engine.objectives.objective import Evaluation, Objective
+from workbench.engine.predictions.machine import call, inner, kernel
 from workbench.engine.problem.problem import Problem
-from workbench.engine.problem.residual import record, record_slopes, variances
+from workbench.engine.problem.residual import any_is, record, record_slopes, to_logarithm, variances
 from workbench.engine.problem.views import of_subjects
 from workbench.errors import FitError
 from workbench.methods import Saem
@@ -146,6 +146,13 @@ class StochasticEM:
         self._scored = np.setdiff1d(np.arange(self._scale.size), [*self._taken_x, *psi_numbers(self._scale)])
         last = self._scale.size - sum(entry.free for entry in self._scale.errors)
         self._curves = self._scored[self._scored < last]  # of the scored, what the predictions depend on
+        self._acting, self._at = np.empty((0, 0, 0)), np.empty(0)  # see `_locate`
+        self._of_own = np.ix_(self._own, self._own)
+        self._shared = bool((self._scale.subject.owner >= 0).any())
+        self._free_errors = [entry for entry in self._scale.errors if entry.free]
+        response = self._copies.observations.response
+        self._mine = np.array([response == entry.response for entry in self._free_errors])
+        self._mine = self._mine.reshape(len(self._free_errors), len(response)).T
         n, D = len(self._copies.y), problem.n_coordinates
         self._f, self._fu, self._no_fuu = np.empty(n), np.zeros((n, D)), np.empty((0, D, D))
         self._all = np.arange(self._copies.n_subjects)
@@ -172,10 +179,13 @@ class StochasticEM:
     def _locate(self) -> None:
         """What follows from x: the point, the factor of Ψ of the effects that are drawn, and how they act."""
         self._point = self._scale.point(self.x)
-        own = self._own
-        self._L = self._point.L[np.ix_(own, own)]
-        self._acting = np.ascontiguousarray(self._copies.layout.B @ shares(self._scale, self._point.L)[:, own])
-        self._typical, self._slopes = self._copies.layout.mean(self._point.theta)
+        self._L = self._point.L[self._of_own]
+        if self._shared or not self._acting.size:
+            B = self._copies.layout.B
+            self._acting = np.ascontiguousarray(B @ shares(self._scale, self._point.L)[:, self._own])
+        if not np.array_equal(self._at, self._point.theta):
+            self._at = self._point.theta
+            self._typical, self._slopes = self._copies.layout.mean(self._at)
 
     def look(self) -> None:
         """Find the modes at x; proposals are made around them."""
@@ -185,7 +195,7 @@ class StochasticEM:
         self._modes.accept(at)
         self.seen = at
         L = at.point.L[self._own]
-        covariance = L @ (2.0 * at.slopes[0]) @ L.T
+        covariance = L @ (2.0 * at.inverse) @ L.T
         good = np.isfinite(covariance).all(axis=(1, 2)) & np.isfinite(at.zeta).all(axis=1)
         self._centre[good] = (at.zeta @ L.T)[good]
         tiny = 1e-14 * np.einsum("qq->q", self._L @ self._L.T)
@@ -328,40 +338,32 @@ class StochasticEM:
         return zeta
 
     def _draw(self, gain: float) -> None:
-        """Metropolis steps of every copy."""
-        rng, (copies, Q) = self._rng, self._eta.shape
-        centre = np.tile(self._centre, (self._chains, 1))
-        shape = np.tile(self._shape, (self._chains, 1, 1))
-        depth = self._depth(self._eta)
+        """Metropolis steps of every copy: one from Ψ, jumps around the modes, walks."""
+        problem, rng, (copies, Q) = self._problem, self._rng, self._eta.shape
+        N, n = problem.n_subjects, len(problem.y)
+        moves = 1 + _JUMPS + _WALKS
+        unit, log_uniform = np.empty((moves, copies, Q)), np.empty((moves, copies))
+        for move in range(moves):
+            unit[move] = rng.standard_normal((copies, Q))
+            if 0 < move <= _JUMPS:
+                unit[move] /= np.sqrt(rng.chisquare(_DF, (copies, 1)) / _DF)
+            log_uniform[move] = np.log(rng.random(copies))
+        seen, D = problem.observations, self._typical.shape[1]
+        about = seen.first, seen.y, seen.upper, seen.what, seen.response, seen.kind, seen.logarithmic, seen.floor
+        depth, before, strides = self._depth(self._eta), self._eta, self._log_stride
+        self._eta, self._log_stride = before.copy(), strides.copy()
+        to = self._eta, self._log_stride
 
-        def move(trial: Array, log_ratio: Array | float) -> NDArray[np.bool_]:
-            """Accept or refuse; log_ratio is that of the proposal densities, of going back to going there."""
-            nonlocal depth
-            self._predict(trial, 0)
-            there = self._depth(trial)
-            accepted = np.log(rng.random(copies)) < 0.5 * (depth - there) + log_ratio
-            self._eta = np.where(accepted[:, None], trial, self._eta)
-            depth = np.where(accepted, there, depth)
-            return np.asarray(accepted)
+        def run(address: int, arguments: int, part: Index, left: Index) -> int:
+            room = np.empty(D), np.empty(n), np.empty((0, D)), np.empty((0, D, D))
+            count: int = _metropolis(
+                address, arguments, part, about, self._point.sigma, self._typical[:N], self._acting[:N], self._L,
+                self._centre, self._shape, (unit, log_uniform), 0.3 * gain, depth, (before, strides), to, room, left,
+            )  # fmt: skip
+            return count
 
-        def prior(eta: Array) -> Array:
-            return np.asarray(-0.5 * (self._standardised(eta) ** 2).sum(axis=1))
-
-        trial = np.einsum("pq,iq->ip", self._L, rng.standard_normal((copies, Q)))
-        move(trial, prior(self._eta) - prior(trial))
-
-        def around(eta: Array) -> Array:
-            unit = np.linalg.solve(shape, (eta - centre)[:, :, None])[:, :, 0]
-            return np.asarray(-0.5 * (_DF + Q) * np.log1p((unit**2).sum(axis=1) / _DF))
-
-        for _ in range(_JUMPS):
-            unit = rng.standard_normal((copies, Q)) / np.sqrt(rng.chisquare(_DF, (copies, 1)) / _DF)
-            trial = centre + np.einsum("ipq,iq->ip", shape, unit)
-            move(trial, around(self._eta) - around(trial))
-        for _ in range(_WALKS):
-            stride = np.exp(self._log_stride)[:, None]
-            trial = self._eta + stride * np.einsum("ipq,iq->ip", shape, rng.standard_normal((copies, Q)))
-            self._log_stride += 0.3 * gain * (move(trial, 0.0) - _ACCEPTED)
+        seconds = moves * self._chains * N * problem.predictor.seconds(0)
+        problem.predictor.over(run, np.arange(N), seconds)
 
     # -- η + X θ held ----------------------------------------------------------------------------------------------
 
@@ -427,15 +429,13 @@ class StochasticEM:
         _slopes(seen.y, seen.upper, seen.what, seen.response, self._f, seen.kind, sigma, L1, w, by_sigma)
         variances(seen.kind, seen.response, self._f, sigma, R, R_f, R_s)
         J = self._by_curves()
-        free = [entry for entry in scale.errors if entry.free]
-        mine = np.array([seen.response == entry.response for entry in free]).reshape(len(free), n).T
+        free, mine = self._free_errors, self._mine
         which = [entry.which for entry in free]
         size = np.array([sigma[entry.response, entry.which] for entry in free])
         with np.errstate(all="ignore"):
             V = np.where(mine, R_s[:, which] * size / R[:, None], 0.0)
-            gradient = np.concatenate(
-                [np.einsum("jk,j->k", J, L1), np.where(mine, by_sigma[:, which] * size, 0.0).sum(axis=0)]
-            )
+            by_error = np.where(mine, by_sigma[:, which] * size, 0.0).sum(axis=0)
+            gradient = np.concatenate([np.einsum("jk,j->k", J, L1), by_error])
             cross = np.einsum("jk,jl,j->kl", J, V, R_f / R)
             within = 2.0 * np.einsum("jk,jl,j->kl", J, J, w)
             information = np.block([[within, cross], [cross.T, np.einsum("jk,jl->kl", V, V)]])
@@ -475,7 +475,7 @@ class StochasticEM:
         return self._scale.gradient(self._point, by_theta, by_L, sigma)[:, self._curves]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _solve(L, eta, zeta):
     """ζ of η = L ζ for every row; no BLAS, whose digits depend on its threads."""
     for i in range(eta.shape[0]):
@@ -486,7 +486,113 @@ def _solve(L, eta, zeta):
             zeta[i, p] = value / L[p, p]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
+def _metropolis(
+    address, arguments, subjects, about, sigma, typical, acting, L, centre, shape, drawn, learning, depth, before, to,
+    room, left,
+):  # fmt: skip
+    """Steps of all copies of some subjects, by the same number of draws in each.
+
+    Parameters
+    ----------
+    address, arguments : of a `Single`
+    subjects : int64[k]
+    about : first, y, upper, what, response, kind, logarithmic, floor
+    typical : float64[N, D]; acting : float64[N, D, Q]; L : float64[Q, Q]
+    centre : float64[N, Q]; shape : float64[N, Q, Q]
+        What jumps and walks are made by.
+    drawn : float64[moves, copies, Q], float64[moves, copies]
+        Standard draws, and logarithms of uniform ones.
+    learning : float
+        How much the strides of walks change.
+    depth : float64[copies]
+        -2 log p(y, η) at `before`.
+    before, to : η float64[copies, Q] and the logarithms of strides float64[copies]
+        From which it goes, and where to: filled.
+    left : int64[k]
+        Filled with the subjects that are left to be predicted otherwise; their number is returned.
+    """
+    first, y, upper, what, response, kind, logarithmic, floor = about
+    unit, log_uniform = drawn
+    u, f, fu, fuu = room
+    N, D = typical.shape
+    moves, copies, Q = unit.shape
+    eta, trial, zeta = np.empty(Q), np.empty(Q), np.empty(Q)
+    transformed = any_is(logarithmic)
+    count = 0
+    for which in range(subjects.shape[0]):
+        i = subjects[which]
+        well = True
+        for c in range(i, copies, N):
+            here, stride = depth[c], before[1][c]
+            for q in range(Q):
+                eta[q] = before[0][c, q]
+            for move in range(moves):
+                ratio = 0.0
+                by = 1.0 if move <= _JUMPS else math.exp(stride)
+                for p in range(Q):
+                    trial[p] = eta[p]
+                    if move == 0:
+                        trial[p] = 0.0
+                    elif move <= _JUMPS:
+                        trial[p] = centre[i, p]
+                    for q in range(p + 1):
+                        trial[p] += by * (L[p, q] if move == 0 else shape[i, p, q]) * unit[move, c, q]
+                if move == 0:
+                    ratio = 0.5 * (_square(L, trial, zeta) - _square(L, eta, zeta))
+                elif move <= _JUMPS:
+                    for q in range(Q):
+                        zeta[q] = trial[q] - centre[i, q]
+                    there = _square(shape[i], zeta, zeta)
+                    for q in range(Q):
+                        zeta[q] = eta[q] - centre[i, q]
+                    ratio = math.log1p(there / _DF) - math.log1p(_square(shape[i], zeta, zeta) / _DF)
+                    ratio *= 0.5 * (_DF + Q)
+                for d in range(D):
+                    u[d] = typical[i, d]
+                    for q in range(Q):
+                        u[d] += acting[i, d, q] * trial[q]
+                if call(address, (arguments, i, u, 0, 0, f, fu, fuu)) != 0:
+                    well = False
+                    break
+                if transformed:
+                    to_logarithm(subjects[which : which + 1], first, response, logarithmic, floor, 0, f, fu, fuu)
+                there = _square(L, trial, zeta)
+                for j in range(first[i], first[i + 1]):
+                    k = response[j]
+                    value, _, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
+                    there += value
+                accepted = math.isfinite(there) and log_uniform[move, c] < 0.5 * (here - there) + ratio
+                if accepted:
+                    here = there
+                    for q in range(Q):
+                        eta[q] = trial[q]
+                if move > _JUMPS:
+                    stride += learning * ((1.0 if accepted else 0.0) - _ACCEPTED)
+            if not well:
+                left[count] = i
+                count += 1
+                break
+            for q in range(Q):
+                to[0][c, q] = eta[q]
+            to[1][c] = stride
+    return count
+
+
+@inner
+def _square(L, x, unit):
+    """|L⁻¹ x|² of a lower triangle; `unit`, which may be x, is worked in."""
+    total = 0.0
+    for p in range(x.shape[0]):
+        value = x[p]
+        for q in range(p):
+            value -= L[p, q] * unit[q]
+        unit[p] = value / L[p, p]
+        total += unit[p] * unit[p]
+    return total
+
+
+@kernel
 def _data_terms(first, y, upper, what, response, f, kind, sigma, depth):
     """-2 log p(y | η) of every subject; infinite where a prediction is not a number."""
     for i in range(depth.shape[0]):
@@ -498,7 +604,7 @@ def _data_terms(first, y, upper, what, response, f, kind, sigma, depth):
         depth[i] = total if math.isfinite(total) else np.inf
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _slopes(y, upper, what, response, f, kind, sigma, by_f, curvature, by_sigma):
     """Of every observation's L: the derivative by f, the curvature w, and the derivatives by σ, float64[n, C]."""
     C = sigma.shape[1]
@@ -511,7 +617,7 @@ def _slopes(y, upper, what, response, f, kind, sigma, by_f, curvature, by_sigma)
             by_sigma[j, c] = slopes[c, 0]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _by_subject(first, y, upper, what, response, f, fu, kind, sigma, by_u, by_sigma):
     """Derivatives of Σ L of every subject by its coordinates u, and by σ; both are added to."""
     C = sigma.shape[1]

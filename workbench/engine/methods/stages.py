@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.engine.ending.uncertainty import Edge, Uncertainty, vanished_error
-from workbench.engine.ending.verdict import judged, verdict
-from workbench.engine.methods.individual import FirstStage, said_of
+from workbench.engine.ending.verdict import judged, noiseless, verdict
+from workbench.engine.methods.individual import FirstStage, hardly_known, said_of
 from workbench.engine.methods.own_values import OwnValues, own_values
 from workbench.engine.methods.two_stage import SecondStage, second_stage_model
 from workbench.engine.methods.way import Ended, Task, Way
@@ -31,6 +31,8 @@ class BySubject(Way):
         stage, vanished, said = _first(task, corrected=False)
         own, first = stage.own, stage.evaluate()
         status = Status.boundary if vanished and own.status.ok else own.status
+        status = _with_noise(stage, status)
+        said = " ".join(filter(None, (said, hardly_known(own, task.data))))
         errors = Uncertainty(None, "none, as each subject was fitted alone; wb.TwoStage() has those of their mean.")
         return Ended(
             stage, Outcome(first, status, own.trace), errors, said, stage.accuracy(first), own.model,
@@ -63,6 +65,7 @@ class ByTwoStages(Way):
         outcome, message = verdict(target.problem, outcome, errors)
         if vanished and outcome.status is Status.converged:
             outcome = replace(outcome, status=Status.boundary)
+        outcome = replace(outcome, status=_with_noise(stage, outcome.status))
         gone = tuple(label for edge in vanished for label in edge.labels)
         message, accuracy = " ".join(filter(None, (said, message))), target.accuracy(outcome.evaluation)
         return Ended(
@@ -81,7 +84,14 @@ def _first(task: Task, corrected: bool) -> tuple[FirstStage, list[Edge], str]:
     own = own_values(task.model, task.data, ask, task.max_iterations, corrected)
     stage = FirstStage(own)
     vanished = vanished_error(own.problem, stage.evaluate())
-    return stage, vanished, " ".join(filter(None, (said_of(own, task.data), *(edge.sentence for edge in vanished))))
+    remarks = noiseless(own.problem, stage.evaluate()), said_of(own, task.data), *(edge.sentence for edge in vanished)
+    return stage, vanished, " ".join(filter(None, remarks))
+
+
+def _with_noise(stage: FirstStage, status: Status) -> Status:
+    """The status, but for data without noise, where there is no minimum."""
+    lost = status is not Status.stopped and noiseless(stage.problem, stage.evaluate())
+    return Status.diverged if lost else status
 
 
 def _second(target: SecondStage, task: Task) -> tuple[Outcome, Uncertainty]:

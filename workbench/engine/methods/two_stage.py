@@ -117,7 +117,7 @@ class SecondStage:
         self.evaluations += 1
         total = float(by_subject[at].sum())
         return Evaluation(
-            x, point, mean, total, scores.sum(axis=0), by_subject, scores, zeta, np.full(N, np.inf), (), 0
+            x, point, mean, total, scores.sum(axis=0), by_subject, scores, zeta, np.full(N, np.inf), None, 0
         )  # fmt: skip
 
     def accept(self, evaluation: Evaluation) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from workbench.data import GroupedData
 from workbench.engine.ending.uncertainty import Kind, Uncertainty
@@ -18,6 +21,8 @@ from workbench.errors import FitError
 from workbench.methods import Method
 from workbench.model import Model
 from workbench.results.fit import FitResult, Rival, Start
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +41,12 @@ class Task:
         Of these two.
     reports : Reports
         Whom it tells how it goes.
-    max_iterations, covariance, starts, seed
+    max_iterations, covariance, starts, seed, jobs
         As in `fit`.
+    others : tuple of float64[size]
+        Where else the search may begin: values found from the data that look about as good.
+    spread : tuple of float64[size]
+        Where it may begin, once, if it ended with variances of 0 or was lost: with usual spreads.
     """
 
     method: Method
@@ -50,6 +59,9 @@ class Task:
     covariance: bool | Kind
     starts: int
     seed: int
+    jobs: int | None = None
+    others: tuple[Array, ...] = ()
+    spread: tuple[Array, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +122,12 @@ class Way(ABC):
             If the method has none at given values.
         """
         raise FitError(f"By {method.title} there is no objective at given values.")
+
+
+def subjects_by_name(data: GroupedData, which: Sequence[int], most: int = 8) -> str:
+    """Some subjects as a sentence has them: `subject 3`, `subjects 3, 5, …`."""
+    labels = [str(data.events.subjects[i]) for i in which[:most]]
+    return f"subject{'s' if len(which) > 1 else ''} {', '.join(labels)}{', …' if len(which) > most else ''}"
 
 
 def judged_end(

@@ -1,4 +1,4 @@
-"""The objective of every subject at its mode, and its exact gradient.
+"""The objective of a subject at its mode, and its exact gradient.
 
 With the names of `likelihood` and A = ∂a/∂θ, log|Ψ| + log|H_η| is log|H| with H = I + bᵀ W b, and
 
@@ -19,366 +19,436 @@ plus, where R is that at η = 0, what θ does through it.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
 
-from workbench.engine.objectives.likelihood import FO, FOCEI, LAPLACE
-from workbench.engine.objectives.linear import cholesky, solve
-from workbench.engine.predictions.chain import inlined
-from workbench.engine.problem.residual import record, record_slopes
+from workbench.engine.objectives.likelihood import curvature, observed
+from workbench.engine.objectives.linear import (
+    add_transposed,
+    cholesky,
+    clear,
+    congruent,
+    inverted,
+    product,
+    solve,
+    transposed,
+    weighted,
+)
+from workbench.engine.predictions.machine import beyond, inlined, inner, pointer, zeros
+from workbench.engine.problem.residual import MEASURED, SUM_OF_DEVIATIONS, plain_slopes
+
+Array = NDArray[np.float64]
 
 _LAST_STEP = 1e-6  # squared distance to the mode above which it is no mode but a kink
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def objective_and_gradient(seen, predicted, at_zero, A, B, Bl, zeta, method, kind, sigma, bend, corners, found, slopes):
-    """OFV of each subject at its mode and its total derivatives by θ, L, and σ.
+class Found(NamedTuple):
+    """What is found of all subjects.
 
-    Parameters
+    Attributes
     ----------
-    seen : first int64[N + 1], y float64[n], upper float64[n], what int64[n], response int64[n]
-    predicted : f float64[n], fu float64[n, D], fuu float64[n, D, D]
-    at_zero : R0 float64[n], R0_f float64[n], R0_s float64[n, C], f0u float64[n, D]
-        Residual variance at η = 0 with derivatives, and ∂f/∂u there (FOCE and FO; else not used).
-    A : float64[N, D, M]; B, Bl : float64[N, D, Q]; zeta : float64[N, Q]
-    method : int; kind : int64[responses]; sigma : float64[responses, C]
-    bend : float64[N, D, D, D]
-        ∂l_uu/∂u, the last index the direction (Laplace; else not used).
-    corners : pull float64[N, D], wall float64[N, D]
-        Of modes at a kink, see `corners`.
-    found : ofv float64[N], by_theta float64[N, M], by_L float64[N, Q, Q], by_sigma float64[N, responses, C]
-        Filled.
-    slopes : K, luu, lut, lu, lus, float64[N, ...]
-        Filled with what `predict_modes` needs: (l_ζζ)⁻¹, l_uu, l_uu for a change of θ, l_u, and l_u by σ.
+    zeta : float64[N, Q]; depth : float64[N]
+        The modes, and l there.
+    ofv : float64[N]; scores : float64[N, size]
+        Contributions to the objective and to its gradient.
+    inverse : float64[N, Q, Q]
+        (l_ζζ)⁻¹.
+    motion : float64[N, D + Q + 1 + responses·C, Q]
+        What moves a mode, see `moved`, in rows: of bᵀ l_u by a(θ); of bᵀ l_uu B; Bᵀ l_u; of bᵀ l_u by σ.
+    state : int64[N]
+        How the search for the mode ended.
     """
-    first, ofv, K = seen[0], found[0], slopes[0]
-    N, D, Q = Bl.shape
-    C = sigma.shape[1]
-    n_max = 0
-    for i in range(N):
-        n_max = max(n_max, first[i + 1] - first[i])
-    of_record = (
-        np.zeros((n_max, 2)),  # w and w'
-        np.zeros((n_max, 3)),  # ∂L/∂R0, ∂L'/∂R0, ∂w/∂R0
-        np.zeros((n_max, C, 4)),  # of L, L', L'', w by σ
-        np.zeros((n_max, D)),  # ∂f/∂u as a change of θ meets it (in FO it also moves the slope)
-        np.zeros((n_max, D)),  # s = b H⁻¹ bᵀ fu
-        np.zeros(n_max),  # fuᵀ s
-    )
-    of_subject = np.zeros(D), np.zeros(D), np.zeros((D, D)), np.zeros((D, D))  # l_u by a change of θ, z, W, b H⁻¹ bᵀ
-    by_mode = np.zeros(D), np.zeros(D), np.zeros(D)  # r, what meets ζ in ∂OFV/∂L, and b v
-    of_zeta = np.zeros((Q, Q)), np.zeros((Q, Q)), np.zeros((Q, Q)), np.zeros(Q), np.zeros(Q)  # H, H⁻¹, l_ζζ, v, unit
-    scratch = np.zeros((C, C + 1)), np.zeros(D)
 
-    for i in range(N):
-        value = _expand(
-            i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, corners, found, slopes, of_record,
-            of_subject, scratch,
-        )  # fmt: skip
-        logdet, good = _log_determinant(i, first, predicted, Bl, method, bend, slopes, of_record, of_subject, of_zeta)
-        good = _adjoint(i, Bl, method, slopes, of_subject, of_zeta, by_mode) and good
-        _through_variances(i, seen, predicted, at_zero, method, found, slopes, of_record, of_subject, by_mode)
-        _by_parameters(i, A, B, Bl, zeta, found, slopes, of_subject, of_zeta, by_mode)
-        if method != FO:
-            value -= _last_step(Bl[i], zeta[i], K[i], slopes[3][i], of_zeta)
-        ofv[i] = value + logdet if good else np.nan
+    zeta: Array
+    depth: Array
+    ofv: Array
+    scores: Array
+    inverse: Array
+    motion: Array
+    state: NDArray[np.int64]
 
 
-# `inlined`: to pass so many arrays on for every subject takes longer than the arithmetic.
-@inlined
-def _expand(
-    i, seen, predicted, at_zero, Bl, zeta, method, kind, sigma, corners, found, slopes, of_record, of_subject, scratch
-):
-    """l and its derivatives."""
-    first, y, upper, what, response = seen
-    f, fu, fuu = predicted
-    R0, R0_f, R0_s, f0u = at_zero
-    _, luu, lut, lu, lus = slopes
-    weights, by_R0, by_sigma, fe, _, _ = of_record
-    lue, _, W, _ = of_subject
-    of_variance, bz = scratch
-    pull, wall = corners
-    g_sigma = found[3]
-    D, Q, C = Bl.shape[1], Bl.shape[2], sigma.shape[1]
-    linear = method == FO
-    interaction = method in (FOCEI, LAPLACE)
-    lu[i] = 0.0
-    lue[:] = 0.0
-    luu[i] = 0.0
-    lut[i] = 0.0
-    lus[i] = 0.0
-    g_sigma[i] = 0.0
-    W[:] = 0.0
-    value = 0.0
-    for q in range(Q):
-        value += zeta[i, q] * zeta[i, q]
+class Start(NamedTuple):
+    """Another point, from which modes are known to move.
+
+    Attributes
+    ----------
+    zeta, inverse, motion : of `Found` there
+    mean, L, sigma : of `Surface` there
+    """
+
+    zeta: Array
+    inverse: Array
+    motion: Array
+    mean: Array
+    L: Array
+    sigma: Array
+
+
+class Derivatives(NamedTuple):
+    """What the derivatives of one subject are worked out in; `most` observations, S = responses·C.
+
+    Attributes
+    ----------
+    w1 : float64[most]
+        w'.
+    slopes : float64[C, 4]
+        Derivatives of (L, L', L'', w) of an observation by the σ of its response.
+    first, second, weight : float64[most, S]
+        Those of L', L'' and w by σ.
+    on_value, on_slope, on_weight : float64[most]
+        ∂L/∂R, ∂L'/∂R, ∂w/∂R times R' at η = 0, where R is taken from there.
+    fe : float64[most, D]
+        ∂f/∂u as a change of θ meets it, where that also moves the slope (FO).
+    s : float64[most, D]; q : float64[most]
+        P fu and fuᵀ P fu.
+    lue, z, r, luz, bv, carried : float64[D]
+        l_u by a change of θ; ∂log|H|/∂u; r; what meets ζ in ∂OFV/∂L; b v; l_uu b v.
+    P, lut : float64[D, D]
+        b H⁻¹ bᵀ; l_uu for a change of θ.
+    lus : float64[D, S]
+        l_u by σ.
+    H, Hi : float64[Q, Q]
+    v, unit : float64[Q]
+    by_b : float64[D, Q]
+        ∂OFV/∂b.
+    by_point : float64[M + Q² + S]
+        ∂OFV/∂θ, ∂OFV/∂L, ∂OFV/∂σ.
+    """
+
+    w1: Array
+    slopes: Array
+    first: Array
+    second: Array
+    weight: Array
+    on_value: Array
+    on_slope: Array
+    on_weight: Array
+    fe: Array
+    s: Array
+    q: Array
+    lue: Array
+    z: Array
+    r: Array
+    luz: Array
+    bv: Array
+    carried: Array
+    P: Array
+    lut: Array
+    lus: Array
+    H: Array
+    Hi: Array
+    v: Array
+    unit: Array
+    by_b: Array
+    by_point: Array
+
+
+DERIVED_BY_OBSERVATION = {
+    "w1", "first", "second", "weight", "on_value", "on_slope", "on_weight", "fe", "s", "q",
+}  # fmt: skip
+
+
+def new_derivatives(most: int, D: int, Q: int, M: int, responses: int, C: int) -> Derivatives:
+    """For subjects of at most so many observations."""
+    S = responses * C
+    return Derivatives(
+        **zeros(w1=most, slopes=(C, 4), first=(most, S), second=(most, S), weight=(most, S), on_value=most,
+                on_slope=most, on_weight=most, fe=(most, D), s=(most, D), q=most, lue=D, z=D, r=D, luz=D, bv=D,
+                carried=D, P=(D, D), lut=(D, D), lus=(D, S), H=(Q, Q), Hi=(Q, Q), v=Q, unit=Q, by_b=(D, Q),
+                by_point=M + Q * Q + S)
+    )  # fmt: skip
+
+
+# Kernels take pointers: p to Surface, r to Room, g to Derivatives, o to Found. What inner loops need is read first.
+
+
+def derive(p, r, g, o, i):
+    """OFV of a subject at its mode r.zeta, where it is predicted, and its total derivatives by x. Machine code."""
+    return _derive(i, p, r, g, o, r.zero, r.linear, p.bend)
+
+
+@inner
+def _derive(i, p, r, g, o, zero, linear, bend):
+    D, Q = r.b.shape
+    M, S, n = p.A.shape[2], g.lus.shape[1], p.first[i + 1] - p.first[i]
+    b, zeta, lu, luu, W, half, hessian = (
+        pointer(r.b), pointer(r.zeta), pointer(r.lu), pointer(r.luu), pointer(r.W), pointer(r.half), pointer(r.hessian)
+    )  # fmt: skip
+    fu, fuu, q, z, bv, v, rest = (
+        pointer(r.fu), pointer(r.fuu), pointer(g.q), pointer(g.z), pointer(g.bv), pointer(g.v), pointer(g.r)
+    )  # fmt: skip
+    L1, w, lue, luz, lut, lus, carried = (
+        pointer(r.L1), pointer(r.w), pointer(g.lue), pointer(g.luz), pointer(g.lut), pointer(g.lus), pointer(g.carried)
+    )  # fmt: skip
+    H, Hi, P, s, by, by_b = (
+        pointer(g.H), pointer(g.Hi), pointer(g.P), pointer(g.s), pointer(g.by_point), pointer(g.by_b)
+    )  # fmt: skip
+    by_L, by_sigma = beyond(by, M), beyond(by, M + Q * Q)
+    B, motion, inverse = (
+        beyond(pointer(p.B), i * D * Q), beyond(pointer(o.motion), i * (D + Q + 1 + S) * Q),
+        beyond(pointer(o.inverse), i * Q * Q),
+    )  # fmt: skip
+
+    # l and its derivatives
+    if linear is not None:
+        _linearised(r, g, n)
+    clear(by_sigma, S)
+    value = _records(i, p, r, g, zero)
+    curvature(i, p, r)
     for d in range(D):
-        bz[d] = 0.0
-        for q in range(Q):
-            bz[d] += Bl[i, d, q] * zeta[i, q]
-    j0 = first[i]
-    for j in range(j0, first[i + 1]):
-        n = j - j0
-        k = response[j]
-        fj = f[j]
-        for d in range(D):
-            fe[n, d] = fu[j, d]
-            if linear:
-                fj += fu[j, d] * bz[d]
+        lue[d] = lu[d]
+    if linear is not None:
+        transposed(pointer(g.fe), L1, lue, n, D, 1)
+        weighted(fu, pointer(r.L2), pointer(g.fe), luu, n, D)
+        add_transposed(fuu, L1, luu, n, D * D, 1)
+    transposed(fu, pointer(g.first), lus, n, D, S)
+    clear(lut, D * D)
+    if zero is not None:
+        weighted(fu, pointer(g.on_slope), pointer(zero.fu), lut, n, D)
+    if bend is not None:
+        for k in range(D * D):
+            W[k] = 0.5 * luu[k]
+    if p.wall.shape[0] > 0:
+        _lean(i, p, r, g)
+    for k in range(D * D):
+        lut[k] += luu[k]
+
+    # log|H|, and its derivative z by u
+    congruent(b, W, 1.0, half, H, D, Q)
+    if linear is None:
+        congruent(b, luu, 2.0, half, hessian, D, Q)
+    else:
+        for k in range(Q * Q):
+            hessian[k] = 2.0 * H[k]
+    good = cholesky(H, Q)
+    for k in range(Q):
+        value += 2.0 * math.log(H[k * Q + k])
+    inverted(H, Q, Hi)
+    product(b, Hi, half, D, Q, Q)
+    for d in range(D):
+        product(b, beyond(half, d * Q), beyond(P, d * D), D, Q, 1)
+    product(fu, P, s, n, D, D)
+    for k in range(n):
+        product(beyond(fu, k * D), beyond(s, k * D), beyond(q, k), 1, D, 1)
+    clear(z, D)
+    if bend is None:
+        for k in range(n):
+            once, twice = pointer(g.w1)[k] * q[k], 2.0 * w[k]
+            for d in range(D):
+                part = once * fu[k * D + d]
                 for e in range(D):
-                    fe[n, d] += fuu[j, d, e] * bz[e]
-        L, L1, L2, w, w1 = record(interaction, what[j], kind[k], y[j], upper[j], fj, sigma, k, R0[j])
-        weights[n, 0], weights[n, 1] = w, w1
-        value += L
-        L1_R = 0.0
-        if interaction:
-            record_slopes(what[j], kind[k], y[j], upper[j], fj, sigma, k, of_variance, by_sigma[n])
-        else:
-            e_j, x = y[j] - fj, 1.0 / R0[j]
-            L1_R = 2.0 * e_j * x * x
-            by_R0[n, 0], by_R0[n, 1], by_R0[n, 2] = x - e_j * e_j * x * x, L1_R, -x * x
-            for c in range(C):
-                by_sigma[n, c, 0] = by_R0[n, 0] * R0_s[j, c]
-                by_sigma[n, c, 1] = L1_R * R0_s[j, c]
-                by_sigma[n, c, 3] = by_R0[n, 2] * R0_s[j, c]
-        for c in range(C):
-            g_sigma[i, k, c] += by_sigma[n, c, 0]
+                    part += twice * fuu[(k * D + d) * D + e] * s[k * D + e]
+                z[d] += part
+    else:
         for d in range(D):
-            lu[i, d] += L1 * fu[j, d]
-            lue[d] += L1 * fe[n, d]
-            for c in range(C):
-                lus[i, d, k, c] += by_sigma[n, c, 1] * fu[j, d]
             for e in range(D):
-                luu[i, d, e] += L2 * fu[j, d] * fe[n, e] + L1 * fuu[j, d, e]
-                W[d, e] += w * fu[j, d] * fu[j, e]
-                if not interaction:
-                    lut[i, d, e] += L1_R * R0_f[j] * fu[j, d] * f0u[j, e]
+                for c in range(D):
+                    z[c] += 0.5 * P[d * D + e] * bend[i, d, e, c]
+
+    # v = (l_ζζ)⁻¹ ∂log|H|/∂ζ, which carries the movement of the mode; not good at a saddle, where no mode was found
+    good = cholesky(hessian, Q) and good
+    inverted(hessian, Q, inverse)
+    clear(v, Q)
+    if linear is None:
+        transposed(b, z, v, D, Q, 1)
+        solve(hessian, Q, v, 1)
+    product(b, v, bv, D, Q, 1)
+    product(luu, bv, carried, D, D, 1)
     for d in range(D):
-        for e in range(D):
-            lut[i, d, e] += luu[i, d, e]
-            if method == LAPLACE:
-                W[d, e] = 0.5 * luu[i, d, e]
+        rest[d] = lue[d] + z[d] - (carried[d] if linear is None else 0.0)
+        luz[d] = lu[d] + (z[d] - carried[d] if linear is None else 0.0)
+
+    # ∂OFV/∂σ, through R at f or at η = 0; what θ does through the latter comes into r
+    if bend is None:
+        add_transposed(pointer(g.weight), q, by_sigma, n, S, 1)
+    else:
+        _bent(i, p, r, g)
+    if zero is not None:
+        _through_zero(g, zero, fu, bv, q, n, D)
+        add_transposed(pointer(zero.fu), pointer(g.on_value), rest, n, D, 1)
     for d in range(D):
-        lu[i, d] += pull[i, d]
-        lue[d] += pull[i, d]
-        for e in range(D):
-            luu[i, d, e] += wall[i, d] * wall[i, e]
-            lut[i, d, e] += wall[i, d] * wall[i, e]
+        for c in range(S):
+            by_sigma[c] -= bv[d] * lus[d * S + c]
+
+    # ∂OFV/∂θ, ∂OFV/∂L, and with them ∂OFV/∂x
+    transposed(beyond(pointer(p.A), i * D * M), rest, by, D, M, 1)
+    product(W, b, half, D, D, Q)
+    product(half, Hi, by_b, D, Q, Q)
+    for d in range(D):
+        for k in range(Q):
+            by_b[d * Q + k] = 2.0 * by_b[d * Q + k] + luz[d] * zeta[k] - lu[d] * v[k]
+    transposed(B, by_b, by_L, D, Q, Q)
+    size = o.scores.shape[1]
+    transposed(pointer(p.chain), by, beyond(pointer(o.scores), i * size), M + Q * Q + S, size, 1)
+
+    # what moves the mode
+    product(luu, b, half, D, D, Q)
+    transposed(lut, b, motion, D, D, Q)
+    transposed(B, half, beyond(motion, D * Q), D, Q, Q)
+    transposed(B, lu, beyond(motion, (D + Q) * Q), D, Q, 1)
+    transposed(lus, b, beyond(motion, (D + Q + 1) * Q), D, S, Q)
+    if linear is None:
+        value -= _last_step(r, g, inverse)
+    o.ofv[i] = value if good else np.nan
+    return 0
+
+
+@inner
+def _linearised(r, g, n):
+    """Put f and ∂f/∂u of the linear model in place (FO)."""
+    D, Q = r.b.shape
+    bz, f, fu, fuu, fe = pointer(g.bv), pointer(r.f), pointer(r.fu), pointer(r.fuu), pointer(g.fe)
+    product(pointer(r.b), pointer(r.zeta), bz, D, Q, 1)
+    product(fuu, bz, fe, n * D, D, 1)
+    for k in range(n):
+        for d in range(D):
+            f[k] += fu[k * D + d] * bz[d]
+            fe[k * D + d] += fu[k * D + d]
+
+
+@inner
+def _records(i, p, r, g, zero):
+    """l; fills what the observations say of it, and ∂l/∂σ."""
+    zeta, f, L1, L2, w, w1, slopes = (
+        pointer(r.zeta), pointer(r.f), pointer(r.L1), pointer(r.L2), pointer(r.w), pointer(g.w1), pointer(g.slopes)
+    )  # fmt: skip
+    first, second, weight = pointer(g.first), pointer(g.second), pointer(g.weight)
+    Q, C, S, start = r.zeta.shape[0], p.sigma.shape[1], g.lus.shape[1], p.first[i]
+    n = p.first[i + 1] - start
+    by_sigma = beyond(pointer(g.by_point), p.A.shape[2] + Q * Q)
+    clear(first, n * S)
+    clear(second, n * S)
+    clear(weight, n * S)
+    value = 0.0
+    for k in range(Q):
+        value += zeta[k] * zeta[k]
+    for k in range(n):
+        L, L1[k], L2[k], w[k], w1[k] = observed(start + k, k, f[k], p, r, zero)
+        value += L
+        _record_slopes(start + k, k, f[k], p, r, g, zero)
+        at = p.response[start + k] * C
+        for c in range(C):
+            by_sigma[at + c] += slopes[4 * c]
+            first[k * S + at + c] = slopes[4 * c + 1]
+            second[k * S + at + c] = slopes[4 * c + 2]
+            weight[k * S + at + c] = slopes[4 * c + 3]
     return value
 
 
 @inlined
-def _log_determinant(i, first, predicted, Bl, method, bend, slopes, of_record, of_subject, of_zeta):
-    """log|H|, its derivative z by u, and l_ζζ; whether H is positive definite."""
-    _, fu, fuu = predicted
-    weights, _, _, _, s, q_j = of_record
-    _, z, W, P = of_subject
-    H, Hi, lzz, _, _ = of_zeta
-    luu = slopes[1]
-    D, Q = Bl.shape[1], Bl.shape[2]
-    linear = method == FO
-    for q in range(Q):
-        for p in range(Q):
-            H[q, p] = 1.0 if p == q else 0.0
-            lzz[q, p] = 0.0 if linear else 2.0 * H[q, p]
-            for d in range(D):
-                for e in range(D):
-                    H[q, p] += Bl[i, d, q] * W[d, e] * Bl[i, e, p]
-                    if not linear:
-                        lzz[q, p] += Bl[i, d, q] * luu[i, d, e] * Bl[i, e, p]
-            if linear:
-                lzz[q, p] = 2.0 * H[q, p]
-    good = cholesky(H, Q)
-    logdet = 0.0
-    for q in range(Q):
-        logdet += 2.0 * math.log(H[q, q])
-    for q in range(Q):
-        Hi[q] = 0.0
-        Hi[q, q] = 1.0
-        solve(H, Q, Hi[q])
-    for d in range(D):
-        z[d] = 0.0
-        for e in range(D):
-            P[d, e] = 0.0
-            for q in range(Q):
-                for p in range(Q):
-                    P[d, e] += Bl[i, d, q] * Hi[q, p] * Bl[i, e, p]
-    j0 = first[i]
-    for j in range(j0, first[i + 1]):
-        n = j - j0
-        q_j[n] = 0.0
-        for d in range(D):
-            s[n, d] = 0.0
-            for e in range(D):
-                s[n, d] += P[d, e] * fu[j, e]
-            q_j[n] += fu[j, d] * s[n, d]
-        if method == LAPLACE:
-            continue
-        for d in range(D):
-            z[d] += weights[n, 1] * q_j[n] * fu[j, d]
-            for e in range(D):
-                z[d] += 2.0 * weights[n, 0] * fuu[j, d, e] * s[n, e]
-    if method == LAPLACE:
-        for d in range(D):
-            for e in range(D):
-                for c in range(D):
-                    z[c] += 0.5 * P[d, e] * bend[i, d, e, c]
-    return logdet, good
-
-
-@inlined
-def _adjoint(i, Bl, method, slopes, of_subject, of_zeta, by_mode):
-    """v = (l_ζζ)⁻¹ ∂log|H|/∂ζ, which carries the movement of the mode; False at a saddle, where no mode was found."""
-    K, luu, _, lu, _ = slopes
-    lue, z, _, _ = of_subject
-    _, _, lzz, v, _ = of_zeta
-    r, luz, bv = by_mode
-    D, Q = Bl.shape[1], Bl.shape[2]
-    linear = method == FO
-    good = cholesky(lzz, Q)
-    for q in range(Q):
-        K[i, q] = 0.0
-        K[i, q, q] = 1.0
-        solve(lzz, Q, K[i, q])
-    v[:] = 0.0
-    if not linear:
-        for q in range(Q):
-            for d in range(D):
-                v[q] += Bl[i, d, q] * z[d]
-        solve(lzz, Q, v)
-    for d in range(D):
-        bv[d] = 0.0
-        for q in range(Q):
-            bv[d] += Bl[i, d, q] * v[q]
-    for d in range(D):
-        r[d] = lue[d] + z[d]
-        luz[d] = lu[i, d]
-        if not linear:
-            luz[d] += z[d]
-            for e in range(D):
-                r[d] -= luu[i, d, e] * bv[e]
-                luz[d] -= luu[i, d, e] * bv[e]
-    return good
-
-
-@inlined
-def _through_variances(i, seen, predicted, at_zero, method, found, slopes, of_record, of_subject, by_mode):
-    """∂OFV/∂σ, through R at f or at η = 0; what θ does through the latter comes into r."""
-    first, response = seen[0], seen[4]
-    _, fu, fuu = predicted
-    _, R0_f, _, f0u = at_zero
-    _, by_R0, by_sigma, _, _, q_j = of_record
-    P = of_subject[3]
-    r, _, bv = by_mode
-    g_sigma, lus = found[3], slopes[4]
-    D, S, C = fu.shape[1], lus.shape[2], lus.shape[3]
-    interaction = method in (FOCEI, LAPLACE)
-    j0 = first[i]
-    for j in range(j0, first[i + 1]):
-        n = j - j0
-        k = response[j]
-        if method == LAPLACE:
-            bent = 0.0
-            for d in range(D):
-                for e in range(D):
-                    bent += P[d, e] * fuu[j, d, e]
-            for c in range(C):
-                g_sigma[i, k, c] += 0.5 * (by_sigma[n, c, 2] * q_j[n] + by_sigma[n, c, 1] * bent)
-            continue
+def _record_slopes(j, n, f, p, r, g, zero):
+    """Fill the slopes of an observation."""
+    out, k = g.slopes, p.response[j]
+    C, kind = out.shape[0], p.kind[k]
+    if zero is not None:
+        R, R_f, R_s = zero.R[n], zero.R_f[n], zero.R_s
+        e, x = p.y[j] - f, 1.0 / R
+        by, by1, by_w = x - e * e * x * x, 2.0 * e * x * x, -x * x
+        g.on_value[n], g.on_slope[n], g.on_weight[n] = by * R_f, by1 * R_f, by_w * R_f
         for c in range(C):
-            g_sigma[i, k, c] += by_sigma[n, c, 3] * q_j[n]
-        if not interaction:
-            slope = 0.0
-            for d in range(D):
-                slope += fu[j, d] * bv[d]
-            through = by_R0[n, 0] + by_R0[n, 2] * q_j[n] - by_R0[n, 1] * slope
-            for d in range(D):
-                r[d] += through * R0_f[j] * f0u[j, d]
+            out[c, 0], out[c, 1], out[c, 2], out[c, 3] = by * R_s[n, c], by1 * R_s[n, c], 0.0, by_w * R_s[n, c]
+    elif p.what[j] != MEASURED or kind > SUM_OF_DEVIATIONS:
+        numbers = r.of_rare
+        for c in range(C):
+            for m in range(4):
+                out[c, m] = numbers[5 + 4 * c + m]
+    else:
+        for c in range(2, C):
+            for m in range(4):
+                out[c, m] = 0.0
+        plain_slopes(kind, p.y[j], f, p.sigma, k, out)
+
+
+@inner
+def _lean(i, p, r, g):
+    """What a corner adds."""
+    pull, wall = p.pull, p.wall
+    D = r.u.shape[0]
     for d in range(D):
-        for k in range(S):
-            for c in range(C):
-                g_sigma[i, k, c] -= bv[d] * lus[i, d, k, c]
+        r.lu[d] += pull[i, d]
+        g.lue[d] += pull[i, d]
+        for e in range(D):
+            r.luu[d, e] += wall[i, d] * wall[i, e]
 
 
-@inlined
-def _by_parameters(i, A, B, Bl, zeta, found, slopes, of_subject, of_zeta, by_mode):
-    """∂OFV/∂θ and ∂OFV/∂L."""
-    _, g_theta, g_L, _ = found
-    lu, W = slopes[3], of_subject[2]
-    _, Hi, _, v, unit = of_zeta
-    r, luz, _ = by_mode
-    D, M, Q = A.shape[1], A.shape[2], Bl.shape[2]
-    for m in range(M):
-        g_theta[i, m] = 0.0
+@inner
+def _bent(i, p, r, g):
+    """∂log|H|/∂σ where H is made of l_uu (Laplace)."""
+    D, Q = r.b.shape
+    S, n = g.lus.shape[1], p.first[i + 1] - p.first[i]
+    by_sigma = g.by_point[p.A.shape[2] + Q * Q :]
+    for k in range(n):
+        bent = 0.0
         for d in range(D):
-            g_theta[i, m] += A[i, d, m] * r[d]
-    for p in range(Q):
-        for q in range(Q):
-            g_L[i, p, q] = 0.0
-    for d in range(D):
-        for q in range(Q):
-            unit[q] = luz[d] * zeta[i, q] - lu[i, d] * v[q]
             for e in range(D):
-                for p in range(Q):
-                    unit[q] += 2.0 * W[d, e] * Bl[i, e, p] * Hi[p, q]
-        for p in range(Q):
-            for q in range(Q):
-                g_L[i, p, q] += B[i, d, p] * unit[q]
+                bent += g.P[d, e] * r.fuu[k, d, e]
+        for c in range(S):
+            by_sigma[c] += 0.5 * (g.second[k, c] * g.q[k] + g.first[k, c] * bent)
 
 
-@inlined
-def _last_step(Bl, zeta, K, lu, of_zeta):
+@inner
+def _through_zero(g, zero, fu, bv, q, n, D):
+    """Put into on_value what a prediction at η = 0 does to the objective through R there."""
+    on_value, on_slope, on_weight = pointer(g.on_value), pointer(g.on_slope), pointer(g.on_weight)
+    for k in range(n):
+        slope = 0.0
+        for d in range(D):
+            slope += fu[k * D + d] * bv[d]
+        on_value[k] += on_weight[k] * q[k] - on_slope[k] * slope
+
+
+@inner
+def _last_step(r, g, inverse):
     """What the last Newton step to the mode, short of which the search stops, takes off the objective.
 
     It is taken in the objective only, so that the error left in OFV_i is of third order.
     """
-    _, _, _, v, unit = of_zeta
-    D, Q = Bl.shape
+    D, Q = r.b.shape
+    zeta, unit, v = pointer(r.zeta), pointer(g.unit), pointer(g.v)
+    transposed(pointer(r.b), pointer(r.lu), unit, D, Q, 1)
     for q in range(Q):
-        lz = 2.0 * zeta[q]
-        for d in range(D):
-            lz += Bl[d, q] * lu[d]
-        unit[q] = lz
-    step = 0.0
+        unit[q] += 2.0 * zeta[q]
+    step = slope = 0.0
     for q in range(Q):
-        for p in range(Q):
-            step += unit[q] * K[q, p] * unit[p]
-    if not step < _LAST_STEP:
-        return 0.0
-    taken = 0.5 * step
-    for q in range(Q):
-        taken += v[q] * unit[q]
-    return taken
+        slope += v[q] * unit[q]
+        for c in range(Q):
+            step += unit[q] * inverse[q * Q + c] * unit[c]
+    return 0.5 * step + slope if step < _LAST_STEP else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def predict_modes(B, Bl, d_mean, d_L, d_sigma, K, luu, lut, lu, lus, zeta, out):
-    """Where the modes go, to first order, when a(θ), L and σ change (implicit function theorem)."""
-    N, D, Q = Bl.shape
-    du, push = np.zeros(D), np.zeros(D)
-    right = np.zeros(Q)
-    for i in range(N):
-        du[:] = 0.0
-        push[:] = 0.0
+@inner
+def moved(i, p, s, push, out):
+    """Where the mode of a subject goes, to first order, when a(θ), L and σ change (implicit function theorem).
+
+    Parameters
+    ----------
+    i : int
+    p, s : pointers to Surface, Start
+    push, out : float64[Q]
+        The first to work in.
+    """
+    motion, zeta, mean, L, sigma, inverse = s.motion, s.zeta, s.mean, s.L, s.sigma, s.inverse
+    new_mean, new_L, new_sigma = p.mean, p.L, p.sigma
+    D, Q = mean.shape[1], L.shape[0]
+    responses, C = sigma.shape
+    for q in range(Q):
+        out[q] = 0.0
+        for c in range(Q):
+            out[q] += (new_L[q, c] - L[q, c]) * zeta[i, c]
+    for q in range(Q):
+        value = 0.0
         for d in range(D):
-            for q in range(Q):
-                for p in range(Q):
-                    du[d] += B[i, d, q] * d_L[q, p] * zeta[i, p]
-        for d in range(D):
-            for e in range(D):
-                push[d] += luu[i, d, e] * du[e]
-                push[d] += lut[i, d, e] * d_mean[i, e]
-            for k in range(d_sigma.shape[0]):
-                for c in range(d_sigma.shape[1]):
-                    push[d] += lus[i, d, k, c] * d_sigma[k, c]
-        for q in range(Q):
-            right[q] = 0.0
-            for d in range(D):
-                right[q] += Bl[i, d, q] * push[d]
-                for p in range(Q):
-                    right[q] += d_L[p, q] * B[i, d, p] * lu[i, d]
-        for q in range(Q):
-            out[i, q] = zeta[i, q]
-            for p in range(Q):
-                out[i, q] -= K[i, q, p] * right[p]
+            value += motion[i, d, q] * (new_mean[i, d] - mean[i, d])
+        for c in range(Q):
+            value += motion[i, D + c, q] * out[c] + (new_L[c, q] - L[c, q]) * motion[i, D + Q, c]
+        for k in range(responses):
+            for c in range(C):
+                value += motion[i, D + Q + 1 + k * C + c, q] * (new_sigma[k, c] - sigma[k, c])
+        push[q] = value
+    for q in range(Q):
+        out[q] = zeta[i, q]
+        for c in range(Q):
+            out[q] -= inverse[i, q, c] * push[c]

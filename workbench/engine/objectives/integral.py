@@ -7,7 +7,10 @@ C Cᵀ the inverse curvature there),
 
 with l of `likelihood` (Pinheiro & Bates 1995, J Comput Graph Stat 4:12). Where a subject has several modes, q is the
 mixture of what stands around each of them, by their shares of the likelihood; draws come from the population as well,
-so that no mode that was overlooked has a density near 0 (Owen & Zhou 2000, J Am Stat Assoc 95:135).
+so that no mode that was overlooked has a density near 0 (Owen & Zhou 2000, J Am Stat Assoc 95:135). Draws are spread
+evenly and shifted at random (Cranley & Patterson 1976, SIAM J Numer Anal 13:904), several times: how these repeats
+differ tells the error. Where a random effect moves an event in time the integrand has corners, which no grid follows:
+draws stand in its place.
 
 The nodes stay where they are while x moves, so that the sum is a smooth function of x whose exact gradient is the mean
 of ∂l/∂x over the nodes, by their weights (Fisher's identity); once a minimum is found they are put around the modes
@@ -19,34 +22,34 @@ the modes, and their mean gradient, unbiased at every x, is brought to 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from copy import copy
-from typing import Any, Protocol
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
+from workbench.engine.objectives.draws import Draws, learned
 from workbench.engine.objectives.objective import Basin, Evaluation, Objective
-from workbench.engine.objectives.scan import depths
+from workbench.engine.predictions.machine import call, kernel
 from workbench.engine.problem.problem import Problem
-from workbench.engine.problem.residual import record, record_slopes
-from workbench.engine.problem.views import of_subjects
+from workbench.engine.problem.residual import any_is, record, record_slopes, to_logarithm
+from workbench.engine.problem.scale import Point
 from workbench.errors import ModelError
 from workbench.methods import Importance, Quadrature, method_of
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 _NODES = (1, 21, 11, 7, 5, 3, 3)  # by the number of random effects
 _MOST_NODES = 20_000
-_TOGETHER = 16_000  # observations predicted in one call: enough for both threads, and a bound of the memory
-_DF = 4.0  # of the t distribution that is drawn from: tails heavier than those of any posterior
+_SECONDS_AN_OBSERVATION = 3e-8  # what it takes to add it, once predicted
 _SAME = 1e-5  # of the objective: less is what new nodes may change at a minimum
-_DEFENSIVE = 0.05  # share of the draws that come from the population
 _GRAIN = 0.1  # of a standard error: a node that passes a kink of l changes the gradient at once
-_FEW = 0.1  # effective share of the draws below which a subject is drawn anew
+_ENOUGH = 0.1  # effective share of the draws below which a subject is drawn anew
+_ENOUGH_BESIDE = 0.4  # the same, where there are corners
+_ROUNDS = 3
 _SAME_DRAWS = 0.05  # of its Monte Carlo error: the same, where the nodes are draws
+_IN_PLACE = 2000  # draws, where a grid cannot follow corners
 
 
 class Integral:
@@ -59,6 +62,15 @@ class Integral:
     x : float64[size]
         Where the nodes are put first.
 
+    Attributes
+    ----------
+    draws : Importance
+        How nodes are drawn, if they are.
+    said : str
+        What there is to say of them beside their error; mostly nothing.
+    errors, effective : float64[N]
+        Where the nodes are draws: standard error of each subject's objective, and how many its draws are worth.
+
     Raises
     ------
     ModelError
@@ -68,20 +80,33 @@ class Integral:
     def __init__(self, problem: Problem, options: Quadrature | Importance, x: Array):
         self.problem, self.options = problem, options
         self._modes = Objective(problem)
-        self._nodes = _KINDS[type(options)](problem, options)
-        self._copies: Problem | None = None
+        self.said, self.draws = "", options if isinstance(options, Importance) else Importance(_IN_PLACE)
+        if isinstance(options, Quadrature) and self._modes.cornered:
+            self.said = "No grid follows the corners of a lag or a duration: draws stand in its place."
+        self._nodes: _Grid | Draws
+        if isinstance(options, Quadrature) and not self.said:
+            self._nodes = _Grid(problem, options)
+        else:
+            self._nodes = Draws(problem, self.draws)
         self.tolerance, self.grain = 0.0, 0.0  # there is no search within
         self._spent = 0
-        self.standard_error = math.nan
+        self.errors = np.full(problem.n_subjects, math.nan)
         self.effective = np.full(problem.n_subjects, math.nan)
-        self._follows = False
+        self._follows, self._learnt = False, False
         self._basins: list[Basin] = []
+        self._finer: Evaluation | None = None
+        self._centred, self._modes_there = x, np.empty((problem.n_subjects, problem.n_random))
         self.centre(x)
 
     @property
     def drawn(self) -> bool:
         """Whether the nodes are draws: what is summed over them has a Monte Carlo error."""
         return self._nodes.drawn
+
+    @property
+    def standard_error(self) -> float:
+        """Of the objective that was evaluated last, where the nodes are draws."""
+        return math.sqrt(float((self.errors**2).sum()))
 
     @property
     def evaluations(self) -> int:
@@ -91,40 +116,42 @@ class Integral:
     def centre(self, x: Array) -> None:
         """Put the nodes around the modes at x."""
         at = self._modes.evaluate(x)
+        if not (self._follows or self._modes.cornered):
+            at = self._modes.deepen(at)
         self._modes.accept(at)
-        if self._follows:  # only the deepest modes move
-            self._basins = [*self._modes.basins(at, most=0), *self._basins[1:]]
-        else:
-            self._basins = self._modes.basins(at)
-            self.grain = _GRAIN if len(self._basins) > 1 else 0.0
+        if self._follows and len(self._basins) > 1:  # parts that were learnt go where the modes go
+            shift = np.where(np.isfinite(at.zeta), at.zeta - self._modes_there, 0.0)
+            self._put([basin._replace(centre=basin.centre + shift) for basin in self._basins])
+            return
+        self._modes_there, self._centred, self._learnt = at.zeta, x, self._follows
+        self._basins = self._modes.basins(at, most=0) if self._follows else self._modes.basins(at)
+        self.grain = _GRAIN if self._modes.cornered else 0.0
+        if self.grain and self.drawn:
+            self._basins.append(self._modes.beside_corners(self._basins[0]))
         self._put(self._basins)
 
     def _put(self, basins: list[Basin]) -> None:
         self._zeta, self._log_weight = self._nodes.around(basins)
 
-    def adapt(self, x: Array) -> NDArray[np.int64]:
-        """Draw anew for subjects whose draws say little, from a mixture that their weights suggest as well.
-
-        Returns
-        -------
-        int64
-            The subjects.
-        """
-        _, weight = self.nodes(x)
-        few = np.flatnonzero(1.0 / (weight**2).sum(axis=0) < _FEW * len(weight))
-        if few.size and self.problem.n_random:
-            w, zeta = weight[:, few], self._zeta[:, few]
-            middle = np.einsum("ki,kiq->iq", w, zeta)
-            apart = zeta - middle
-            covariance = np.einsum("ki,kip,kiq->ipq", w, apart, apart) + 1e-12 * np.eye(zeta.shape[2])
-            centre, spread = self._basins[0].centre.copy(), self._basins[0].spread.copy()
-            log_size = np.full(len(centre), -np.inf)
-            good = np.isfinite(covariance).all(axis=(1, 2))
-            centre[few[good]], spread[few[good]] = middle[good], np.linalg.cholesky(2.0 * covariance[good])
-            log_size[few[good]] = np.max([basin.log_size[few[good]] for basin in self._basins], axis=0)
-            self._basins = [*self._basins, Basin(centre, spread, log_size)]
+    def _put_better(self, point: Point, mean: Array) -> bool:
+        """Whether subjects whose draws, just weighted, say little got other ones: from where the weights suggest."""
+        if self._learnt or not self.drawn:
+            return False
+        self._learnt, enough, changed = True, _ENOUGH_BESIDE if self.grain else _ENOUGH, False
+        for _ in range(_ROUNDS):
+            weight = self._weights(np.arange(self.problem.n_subjects))
+            few = np.flatnonzero(~(1.0 / (weight**2).sum(axis=0) > enough * len(weight)))
+            if not few.size:
+                break
+            self._basins = learned(self._basins, few, self._zeta[:, few], weight[:, few])
             self._put(self._basins)
-        return few
+            self._summed(point, mean, 0)
+            changed = True
+        if changed:
+            self._nodes = Draws(self.problem, self.draws, turn=1)
+            self._put(self._basins)
+            self._summed(point, mean, 0)
+        return changed
 
     def following(self) -> Integral:
         """The same, but its nodes follow the modes from x to x, for differences of gradients.
@@ -141,43 +168,37 @@ class Integral:
 
     def deepen(self, at: Evaluation) -> Evaluation:
         """The evaluation with nodes put around the modes at `at`; the same one where that changes nothing."""
+        if np.array_equal(at.x, self._centred):
+            return at
         self.centre(at.x)
         again = self.evaluate(at.x)
-        return at if abs(again.ofv - at.ofv) < self._nodes.same(self.standard_error) else again
+        same = max(_SAME, _SAME_DRAWS * self.standard_error) if self.drawn else _SAME
+        return at if abs(again.ofv - at.ofv) < same else again
 
     def evaluate(self, x: Array) -> Evaluation:
         """Compute objective and gradient at x; `zeta` of the result is the conditional mean of ζ."""
         if self._follows:
             self.centre(x)
-        problem, seen, layout = self.problem, self.problem.observations, self.problem.layout
+        problem, layout = self.problem, self.problem.layout
         point = problem.scale.point(x)
         mean, A = layout.mean(point.theta)
-        Bl = layout.B @ point.L
-        N, Q, D = problem.n_subjects, problem.n_random, problem.n_coordinates
-        top, total, square = np.full(N, -np.inf), np.zeros(N), np.zeros(N)
-        by_u, by_u_zeta = np.zeros((N, D)), np.zeros((N, D, Q))
-        by_sigma, middle = np.zeros((N, *point.sigma.shape)), np.zeros((N, Q))
+        Q, K = problem.n_random, len(self._zeta)
+        sums = self._summed(point, mean, 1)
+        if np.array_equal(x, self._centred) and self._put_better(point, mean):
+            sums = self._summed(point, mean, 1)
         with np.errstate(all="ignore"):
-            for log_weight, zeta, f, fu in self._predicted(mean, Bl, 1):
-                _add_nodes(
-                    seen.first, seen.y, seen.upper, seen.what, seen.response, f, fu, seen.kind, point.sigma, zeta,
-                    log_weight, top, total, square, by_u, by_u_zeta, by_sigma, middle,
-                )  # fmt: skip
-            log_sum = top + np.log(total)
-            by_u /= total[:, None]
-            by_u_zeta /= total[:, None, None]
-            by_sigma /= total[:, None, None]
-            middle /= total[:, None]
-            ofv = Q * math.log(2 * math.pi) - 2.0 * log_sum + seen.jacobian
-            K = len(self._zeta)
-            self.effective = total**2 / square
-            relative = np.maximum(square / total**2 - 1.0 / K, 0.0)  # squared standard error of log total
-            self.standard_error = 2.0 * math.sqrt(float(relative.sum()))
+            likelihood = np.exp(self._power - sums.top)
+            total = likelihood.sum(axis=0)
+            by_u, middle = sums.by_u / total[:, None], sums.zeta / total[:, None]
+            by_u_zeta, by_sigma = (part / total[:, None, None] for part in (sums.by_u_zeta, sums.by_sigma))
+            ofv = Q * math.log(2 * math.pi) - 2.0 * (sums.top + np.log(total)) + problem.observations.jacobian
+            self.effective = total**2 / (likelihood**2).sum(axis=0)
+            self.errors = self._nodes.errors(likelihood)
         by_theta, by_L = np.einsum("idm,id->im", A, by_u), np.einsum("idp,idq->ipq", layout.B, by_u_zeta)
         scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
         self._spent += 1
         total_ofv = float(ofv.sum()) if np.isfinite(ofv).all() else math.nan
-        return Evaluation(x, point, mean, total_ofv, scores.sum(axis=0), ofv, scores, middle, -2.0 * top, (), K)
+        return Evaluation(x, point, mean, total_ofv, scores.sum(axis=0), ofv, scores, middle, -2.0 * sums.top, None, K)
 
     def nodes(self, x: Array) -> tuple[Array, Array]:
         """The nodes as random effects, and how likely each is given the observations.
@@ -188,59 +209,43 @@ class Integral:
         weight : float64[K, N]
             Of p(η | y) at x; they add up to 1 for each subject, and are NaN where no node can be computed.
         """
-        problem, seen, layout = self.problem, self.problem.observations, self.problem.layout
-        point = problem.scale.point(x)
-        mean, _ = layout.mean(point.theta)
-        Bl = layout.B @ point.L
-        found, ones = [], np.ones(len(problem.y))
+        point = self.problem.scale.point(x)
+        mean, _ = self.problem.layout.mean(point.theta)
+        self._summed(point, mean, 0)
+        self._put_better(point, mean)
+        return self._zeta @ point.L.T, self._weights(np.arange(self.problem.n_subjects))
+
+    def _weights(self, subjects: Index) -> Array:
+        """How likely each node of some subjects is given the observations, as evaluated last, float64[K, subjects]."""
+        power = self._power[:, subjects]
         with np.errstate(all="ignore"):
-            for log_weight, zeta, f, _ in self._predicted(mean, Bl, 0):
-                depth = np.empty(zeta.shape[:2])
-                depths(
-                    True,
-                    seen.first,
-                    seen.y,
-                    seen.upper,
-                    seen.what,
-                    seen.response,
-                    f,
-                    seen.kind,
-                    point.sigma,
-                    ones,
-                    depth,
-                )
-                found.append((zeta, log_weight - 0.5 * (depth + (zeta**2).sum(axis=2))))
-            zeta, power = (np.concatenate(parts) for parts in zip(*found, strict=True))
-            power[~np.isfinite(power)] = -np.inf
             weight = np.exp(power - power.max(axis=0))
-            weight /= weight.sum(axis=0)
-        return zeta @ point.L.T, weight
+            return np.asarray(weight / weight.sum(axis=0))
 
-    def _predicted(self, mean: Array, Bl: Array, order: int) -> Iterator[tuple[Array, Array, Array, Array]]:
-        """The nodes with their predictions, as many of them at a time as there are copies of the subjects.
+    def _summed(self, point: Point, mean: Array, order: int) -> _Sums:
+        """Fill the powers, log p(y, ζ) - log q(ζ) at the nodes, and by order 1 the sums over them."""
+        problem, predictor, seen = self.problem, self.problem.predictor, self.problem.observations
+        Bl = problem.layout.B @ point.L
+        K, N, Q = self._zeta.shape
+        D, n = mean.shape[1], len(problem.y)
+        self._power = np.empty((K, N))
+        sums = _Sums(
+            np.full(N, -np.inf), np.zeros((N, D)), np.zeros((N, D, Q)), np.zeros((N, *point.sigma.shape)),
+            np.zeros((N, Q)),
+        )  # fmt: skip
+        about = seen.first, seen.y, seen.upper, seen.what, seen.response, seen.kind, seen.logarithmic, seen.floor
 
-        Yields
-        ------
-        log_weight : float64[k, N]
-        zeta : float64[k, N, Q]
-        f : float64[k, n]
-            Overwritten by the next, as is what follows.
-        fu : float64[k, n, D]
-            ∂f/∂u by order 1; by order 0 there is none.
-        """
-        N, D, n = *Bl.shape[:2], len(self.problem.y)
-        if self._copies is None:
-            most = min(_TOGETHER // max(n, 1), len(self._zeta))
-            self._copies = of_subjects(self.problem, np.tile(np.arange(N), most)) if most > 1 else self.problem
-        copies = self._copies.n_subjects // N
-        f, fu, fuu = np.empty(copies * n), np.zeros((copies * n * order, D)), np.empty((0, D, D))
-        for begin in range(0, len(self._zeta), copies):
-            zeta, log_weight = self._zeta[begin : begin + copies], self._log_weight[begin : begin + copies]
-            k = len(zeta)
-            u = mean + np.einsum("idq,kiq->kid", Bl, zeta)
-            self._copies.predict(np.arange(k * N), u.reshape(k * N, D), order, f, fu, fuu)
-            slopes = fu[: k * n * order].reshape(k * order, n, D)
-            yield log_weight, zeta, f[: k * n].reshape(k, n), slopes
+        def run(address: int, arguments: int, part: Index, left: Index) -> int:
+            room = np.empty(D), np.empty(n), np.empty((n * order, D)), np.empty((0, D, D))
+            count: int = _add_nodes(
+                address, arguments, part, about, point.sigma, mean, Bl, self._zeta, self._log_weight, order, room,
+                self._power, sums, left,
+            )  # fmt: skip
+            return count
+
+        seconds = K * (N * predictor.seconds(order) + n * _SECONDS_AN_OBSERVATION)
+        predictor.over(run, np.arange(N), seconds)
+        return sums
 
     def modes(self, at: Evaluation) -> Evaluation:
         """Those of FOCEI."""
@@ -254,22 +259,24 @@ class Integral:
         """A sentence on how exact the integral is; "" without random effects, where there is none."""
         if not self.problem.n_random:
             return ""
-        return self._nodes.accuracy(self, at)
+        if self.drawn:
+            self.evaluate(at.x)
+            return f"{self.said} The Monte Carlo error of the OFV is {self.standard_error:.2g}.".strip()
+        assert isinstance(self._nodes, _Grid)
+        along, change = self._nodes.along, self.change(at)
+        said = f"{along} nodes along each random effect"
+        return f"{said}." if math.isnan(change) else f"{said}; with {along + 2} the OFV differs by {change:.1g}."
 
+    def change(self, at: Evaluation) -> float:
+        """By how much the objective differs with two more nodes along each random effect.
 
-class _Nodes(Protocol):
-    """Where the integrand is evaluated, and with which weights; `drawn`: at random."""
-
-    drawn: bool
-
-    def around(self, basins: list[Basin]) -> tuple[Array, Array]:
-        """Nodes ζ_k, float64[K, N, Q], and log w_k - log q(ζ_k), float64[K, N]."""
-
-    def same(self, standard_error: float) -> float:
-        """By how much nodes put elsewhere may change the objective at a minimum; its Monte Carlo error is given."""
-
-    def accuracy(self, integral: Integral, at: Evaluation) -> str:
-        """A sentence on how exact the sum is."""
+        NaN where there is no grid, or these would be too many.
+        """
+        if not isinstance(self._nodes, _Grid) or (self._nodes.along + 2) ** self.problem.n_random > _MOST_NODES:
+            return math.nan
+        if self._finer is None or not np.array_equal(self._finer.x, at.x):
+            self._finer = Integral(self.problem, Quadrature(self._nodes.along + 2), at.x).evaluate(at.x)
+        return self._finer.ofv - at.ofv
 
 
 class _Grid:
@@ -286,7 +293,7 @@ class _Grid:
                 f"Use method={method_of(Importance()).name!r}."
             )
         if not Q:
-            self._units, self._log_weights = _ONE
+            self._units, self._log_weights = np.zeros((1, 1, 0)), np.zeros((1, 1))  # there is nothing to sum over
             return
         t, w = np.polynomial.hermite_e.hermegauss(self.along)
         grid = np.stack(np.meshgrid(*[t] * Q, indexing="ij"), axis=-1).reshape(-1, 1, Q)
@@ -297,166 +304,114 @@ class _Grid:
         self._log_weights = log_w[:, None] + Q / 2 * math.log(2 * math.pi) + 0.5 * (grid**2).sum(axis=-1)
 
     def around(self, basins: list[Basin]) -> tuple[Array, Array]:
-        zeta, log_weight = zip(*(self._around(basin) for basin in basins), strict=True)
-        if len(basins) == 1:
-            return zeta[0], log_weight[0]
-        # each grid sums its own part of the integrand, which is its share of the mixture there
-        shares = _log_shares(basins)
-        parts = []
-        for own, (points, weights) in enumerate(zip(zeta, log_weight, strict=True)):
-            each = np.stack([s + _log_normal(points, b) for s, b in zip(shares, basins, strict=True)])
-            with np.errstate(invalid="ignore"):
-                parts.append(weights + each[own] - logsumexp(each, axis=0))
-        return np.concatenate(zeta), np.nan_to_num(np.concatenate(parts), nan=-np.inf, posinf=-np.inf, neginf=-np.inf)
-
-    def _around(self, basin: Basin) -> tuple[Array, Array]:
+        """Nodes ζ_k, float64[K, N, Q], and log w_k - log q(ζ_k), float64[K, N]."""
+        (basin,) = basins
         K, N, Q = len(self._units), *basin.centre.shape
         zeta = basin.centre + np.einsum("ipq,kiq->kip", basin.spread, np.broadcast_to(self._units, (K, N, Q)))
         return zeta, self._log_weights + np.log(np.diagonal(basin.spread, axis1=1, axis2=2)).sum(axis=1)
 
-    def same(self, standard_error: float) -> float:
-        return _SAME
-
-    def accuracy(self, integral: Integral, at: Evaluation) -> str:
-        said, finer = f"{self.along} nodes along each random effect", self.along + 2
-        if integral.grain:  # grids that are both wrong at a corner can agree
-            draws = Integral(integral.problem, Importance(), at.x)
-            change = draws.evaluate(at.x).ofv - at.ofv
-            return (
-                f"{said}, which do not follow the corners of a lag or a duration: by draws, whose Monte Carlo error is "
-                f"{draws.standard_error:.1g}, the OFV differs by {change:.1g}."
-            )
-        if finer**integral.problem.n_random > _MOST_NODES:
-            return f"{said}."
-        change = Integral(integral.problem, Quadrature(finer), at.x).evaluate(at.x).ofv - at.ofv
-        return f"{said}; with {finer} the OFV differs by {change:.1g}."
+    def errors(self, likelihood: Array) -> Array:
+        """Not known."""
+        return np.full(likelihood.shape[1], math.nan)
 
 
-class _Draws:
-    """Antithetic draws from t distributions around the modes and, a few, around 0; others for each subject."""
+class _Sums(NamedTuple):
+    """Over the nodes of each subject, weighted by e = exp(power - top).
 
-    def __init__(self, problem: Problem, options: Importance):
-        self.drawn = problem.n_random > 0
-        rng = np.random.default_rng(options.seed)
-        K, N, Q = options.samples, problem.n_subjects, problem.n_random
-        if not Q:
-            self._units, self._log_weights = _ONE
-            return
-        half = rng.standard_normal((-(-K // 2), N, Q))
-        units = np.concatenate([half, -half])[:K]
-        self._units = units / np.sqrt(rng.chisquare(_DF, (K, N, 1)) / _DF)
-
-    def around(self, basins: list[Basin]) -> tuple[Array, Array]:
-        K, N, Q = self._units.shape
-        if not Q:
-            return np.broadcast_to(self._units, (K, len(basins[0].centre), 0)), np.zeros((K, len(basins[0].centre)))
-        population = Basin(np.zeros((N, Q)), np.broadcast_to(np.eye(Q), (N, Q, Q)), np.zeros(N))
-        shares = [np.log1p(-_DEFENSIVE) + share for share in _log_shares(basins)]
-        shares.append(np.full(N, math.log(_DEFENSIVE)))
-        several = [*basins, population]
-        # which of them a draw belongs to: antithetic pairs to the same, each as often as its share says
-        pairs = -(-K // 2)
-        ends = np.cumsum(np.exp(shares), axis=0)
-        at = (np.arange(pairs) + 0.5) / pairs
-        owner = np.concatenate([(at[:, None, None] > ends[:-1].T[None]).sum(axis=2)] * 2)[:K]
-        zeta = np.empty((K, N, Q))
-        for m, basin in enumerate(several):
-            mine = owner == m
-            found = basin.centre + np.einsum("ipq,kiq->kip", basin.spread, self._units)
-            zeta[mine] = found[mine]
-        density = logsumexp([share + _log_t(zeta, b) for share, b in zip(shares, several, strict=True)], axis=0)
-        return zeta, -density - math.log(K)
-
-    def same(self, standard_error: float) -> float:
-        return max(_SAME, _SAME_DRAWS * standard_error) if math.isfinite(standard_error) else _SAME
-
-    def accuracy(self, integral: Integral, at: Evaluation) -> str:
-        integral.evaluate(at.x)
-        return f"The Monte Carlo error of the OFV is {integral.standard_error:.2g}."
-
-
-def _log_shares(basins: list[Basin]) -> list[Array]:
-    """Of each subject's likelihood, by Laplace's approximation, float64[N] a basin."""
-    if len(basins) == 1:
-        return [np.zeros_like(basins[0].log_size)]
-    sizes = np.array([basin.log_size for basin in basins])
-    sizes[0, ~np.isfinite(sizes).any(axis=0)] = 0.0
-    return list(sizes - logsumexp(sizes, axis=0))
-
-
-def _squared_distance(zeta: Array, basin: Basin) -> tuple[Array, Array]:
-    """|C⁻¹ (ζ - centre)|², float64[K, N], and log|C|, float64[N]."""
-    inverse = np.linalg.inv(basin.spread)
-    t = np.einsum("ipq,kiq->kip", inverse, zeta - basin.centre)
-    return (t**2).sum(axis=-1), np.log(np.diagonal(basin.spread, axis1=1, axis2=2)).sum(axis=1)
-
-
-def _log_normal(zeta: Array, basin: Basin) -> Array:
-    square, log_volume = _squared_distance(zeta, basin)
-    return np.asarray(-0.5 * square - log_volume)
-
-
-def _log_t(zeta: Array, basin: Basin) -> Array:
-    Q = zeta.shape[2]
-    square, log_volume = _squared_distance(zeta, basin)
-    peak = math.lgamma((_DF + Q) / 2) - math.lgamma(_DF / 2) - Q / 2 * math.log(_DF * math.pi)
-    return np.asarray(peak - log_volume - (_DF + Q) / 2 * np.log1p(square / _DF))
-
-
-_ONE = np.zeros((1, 1, 0)), np.zeros((1, 1))  # without random effects there is nothing to sum over
-_KINDS: dict[type[Quadrature | Importance], Callable[[Problem, Any], _Nodes]] = {Quadrature: _Grid, Importance: _Draws}
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add_nodes(
-    first_observation, y, upper, what, response, f, fu, kind, sigma, zeta, log_weight,
-    top, total, square, by_u, by_u_zeta, by_sigma, middle,
-):  # fmt: skip
-    """Add nodes of every subject to the sums: Σ e, Σ e², and Σ e · (l_u, l_u ζᵀ, l_σ, ζ), e relative to exp(top).
-
-    A node at which the prediction is not a number adds nothing.
+    Attributes
+    ----------
+    top : float64[N]
+        The largest power.
+    by_u : float64[N, D]; by_u_zeta : float64[N, D, Q]; by_sigma : float64[N, responses, C]; zeta : float64[N, Q]
+        Σ e · (l_u, l_u ζᵀ, l_σ, ζ).
     """
-    N, D, Q = by_u_zeta.shape
+
+    top: Array
+    by_u: Array
+    by_u_zeta: Array
+    by_sigma: Array
+    zeta: Array
+
+
+@kernel
+def _add_nodes(
+    address, arguments, subjects, about, sigma, mean, Bl, zeta, log_weight, order, room, power, sums, left
+):  # fmt: skip
+    """Predict all nodes of some subjects; fill power[K, N] and, by order 1, the sums over them.
+
+    A node at which the prediction is not a number adds nothing. Returns how many subjects are `left` to be predicted
+    otherwise.
+    """
+    first, y, upper, what, response, kind, logarithmic, floor = about
+    u, f, fu, fuu = room
+    K, _, Q = zeta.shape
     S, C = sigma.shape
+    D = mean.shape[1]
     lu = np.zeros(D)
     slopes, scratch, ls = np.zeros((C, 4)), np.zeros((C, C + 1)), np.zeros((S, C))
-    for node in range(f.shape[0]):
-        for i in range(N):
+    transformed = any_is(logarithmic)
+    count = 0
+    for which in range(subjects.shape[0]):
+        i = subjects[which]
+        top = -np.inf
+        by_u, by_u_zeta, by_sigma, middle = sums.by_u[i], sums.by_u_zeta[i], sums.by_sigma[i], sums.zeta[i]
+        by_u[:], by_u_zeta[:], by_sigma[:], middle[:] = 0.0, 0.0, 0.0, 0.0
+        for node in range(K):
             value = 0.0
-            lu[:] = 0.0
-            ls[:] = 0.0
             for q in range(Q):
                 value += zeta[node, i, q] * zeta[node, i, q]
-            for j in range(first_observation[i], first_observation[i + 1]):
+            for d in range(D):
+                u[d] = mean[i, d]
+                for q in range(Q):
+                    u[d] += Bl[i, d, q] * zeta[node, i, q]
+            if call(address, (arguments, i, u, order, 0, f, fu, fuu)) != 0:
+                left[count] = i
+                count += 1
+                break
+            if transformed:
+                to_logarithm(subjects[which : which + 1], first, response, logarithmic, floor, order, f, fu, fuu)
+            lu[:] = 0.0
+            ls[:] = 0.0
+            for j in range(first[i], first[i + 1]):
                 k = response[j]
-                L, L1, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[node, j], sigma, k, 1.0)
+                L, L1, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
                 value += L
-                record_slopes(what[j], kind[k], y[j], upper[j], f[node, j], sigma, k, scratch, slopes)
+                if order == 0:
+                    continue
+                record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma, k, scratch, slopes)
                 for c in range(C):
                     ls[k, c] += slopes[c, 0]
                 for d in range(D):
-                    lu[d] += L1 * fu[node, j, d]
-            power = log_weight[node, i] - 0.5 * value
-            if not math.isfinite(power):
+                    lu[d] += L1 * fu[j, d]
+            now = log_weight[node, i] - 0.5 * value
+            power[node, i] = now if math.isfinite(now) else -np.inf
+            if not math.isfinite(now):
                 continue
-            if power > top[i]:
-                shrink = math.exp(top[i] - power)
-                total[i] *= shrink
-                square[i] *= shrink * shrink
-                by_u[i] *= shrink
-                by_u_zeta[i] *= shrink
-                by_sigma[i] *= shrink
-                middle[i] *= shrink
-                top[i] = power
-            e = math.exp(power - top[i])
-            total[i] += e
-            square[i] += e * e
-            for d in range(D):
-                by_u[i, d] += e * lu[d]
+            if now > top:
+                shrink = math.exp(top - now)
+                if shrink == 0.0:  # what counts for nothing may have infinite slopes
+                    by_u[:], by_u_zeta[:], by_sigma[:], middle[:] = 0.0, 0.0, 0.0, 0.0
+                for d in range(D):
+                    by_u[d] *= shrink
+                    for q in range(Q):
+                        by_u_zeta[d, q] *= shrink
+                for k in range(S):
+                    for c in range(C):
+                        by_sigma[k, c] *= shrink
                 for q in range(Q):
-                    by_u_zeta[i, d, q] += e * lu[d] * zeta[node, i, q]
+                    middle[q] *= shrink
+                top = now
+            e = math.exp(now - top)
+            if order == 0 or e == 0.0:
+                continue
+            for d in range(D):
+                by_u[d] += e * lu[d]
+                for q in range(Q):
+                    by_u_zeta[d, q] += e * lu[d] * zeta[node, i, q]
             for k in range(S):
                 for c in range(C):
-                    by_sigma[i, k, c] += e * ls[k, c]
+                    by_sigma[k, c] += e * ls[k, c]
             for q in range(Q):
-                middle[i, q] += e * zeta[node, i, q]
+                middle[q] += e * zeta[node, i, q]
+        sums.top[i] = top
+    return count

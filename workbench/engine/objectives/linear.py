@@ -1,37 +1,117 @@
-"""Small symmetric systems inside kernels: they allocate nothing and call no library."""
+"""Small matrices inside kernels, known by pointers to their numbers, row after row.
+
+They allocate nothing and call no library; to compile them takes a part of what
+arrays would.
+"""
 
 from __future__ import annotations
 
 import math
 
-from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.machine import beyond, inner, stay_apart
 
 
 @inner
 def cholesky(M, n):
     """Factor the symmetric M in place into its lower triangle; False if it is not positive definite."""
+    stay_apart()
     for i in range(n):
         for j in range(i + 1):
-            value = M[i, j]
+            value = M[i * n + j]
             for k in range(j):
-                value -= M[i, k] * M[j, k]
+                value -= M[i * n + k] * M[j * n + k]
             if i == j:
                 if not value > 0.0:
                     return False
-                M[i, i] = math.sqrt(value)
+                M[i * n + i] = math.sqrt(value)
             else:
-                M[i, j] = value / M[j, j]
+                M[i * n + j] = value / M[j * n + j]
     return True
 
 
 @inner
-def solve(M, n, x):
-    """Solve in place with the factor that `cholesky` left."""
+def solve(M, n, x, stride):
+    """Solve in place, for every `stride`-th number of x, with the factor that `cholesky` left."""
+    stay_apart()
     for i in range(n):
+        value = x[i * stride]
         for k in range(i):
-            x[i] -= M[i, k] * x[k]
-        x[i] /= M[i, i]
+            value -= M[i * n + k] * x[k * stride]
+        x[i * stride] = value / M[i * n + i]
     for i in range(n - 1, -1, -1):
+        value = x[i * stride]
         for k in range(i + 1, n):
-            x[i] -= M[k, i] * x[k]
-        x[i] /= M[i, i]
+            value -= M[k * n + i] * x[k * stride]
+        x[i * stride] = value / M[i * n + i]
+
+
+@inner
+def inverted(M, n, out):
+    """out = the inverse of what `cholesky` has factored."""
+    stay_apart()
+    for i in range(n):
+        for j in range(n):
+            out[i * n + j] = 1.0 if i == j else 0.0
+    for i in range(n):
+        solve(M, n, beyond(out, i * n), 1)
+
+
+@inner
+def clear(out, n):
+    """out = 0."""
+    stay_apart()
+    for k in range(n):
+        out[k] = 0.0
+
+
+@inner
+def product(X, Y, out, a, b, c):
+    """out[a, c] = X[a, b] Y[b, c]."""
+    stay_apart()
+    for i in range(a):
+        for j in range(c):
+            value = 0.0
+            for k in range(b):
+                value += X[i * b + k] * Y[k * c + j]
+            out[i * c + j] = value
+
+
+@inner
+def add_transposed(X, Y, out, a, b, c):
+    """out[b, c] += X[a, b]ᵀ Y[a, c]."""
+    stay_apart()
+    for k in range(a):
+        for i in range(b):
+            x = X[k * b + i]
+            for j in range(c):
+                out[i * c + j] += x * Y[k * c + j]
+
+
+@inner
+def transposed(X, Y, out, a, b, c):
+    """out[b, c] = X[a, b]ᵀ Y[a, c]."""
+    stay_apart()
+    clear(out, b * c)
+    add_transposed(X, Y, out, a, b, c)
+
+
+@inner
+def weighted(X, w, Y, out, a, b):
+    """out[b, b] = X[a, b]ᵀ diag(w) Y[a, b]."""
+    stay_apart()
+    clear(out, b * b)
+    for k in range(a):
+        for i in range(b):
+            x = w[k] * X[k * b + i]
+            for j in range(b):
+                out[i * b + j] += x * Y[k * b + j]
+
+
+@inner
+def congruent(b, M, diagonal, half, out, D, Q):
+    """out[Q, Q] = diagonal · 1 + bᵀ M b with b[D, Q]; works in half[D, Q]."""
+    stay_apart()
+    product(M, b, half, D, D, Q)
+    transposed(b, half, out, D, Q, Q)
+    for q in range(Q):
+        out[q * Q + q] += diagonal

@@ -13,10 +13,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.objectives import likelihood as lik
-from workbench.engine.objectives.corners import Corners, Expansion, no_corners, settle
-from workbench.engine.objectives.gradient import objective_and_gradient, predict_modes
-from workbench.engine.objectives.scan import Scan
+from workbench.engine.objectives.corners import Corners, no_corners, settle
+from workbench.engine.objectives.gradient import Found
+from workbench.engine.objectives.likelihood import FOUND, KINK
+from workbench.engine.objectives.scan import Scan, few_draws
+from workbench.engine.objectives.subjects import AT_ZERO, DERIVE, GIVEN, MOVED, SEARCH, Modes
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import variances
 from workbench.engine.problem.scale import Point
@@ -25,17 +26,15 @@ from workbench.methods import Approximation
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_KERNELS = {
-    Approximation.FO: lik.FO, Approximation.FOCE: lik.FOCE, Approximation.FOCEI: lik.FOCEI,
-    Approximation.LAPLACE: lik.LAPLACE,
-}  # fmt: skip
-_STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
 _TOLERANCE = 1e-14  # squared distance to the mode, in its standard errors
 _SAME_MODE = 1e-6
-_MAX_STEPS = 300
 _BASINS = 8  # starts of a subject in other basins
 _MATTERS = 16.0  # of l above the deepest mode: others add less than e^-8 of the likelihood
+_BENT = 0.9  # of the curvature of ½ l along some direction, where the population alone has 1: data bend it down
+_TRIES = 8  # starts of a subject with such a mode
+_BESIDE_CORNERS = 0.3  # standard deviations of ζ
 _OTHER = 0.02  # of a standard deviation: nearer is the same mode
+_AT_ONCE = 4096  # subjects, where more would only take more memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +56,8 @@ class Evaluation:
         Standardised modes; η = L ζ.
     depth : float64[N]
         l at the modes; of two modes of a subject the lower is the right one.
+    found : Found or None
+        All that is found of the subjects, of which some is given above; None where it is not at modes.
     rounds : int
         Predictions of all or some subjects that the search took.
     at_corner : bool[N]
@@ -72,7 +73,7 @@ class Evaluation:
     scores: Array
     zeta: Array
     depth: Array
-    slopes: tuple[Array, ...]
+    found: Found | None
     rounds: int
     at_corner: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
@@ -80,6 +81,12 @@ class Evaluation:
     def eta(self) -> Array:
         """Modes of the random effects, those of occasions included, float64[N, Q]."""
         return self.zeta @ self.point.L.T
+
+    @property
+    def inverse(self) -> Array:
+        """(l_ζζ)⁻¹ at the modes, float64[N, Q, Q]."""
+        assert self.found is not None
+        return self.found.inverse
 
     @property
     def finite(self) -> bool:
@@ -162,20 +169,19 @@ class Objective:
 
     def __init__(self, problem: Problem, approximation: Approximation | str = Approximation.FOCEI):
         self.problem, self.approximation = problem, Approximation(approximation)
-        self.method = _KERNELS[self.approximation]
-        seen = problem.observations
-        n, D = len(seen.y), problem.n_coordinates
-        self._f, self._fu, self._fuu = np.empty(n), np.zeros((n, D)), np.zeros((n, D, D))
-        empty = 0 if self.approximation.interaction else n
-        self._f0, self._f0u = np.empty(empty), np.zeros((empty, D))
-        self._R0, self._R0_f, self._R0_s = np.zeros(n), np.zeros(n), np.zeros((n, problem.scale.sigma.shape[1]))
+        self._linear, self._laplace = self.approximation.linear, self.approximation is Approximation.LAPLACE
+        self._modes = Modes(problem, not self.approximation.interaction, self._linear, self._laplace)
         self._all = np.arange(problem.n_subjects)
-        self._seen = (seen.first, seen.y, seen.upper, seen.what, seen.response)
         self._accepted: Evaluation | None = None
-        self._scan = Scan(problem, _moving(problem) if self.method != lik.FO else np.zeros(0, dtype=np.int64))
+        self._scan = Scan(problem, np.zeros(0, dtype=np.int64) if self._linear else _moving(problem))
         self.tolerance, self.grain = _TOLERANCE, 0.0
         self.evaluations = 0
         self.rounds = 0
+
+    @property
+    def cornered(self) -> bool:
+        """Whether a random effect moves events in time: l has several modes then, and corners between them."""
+        return len(self._scan.moving) > 0
 
     def accept(self, evaluation: Evaluation) -> None:
         """Start later searches from this point."""
@@ -192,96 +198,78 @@ class Objective:
         a search that follows one of them from point to point stays with it. Others are looked for from η = 0 and from
         where `Scan` says.
         """
-        if self.method == lik.FO or not self.problem.n_random:
+        if self._linear or not self.problem.n_random:
             return at
         point, mean = at.point, at.mean
         Bl = self.problem.layout.B @ point.L
-        R0 = None if self.approximation.interaction else self._variance_at_zero(point, mean, Bl)
         zeta, depth = at.zeta.copy(), at.depth.copy()
         starts = [np.zeros_like(zeta)]
-        starts += self._scan.starts(mean, Bl, point.L, point.sigma, R0, zeta, depth, _BASINS)
-        for start in starts:
+        starts += self._scan.starts(
+            mean, Bl, point.L, point.sigma, self._variance_at_zero(point, mean), zeta, depth, _BASINS
+        )
+
+        def look(start: Array) -> None:
             subjects = np.flatnonzero(np.isfinite(start).all(axis=1))
-            trial = np.where(np.isfinite(start), start, 0.0)
-            other, below, _, rounds, _ = self._search(point, mean, Bl, trial, subjects)
-            self.rounds += rounds
+            other, below = self._searched(point, mean, start, subjects)
+            self.rounds += self._modes.rounds
             deeper = np.zeros(len(depth), dtype=bool)
             deeper[subjects] = below[subjects] < depth[subjects] - _SAME_MODE
             zeta[deeper], depth[deeper] = other[deeper], below[deeper]
+
+        for start in starts:
+            look(start)
+        bent = self._bent(zeta)
+        if bent.any():
+            for draw in few_draws(zeta.shape[1])[:_TRIES]:
+                look(np.where(bent[:, None], draw, np.nan))
         if not (depth < at.depth).any():
             return at
         return self.evaluate(at.x, zeta)
 
-    def _variance_at_zero(self, point: Point, mean: Array, Bl: Array) -> Array:
-        """Residual variance at η = 0, float64[n]; fills what the gradient needs of it."""
+    def _bent(self, zeta: Array) -> NDArray[np.bool_]:
+        """Whose data bend l down along some direction at the mode: there may be another one beside it."""
+        everyone = np.flatnonzero(np.isfinite(zeta).all(axis=1))
+        bent = np.zeros(len(zeta), dtype=bool)
+        with np.errstate(all="ignore"):
+            curvature = 0.5 * self._modes.expansion(everyone, zeta[everyone]).hessian
+        known = np.isfinite(curvature).all(axis=(1, 2))
+        bent[everyone[known]] = np.linalg.eigvalsh(curvature[known])[:, 0] < _BENT
+        return bent
+
+    def _variance_at_zero(self, point: Point, mean: Array) -> Array | None:
+        """Residual variance at η = 0, float64[n], where it is taken from there."""
+        if self.approximation.interaction:
+            return None
         problem, seen = self.problem, self.problem.observations
-        u = np.empty(mean.shape)
-        lik.coordinates(self._all, mean, Bl, np.zeros((len(mean), problem.n_random)), u)
-        if self.method == lik.FO:
-            problem.predict(self._all, u, 2, self._f, self._fu, self._fuu)
-            f0 = self._f
-        else:
-            problem.predict(self._all, u, 1, self._f0, self._f0u, self._fuu)
-            f0 = self._f0
-        variances(seen.kind, seen.response, f0, point.sigma, self._R0, self._R0_f, self._R0_s)
-        return self._R0
+        n, D = len(seen.y), problem.n_coordinates
+        f, R, R_f = np.empty((3, n))
+        problem.predict(self._all, mean, 0, f, np.empty((0, D)), np.empty((0, D, D)))
+        variances(seen.kind, seen.response, f, point.sigma, R, R_f, np.empty((n, point.sigma.shape[1])))
+        return R
 
-    def _search(
-        self, point: Point, mean: Array, Bl: Array, trial: Array, subjects: Index
-    ) -> tuple[Array, Array, Index, int, Corners]:
-        """Search the modes of some subjects from trial[N, Q], which is overwritten.
+    def _searched(self, point: Point, mean: Array, start: Array, subjects: Index) -> tuple[Array, Array]:
+        """The modes of some subjects, searched from start[N, Q], and l there; infinite where nothing was found."""
+        modes = self._modes
+        found = modes.blank()
+        found.zeta[:], found.depth[:] = np.where(np.isfinite(start), start, 0.0), np.inf
+        found.state[:] = FOUND
+        modes.tolerance = self.tolerance
+        modes.go_to(point, mean)
+        modes.work(subjects, found, SEARCH, GIVEN)
+        self._settle(found)
+        return found.zeta, found.depth
 
-        Returns
-        -------
-        zeta : float64[N, Q]
-        depth : float64[N]
-            l there; infinite where nothing was found.
-        state : int64[N]
-        rounds : int
-        corners : Corners
-        """
-        N, Q = trial.shape
-        zeta, step, stretch, depth = np.zeros((N, Q)), np.zeros((N, Q)), np.ones(N), np.full(N, np.inf)
-        halvings, halved, steps, state = (np.zeros(N, dtype=np.int64) for _ in range(4))
-        u, rounds, searching = np.empty(mean.shape), 0, subjects
-        lik.coordinates(subjects, mean, Bl, trial, u)
-        while searching.size:
-            self.problem.predict(searching, u, 2, self._f, self._fu, self._fuu)
-            searching = lik.search_step(
-                searching, *self._seen, self._f, self._fu, self._fuu, self._R0, mean, Bl, self.method,
-                self.problem.observations.kind, point.sigma,
-                zeta, trial, step, stretch, depth, halvings, halved, steps, state, self.tolerance, _MAX_STEPS, u,
-            )  # fmt: skip
-            rounds += 1
-        kinked = np.flatnonzero(state == lik.KINK)
-        corners = no_corners(N, mean.shape[1])
-        if kinked.size:
-            self._settle(point, mean, Bl, zeta, depth, kinked, corners)
-            state[kinked] = lik.FOUND
-        return zeta, depth, state, rounds, corners
-
-    def _settle(
-        self, point: Point, mean: Array, Bl: Array, zeta: Array, depth: Array, kinked: Index, corners: Corners
-    ) -> None:
-        """Put the modes of subjects whose search ended at a kink into its corner; predictions are those there."""
-
-        def expand(subjects: Index, at: Array) -> Expansion:
-            return self._expanded(point, mean, Bl, subjects, at)
-
-        zeta[kinked], _ = settle(expand, kinked, zeta[kinked], self.tolerance, corners)
-        depth[kinked] = expand(kinked, zeta[kinked]).value
-
-    def _expanded(self, point: Point, mean: Array, Bl: Array, subjects: Index, at: Array) -> Expansion:
-        """l of some subjects at ζ[k, Q] with its derivatives."""
-        u = np.empty(mean.shape)
-        u[subjects] = mean[subjects] + np.einsum("idq,iq->id", Bl[subjects], at)
-        self.problem.predict(subjects, u, 2, self._f, self._fu, self._fuu)
-        found = Expansion.blank(len(subjects), mean.shape[1], at.shape[1])
-        lik.expansion(
-            subjects, *self._seen, self._f, self._fu, self._fuu, self._R0, Bl, at, self.method,
-            self.problem.observations.kind, point.sigma, *found,
-        )  # fmt: skip
-        return found
+    def _settle(self, found: Found) -> tuple[Index, Corners | None]:
+        """Put the modes of subjects whose search ended at a kink into its corner: who they are, and what they add."""
+        kinked = np.flatnonzero(found.state == KINK)
+        if not kinked.size:
+            return kinked, None
+        expand = self._modes.expansion
+        corners = no_corners(self.problem.n_subjects, self.problem.n_coordinates)
+        found.zeta[kinked], _ = settle(expand, kinked, found.zeta[kinked], self.tolerance, corners)
+        found.depth[kinked] = expand(kinked, found.zeta[kinked]).value
+        found.state[kinked] = FOUND
+        return kinked, corners
 
     def basins(self, at: Evaluation, most: int = 3) -> list[Basin]:
         """The modes of each subject with the curvature there: first those of `at`, then others that matter beside them.
@@ -299,27 +287,37 @@ class Objective:
         """
         point, mean = at.point, at.mean
         Bl = self.problem.layout.B @ point.L
-        known = np.where((at.at_corner | ~np.isfinite(at.by_subject))[:, None, None], np.nan, at.slopes[0])
-        first = self._basin(point, mean, Bl, at.zeta, known)
+        self._modes.go_to(point, mean)
+        known = np.where((at.at_corner | ~np.isfinite(at.by_subject))[:, None, None], np.nan, at.inverse)
+        first = self._basin(at.zeta, known)
         size = np.log(np.diagonal(first.spread, axis1=1, axis2=2)).sum(axis=1) - 0.5 * at.depth
         found = [first._replace(log_size=np.where(np.isnan(size), -np.inf, size))]
         if not (most and len(self._scan.moving)):
             return found
         N, Q = at.zeta.shape
         others, depth = np.full((most, N, Q), np.nan), np.full((most, N), np.inf)
-        R0 = None if self.approximation.interaction else self._variance_at_zero(point, mean, Bl)
+        R0 = self._variance_at_zero(point, mean)
         for start in self._scan.starts(mean, Bl, point.L, point.sigma, R0, at.zeta, at.depth, _BASINS):
             subjects = np.flatnonzero(np.isfinite(start).all(axis=1))
-            zeta, below, _, _, _ = self._search(point, mean, Bl, np.where(np.isfinite(start), start, 0.0), subjects)
+            zeta, below = self._searched(point, mean, start, subjects)
             for i in subjects[below[subjects] < at.depth[subjects] + _MATTERS]:
                 there = np.vstack([at.zeta[i], others[:, i]])
                 worst = int(depth[:, i].argmax())
                 if np.nanmin(np.abs(there - zeta[i]).max(axis=1)) > _OTHER and below[i] < depth[worst, i]:
                     others[worst, i], depth[worst, i] = zeta[i], below[i]
-        found += [self._basin(point, mean, Bl, zeta) for zeta in others if np.isfinite(zeta).any()]
+        found += [self._basin(zeta) for zeta in others if np.isfinite(zeta).any()]
         return found
 
-    def _basin(self, point: Point, mean: Array, Bl: Array, zeta: Array, known: Array | None = None) -> Basin:
+    def beside_corners(self, basin: Basin) -> Basin:
+        """The same modes with wider surroundings along what moves events: curvature ends at a corner."""
+        covariance = basin.spread @ basin.spread.transpose(0, 2, 1)
+        wider = covariance.copy()
+        for q in self._scan.moving:
+            along = covariance[:, :, q] / covariance[:, q, q, None]
+            wider += _BESIDE_CORNERS**2 * along[:, :, None] * along[:, None, :]
+        return basin._replace(spread=np.asarray(np.linalg.cholesky(wider)))
+
+    def _basin(self, zeta: Array, known: Array | None = None) -> Basin:
         """The modes zeta[N, Q], NaN where a subject has none, with the curvature there.
 
         `known`: (l_ζζ)⁻¹ at the modes, where it need not be computed, float64[N, Q, Q]; NaN of the others.
@@ -331,7 +329,7 @@ class Objective:
         some = np.flatnonzero(np.isfinite(zeta).all(axis=1) & ~np.isfinite(covariance).all(axis=(1, 2)))
         if some.size:
             with np.errstate(all="ignore"):
-                there = self._expanded(point, mean, Bl, some, zeta[some])
+                there = self._modes.expansion(some, zeta[some])
             value[some] = there.value
             covariance[some] = _inverse(0.5 * there.hessian)
             bent = ~np.isfinite(covariance[some]).all(axis=(1, 2))
@@ -354,72 +352,41 @@ class Objective:
         return found
 
     def _evaluate(self, x: Array, start: Array | None) -> Evaluation:
-        problem, method, seen = self.problem, self.method, self.problem.observations
-        layout = problem.layout
-        point = problem.scale.point(x)
-        mean, A = layout.mean(point.theta)
-        Bl = layout.B @ point.L
-        N, Q, D, M = problem.n_subjects, problem.n_random, problem.n_coordinates, A.shape[2]
-        f, fu, fuu = self._f, self._fu, self._fuu
-        rounds = 0
-        if not self.approximation.interaction:
-            self._variance_at_zero(point, mean, Bl)
-            rounds += 1
-        f0u = fu if method == lik.FO else self._f0u
-        if method == lik.FO:
-            zeta, depth, corners = np.zeros((N, Q)), np.full(N, np.inf), no_corners(N, D)
-            lik.linear_modes(seen.first, seen.y, f, fu, self._R0, Bl, zeta)
-            found = True
-        else:
-            trial = self._start(point, mean) if start is None else start.copy()
-            zeta, depth, state, spent, corners = self._search(point, mean, Bl, trial, self._all)
-            rounds += spent
-            found = bool((state == lik.FOUND).all())
-        bend = np.empty((0, D, D, D))
-        if method == lik.LAPLACE and found:
-            bend = self._bend(mean, Bl, zeta, point)
-            rounds += 4 * D
-
-        ofv, by_theta = np.empty(N), np.empty((N, M))
-        by_L, by_sigma = np.empty((N, Q, Q)), np.empty((N, *point.sigma.shape))
-        slopes = (
-            np.empty((N, Q, Q)), np.empty((N, D, D)), np.empty((N, D, D)), np.empty((N, D)),
-            np.empty((N, D, *point.sigma.shape)),
-        )  # fmt: skip
-        if method == lik.LAPLACE and not found:
-            for array in (ofv, by_theta, by_L, by_sigma, *slopes):
+        problem, modes, last = self.problem, self._modes, self._accepted
+        point, chain = problem.scale.chained(x)
+        mean, slopes = problem.layout.mean(point.theta)
+        found = modes.blank()
+        modes.tolerance = self.tolerance
+        modes.go_to(point, mean, chain, slopes)
+        begin = AT_ZERO
+        if start is not None:
+            found.zeta[:] = start
+            begin = GIVEN
+        elif last is not None and last.found is not None:
+            modes.move_from(last.point, last.mean, last.found)
+            begin = MOVED
+        modes.work(self._all, found, SEARCH if self._laplace else SEARCH + DERIVE, begin)
+        rounds = modes.rounds + (not self.approximation.interaction)
+        kinked, corners = self._settle(found)
+        every = bool((found.state == FOUND).all())
+        if self._laplace:
+            for array in (found.ofv, found.scores, found.inverse, found.motion):
                 array[:] = np.nan
-        else:
-            objective_and_gradient(
-                self._seen, (f, fu, fuu), (self._R0, self._R0_f, self._R0_s, f0u), A, layout.B, Bl,
-                zeta, method, seen.kind, point.sigma, bend, tuple(corners), (ofv, by_theta, by_L, by_sigma), slopes,
-            )  # fmt: skip
-        scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
-        ofv += seen.jacobian
+            if every:
+                modes.work(self._all, found, DERIVE, GIVEN, corners, modes.bend(self._all, found))
+                rounds += 4 * problem.n_coordinates
+        elif corners is not None:
+            modes.work(kinked, found, DERIVE, GIVEN, corners)
+        ofv = found.ofv
+        ofv += problem.observations.jacobian
         self.evaluations += 1
         self.rounds += rounds
-        total = float(ofv.sum()) if found else float("nan")
+        total = float(ofv.sum()) if every else float("nan")
+        at_corner = np.zeros(len(ofv), dtype=bool) if corners is None else corners.at
         return Evaluation(
-            x, point, mean, total, scores.sum(axis=0), ofv, scores, zeta, depth, slopes, rounds, corners.at
-        )
-
-    def _bend(self, mean: Array, Bl: Array, zeta: Array, point: Point) -> Array:
-        """∂l_uu/∂u at the modes, by differences of fourth order, float64[N, D, D, D]."""
-        problem, kind = self.problem, self.problem.observations.kind
-        N, D = mean.shape
-        n = len(problem.y)
-        f, fu, fuu, luu = np.empty(n), np.empty((n, D)), np.empty((n, D, D)), np.empty((N, D, D))
-        u = np.empty((N, D))
-        lik.coordinates(self._all, mean, Bl, zeta, u)
-        bend = np.zeros((N, D, D, D))
-        for c in range(D):
-            for multiple, weight in ((1.0, 8.0), (2.0, -1.0), (-1.0, -8.0), (-2.0, 1.0)):
-                moved = u.copy()
-                moved[:, c] += multiple * _STEP
-                problem.predict(self._all, moved, 2, f, fu, fuu)
-                lik.curvature(*self._seen, f, fu, fuu, kind, point.sigma, luu)
-                bend[..., c] += weight / (12.0 * _STEP) * luu
-        return bend
+            x, point, mean, total, found.scores.sum(axis=0), ofv, found.scores, found.zeta, found.depth, found, rounds,
+            at_corner,
+        )  # fmt: skip
 
     def following(self) -> Objective:
         """The same one: its modes are searched anew at every x."""
@@ -444,29 +411,21 @@ class Objective:
         E : float64[n]
         G : float64[n, Q]
         """
-        self.accept(at)
-        again = self.evaluate(at.x)
-        counts = np.diff(self.problem.observations.first)
-        Bl = np.repeat(self.problem.layout.B @ again.point.L, counts, axis=0)
-        slope = np.einsum("jd,jdq->jq", self._fu, Bl)
-        if self.method == lik.FO:
-            return self._f.copy(), slope
-        return self._f - np.einsum("jq,jq->j", slope, np.repeat(again.zeta, counts, axis=0)), slope
-
-    def _start(self, point: Point, mean: Array) -> Array:
-        """Where the accepted point predicts the modes at another point to be."""
-        last = self._accepted
-        if last is None:
-            return np.zeros((self.problem.n_subjects, self.problem.n_random))
-        layout, at = self.problem.layout, last.point
-        trial = np.empty_like(last.zeta)
-        predict_modes(
-            layout.B, layout.B @ at.L, mean - last.mean, point.L - at.L, point.sigma - at.sigma,
-            *last.slopes, last.zeta, trial,
-        )  # fmt: skip
-        far = ~(np.abs(trial).max(axis=1, initial=0.0) < 10.0)
-        trial[far] = last.zeta[far]
-        return trial
+        problem = self.problem
+        n, D = len(problem.y), problem.n_coordinates
+        zeta = np.zeros_like(at.zeta) if self._linear else at.zeta
+        Bl = problem.layout.B @ at.point.L
+        f, fu = np.empty(n), np.empty((n, D))
+        u = at.mean + np.einsum("idq,iq->id", Bl, zeta)
+        problem.predict(self._all, u, 1, f, fu, np.empty((0, D, D)))
+        first, slope = problem.observations.first, np.empty((n, zeta.shape[1]))
+        for start in range(0, len(zeta), _AT_ONCE):
+            mine = np.arange(start, min(start + _AT_ONCE, len(zeta)))
+            rows = slice(first[mine[0]], first[mine[-1] + 1])
+            of = np.repeat(mine, np.diff(first)[mine])
+            slope[rows] = np.einsum("jd,jdq->jq", fu[rows], Bl[of])
+            f[rows] -= np.einsum("jq,jq->j", slope[rows], zeta[of])
+        return f, slope
 
 
 def _moving(problem: Problem) -> Index:

@@ -12,10 +12,10 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
-from scipy.stats import norm, qmc
+from scipy.special import ndtri
 
+from workbench.engine.predictions.machine import kernel
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import record
 from workbench.engine.problem.views import of_subjects
@@ -98,7 +98,7 @@ class Scan:
     def _points(self, L: Array, zeta: Array) -> Array:
         """float64[points, N, Q]."""
         N, Q = zeta.shape
-        draws = _draws(Q)[: _DRAWS if len(self.moving) else _FEW_DRAWS]
+        draws = _draws(Q) if len(self.moving) else few_draws(Q)
         parts = [np.broadcast_to(draws[:, None, :], (len(draws), N, Q))]
         for q in self.moving:
             count = int(np.clip(math.ceil(2 * _REACH * float(np.linalg.norm(L[q])) / _FINE), _FEWEST, _MOST))
@@ -143,11 +143,21 @@ class Scan:
 @lru_cache(maxsize=16)
 def _draws(Q: int) -> Array:
     """Draws of ζ, spread evenly, float64[draws, Q]."""
+    from scipy.stats import qmc  # takes half a second to import
+
     sobol = qmc.Sobol(Q, scramble=True, rng=np.random.default_rng(1)).random(_DRAWS)
-    return np.asarray(norm.ppf(np.clip(sobol, 1e-6, 1 - 1e-6)))
+    return np.asarray(ndtri(np.clip(sobol, 1e-6, 1 - 1e-6)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@lru_cache(maxsize=16)
+def few_draws(Q: int) -> Array:
+    """Fewer draws of ζ, each effect spread evenly (a Latin hypercube), float64[draws, Q]."""
+    rng = np.random.default_rng(1)
+    strata = rng.permuted(np.tile(np.arange(_FEW_DRAWS)[:, None], (1, Q)), axis=0)
+    return np.asarray(ndtri((strata + rng.random((_FEW_DRAWS, Q))) / _FEW_DRAWS))
+
+
+@kernel
 def depths(interaction, first_observation, y, upper, what, response, f, kind, sigma, R0, depth):
     """-2 log p(y | ζ) of each subject at each node, float64[k, N], but for a constant; predictions f float64[k, n]."""
     for node in range(depth.shape[0]):

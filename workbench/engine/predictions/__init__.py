@@ -1,17 +1,16 @@
 """Predictions of a structural model at the records of all subjects, with exact first and second derivatives.
 
-Closed form for linear compartments (`compartments`, over `timeline` and `modes`), expressions as they stand
+Closed form for linear compartments (`closed`; `compartments`, over `timeline` and `modes`), expressions as they stand
 (`equation`), and numerical integration for the rest (`ode`); the last two are compiled from text (`compiled`).
-The likelihood knows none of this: to it all of them are a `Predictor`.
+The likelihood knows none of this: to it all of them are a `Predictor`, machine code that predicts one subject.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from workbench.engine.predictions.predictor import Predictor
 from workbench.errors import ModelError
 from workbench.model import Structure
 from workbench.model.kinetics import Differential, Explicit
@@ -21,29 +20,15 @@ if TYPE_CHECKING:
     from workbench.engine.predictions.design import DesignRows
     from workbench.engine.predictions.schedule import Schedule
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
+_ROUGH = (1e-4, 1e-6)
+
+__all__ = ["Predictor", "predictor_of"]
 
 
-class Predictor(Protocol):
-    """A structural model over a schedule: all that the likelihood knows of it."""
-
-    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
-        """Fill f at the slots of some subjects, with its derivatives by u up to `order`.
-
-        Parameters
-        ----------
-        subjects : int64[k]
-        u : float64[N, D]
-        order : int
-            0, 1 or 2.
-        f : float64[n]; fu : float64[n, D]; fuu : float64[n, D, D]
-            NaN where a prediction cannot be computed.
-        """
-
-
-def predictor_of(structure: Structure, schedule: Schedule, design: DesignRows) -> Predictor:
+def predictor_of(structure: Structure, schedule: Schedule, design: DesignRows, rough: bool = False) -> Predictor:
     """The predictions of a structure: closed form where there is one.
+
+    `rough`: three or four digits are enough, where they are integrated.
 
     Raises
     ------
@@ -55,7 +40,7 @@ def predictor_of(structure: Structure, schedule: Schedule, design: DesignRows) -
         raise ModelError(incomplete)
     kinetics = structure.kinetics
     if kinetics is not None and kinetics.is_linear:
-        from workbench.engine.predictions.compartments import LinearPredictor
+        from workbench.engine.predictions.linear import LinearPredictor
 
         return LinearPredictor(kinetics, schedule, design)
     match structure.system:
@@ -66,6 +51,8 @@ def predictor_of(structure: Structure, schedule: Schedule, design: DesignRows) -
         case Differential() as system:
             from workbench.engine.predictions.ode import OdePredictor
 
+            if rough:
+                system = replace(system, rtol=max(system.rtol, _ROUGH[0]), atol=max(system.atol, _ROUGH[1]))
             return OdePredictor(system, schedule, design)
         case other:
             raise ModelError(

@@ -9,25 +9,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.machine import call, inlined, inner
 
 Index = NDArray[np.int64]
 
-# As `jets.inner`, for what is called in the innermost loop: passing a `Flow` would cost more than what is done with it.
-inlined = njit(
-    nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True
-)
-# The same, for what has one caller: becomes part of it before anything is compiled, which spares seconds.
-merged = njit(nogil=True, error_model="numpy", _nrt=False, inline="always")
-
-# Orders of derivatives and truth, where a kernel is called with a constant: Python's own would each be compiled anew.
-VALUE, FIRST = np.arange(2)
-NO, YES = np.arange(2)
+# Orders of derivatives, and truth
+VALUE, FIRST = range(2)
+NO, YES = range(2)
 
 
 class Program(NamedTuple):
@@ -69,26 +59,10 @@ def room(program: Program, D: int) -> int:
     """Length of v: how many numbers the program fills, and those that it works with."""
     filled = program.outputs + len(program.place) - program.slopes - 3 * program.groups
     limits = len(program.limits)
-    return filled + max(program.groups, 1) * D + (limits + 2 * filled if limits else 0)
+    return filled + max(program.groups, 1) * D + (limits + 4 * filled if limits else 0)
 
 
-@intrinsic
-def _call(typingctx, address, z, stride, c, v, out, D, order):
-    """Call the function at an address; z, c, v, out are arrays of which it gets the data."""
-
-    def generate(context, builder, signature, arguments):
-        pointer, integer = ir.DoubleType().as_pointer(), ir.IntType(64)
-        shape = ir.FunctionType(integer, [pointer, integer, pointer, pointer, pointer, integer, integer])
-        passed = [
-            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-            for kind, value in zip(signature.args, arguments, strict=True)
-        ]
-        return builder.call(builder.inttoptr(passed[0], shape.as_pointer()), passed[1:])
-
-    return types.int64(types.int64, z, types.int64, c, v, out, types.int64, types.int64), generate
-
-
-@merged
+@inlined
 def values(program, z, stride, c, v, order):
     """Fill v with the outputs, and their derivatives by z, at the values of jets.
 
@@ -100,13 +74,13 @@ def values(program, z, stride, c, v, order):
         Constants.
     v : float64[room]
     """
-    _call(program.address, z, stride, c, v, v, 0, order)
+    call(program.address, (z, stride, c, v, v, 0, order))
 
 
 @inner
 def apply(program, z, stride, c, v, out, D, order):
     """Outputs as jets: out float64[outputs · stride]; see `values`."""
-    smooth = _call(program.address, z, stride, c, v, out, D, order)
+    smooth = call(program.address, (z, stride, c, v, out, D, order))
     check = 0.0
     for i in range(program.outputs):
         out[i * stride] = v[i]
@@ -126,7 +100,62 @@ def _approach(program, z, stride, c, h, at, v, order):
     for j in range(program.limits.shape[0]):
         x = z[j * stride] if j < program.inputs else c[j - program.inputs]
         at[j] = h if program.limits[j] and x == 0.0 else x
-    _call(program.address, at, 1, at[program.inputs :], v, v, 0, order)
+    call(program.address, (at, 1, at[program.inputs :], v, v, 0, order))
+
+
+@inner
+def _beside(program, z, stride, c, h, turn, at, v, order):
+    """Fill v beside where inputs and constants are, along one of two directions; what is 0 only moves up."""
+    side = 1.0
+    for j in range(program.limits.shape[0]):
+        x = z[j * stride] if j < program.inputs else c[j - program.inputs]
+        if program.limits[j] != 0:
+            away = 0.6 + 1.0 / (1.5 + j)
+            if turn == 1:
+                away, side = (1.9 - away) * side, -side
+            x = x * (1.0 + h * away) if x != 0.0 else abs(h * away)
+        at[j] = x
+    call(program.address, (at, 1, at[program.inputs :], v, v, 0, order))
+
+
+@inner
+def _meet(program, z, stride, c, h, at, v, rest, begin, end, order):
+    """Put limits that are met from all sides into v[begin:end]: (exp(-a t) - exp(-b t))/(b - a) at a = b, say.
+
+    The mean of both sides, exact to h² (of one, where the other has no numbers), if it is the same from half as far and
+    along another direction; 0 if all falls towards it. What differs, or grows, is left as it is: a pole, a jump.
+    """
+    missing = 0
+    for k in range(begin, end):
+        missing += not abs(v[k]) < np.inf
+    if missing == 0:
+        return
+    filled = rest.shape[0] // 4
+    up, down, middle, size = rest[:filled], rest[filled : 2 * filled], rest[2 * filled : 3 * filled], rest[3 * filled :]
+    for step in range(3):
+        from_here = 0.5 * h if step == 1 else h
+        _beside(program, z, stride, c, from_here, step // 2, at, up, order)
+        _beside(program, z, stride, c, -from_here, step // 2, at, down, order)
+        for k in range(begin, end):
+            one, other = up[k], down[k]
+            if not abs(one) < np.inf:
+                one = other
+            elif not abs(other) < np.inf:
+                other = one
+            most = max(abs(one), abs(other))
+            mean = 0.5 * (one + other) if abs(one - other) <= 0.02 * most < np.inf else np.nan
+            if step == 0:
+                middle[k], size[k] = mean, most
+            elif step == 1 and most <= 0.75 * size[k] < np.inf:
+                middle[k] = 0.0
+            elif middle[k] == 0.0:
+                if not most <= 4.0 * size[k]:
+                    middle[k] = np.nan
+            elif not abs(mean - middle[k]) <= 0.02 * abs(middle[k]):
+                middle[k] = np.nan
+    for k in range(begin, end):
+        if not abs(v[k]) < np.inf and abs(middle[k]) < np.inf:
+            v[k] = middle[k]
 
 
 @inner
@@ -142,9 +171,10 @@ def _take_limits(program, z, stride, c, v, order):
     filled = program.outputs + program.place.shape[0] - program.slopes - 3 * program.groups
     if order > 1:
         count = filled
-    begin = v.shape[0] - program.limits.shape[0] - 2 * filled
+    begin = v.shape[0] - program.limits.shape[0] - 4 * filled
     at = v[begin : begin + program.limits.shape[0]]
-    far, near = v[v.shape[0] - 2 * filled : v.shape[0] - filled], v[v.shape[0] - filled :]
+    rest = v[v.shape[0] - 4 * filled :]
+    far, near = rest[:filled], rest[filled : 2 * filled]
     for h in (1e-30, 1e-12):
         _approach(program, z, stride, c, h * 1e4, at, far, order)
         _approach(program, z, stride, c, h, at, near, order)
@@ -157,6 +187,12 @@ def _take_limits(program, z, stride, c, v, order):
                     left = True
         if not left:
             return
+    first = program.outputs + program.slopes
+    _meet(program, z, stride, c, 1e-5, at, v, rest, 0, program.outputs, order)
+    if order > 0:
+        _meet(program, z, stride, c, 1e-4, at, v, rest, program.outputs, first, order)
+    if order > 1:
+        _meet(program, z, stride, c, 1e-3, at, v, rest, first, filled, order)
     if program.brink > 0.0:
         _approach(program, z, stride, c, program.brink, at, near, order)
         for k in range(count):

@@ -1,4 +1,6 @@
-"""Predictions of linear compartment models in closed form, with exact first and second derivatives.
+"""Predictions of linear compartment models in general, with exact first and second derivatives.
+
+Serves what `closed` leaves: steady states, parameters that change within a subject, durations that are parameters.
 
 The state goes from happening to happening (see `timeline`), so the cost grows with the number of records, not with
 records times doses. It is carried as modes (see `modes`): with the flow b = ka · depot into the central compartment,
@@ -8,9 +10,9 @@ input at rate r (r_a of it into the depot), and x = λ dt, y = ka dt,
     φ(y, x) = (e^-x - e^-y)/(y - x), a smooth function: absorption as fast as elimination is nothing special.
 
 A new design row means new modes: the amounts are what stays. A subject on one of whose rows two eigenvalues nearly
-coincide is left to a second kernel, which carries amounts all the way by the exponential of the matrix (see
-`uniformisation`). It is the same code: kernels get matrices M to work with, or None and then carry modes; numba drops
-the branches that are not taken, and compiles the second only when it is needed.
+coincide is left to a second attempt, which carries amounts all the way by the exponential of the matrix (see
+`uniformisation`). It is the same code: kernels get matrices M to work with, or None and then carry modes; branches that
+are not taken are not translated, and the second is compiled only when it is needed.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.predictions import jets
+from workbench.engine.predictions.closed import exchange
 from workbench.engine.predictions.design import DesignRows
-from workbench.engine.predictions.jets import inner, kernel
+from workbench.engine.predictions.machine import Image, inner, view
 from workbench.engine.predictions.modes import (
     CENTRAL,
     DECAY,
@@ -39,14 +42,26 @@ from workbench.engine.predictions.modes import (
     to_amounts,
     to_modes,
 )
+from workbench.engine.predictions.predictor import Single, single_of
 from workbench.engine.predictions.schedule import DOSE, RESET_AND_DOSE, Schedule
-from workbench.engine.predictions.threads import over_subjects
+from workbench.engine.predictions.shape import (
+    BIOAVAILABILITY,
+    DURATION,
+    LAG,
+    LAG_ZERO,
+    SHARE_FIRST,
+    SHARE_ZERO,
+    Shape,
+    shape_of,
+    ways_of,
+)
 from workbench.engine.predictions.timeline import (
     BOLUS,
     RECORD,
     RESET,
     STEADY,
-    Route,
+    Course,
+    Routes,
     Timeline,
     blank,
     course_of,
@@ -66,43 +81,6 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 _NONE = np.int64(-1)
-
-SHARE_FIRST, SHARE_ZERO, BIOAVAILABILITY, LAG, LAG_ZERO, DURATION = range(6)  # columns of the table of quantities
-
-_SECONDS_A_RECORD = 1.5e-7
-
-_SERIES = np.array([1.0 / math.factorial(n + 1) for n in range(16)])  # (1 - exp(-x))/x = Σ (-x)^n / (n+1)!
-
-
-@inner
-def exchange(a, b, exp_a, exp_b):
-    """φ(a, b) = (exp(-b) - exp(-a))/(a - b), a limit where a = b, with its derivatives by a, b, aa, ab, bb.
-
-    The exponentials of -a and -b are given. φ is symmetric. Where a and b are close, exp(-slow) ψ(fast - slow) with
-    ψ(x) = (1 - exp(-x))/x by its series.
-    """
-    x = abs(a - b)
-    slow, fast = (exp_b, exp_a) if a >= b else (exp_a, exp_b)
-    if x < 0.5:
-        value = first = second = 0.0
-        for n in range(15, -1, -1):  # Horner in -x
-            second = -x * second + 2.0 * first
-            first = -x * first + value
-            value = -x * value + _SERIES[n]
-        g, by_fast, ff = slow * value, -slow * first, slow * second
-        by_slow = -g - by_fast
-        fs = -by_fast - ff
-        ss = -by_slow - fs
-    else:
-        g = (slow - fast) / x
-        by_fast = (fast - g) / x
-        by_slow = (g - slow) / x
-        ff = -(fast + 2.0 * by_fast) / x
-        fs = (by_fast - by_slow) / x
-        ss = (slow + 2.0 * by_slow) / x
-    if a >= b:
-        return g, by_fast, by_slow, ff, fs, ss
-    return g, by_slow, by_fast, ss, fs, ff
 
 
 @inner
@@ -267,33 +245,6 @@ def _between(line, now, now_jet, then, then_jet, dt, D, order):
     return True
 
 
-class Shape(NamedTuple):
-    """Where the structure's parameters stand among its names (-1: it has none such), and sizes.
-
-    Attributes
-    ----------
-    n : int
-        Peripheral compartments.
-    parameters : int
-        See `modes`.
-    disposition, ka, Fr, F, lag, lag0, Tk0 : int
-        Positions; that of the first parameter of the disposition.
-    peripheral : bool
-        Whether a dose goes into a peripheral compartment.
-    """
-
-    n: int
-    parameters: int
-    disposition: int
-    ka: int
-    Fr: int
-    F: int
-    lag: int
-    lag0: int
-    Tk0: int
-    peripheral: bool
-
-
 class Workspace(NamedTuple):
     """What the kernel works on; one per thread."""
 
@@ -339,84 +290,113 @@ def _read(x, S, n, out, M, D, order):
         jets.add_product(S[PER_VOLUME], x[CENTRAL], out, D, order)
 
 
-@kernel
-def _predict(
-    subjects, course, routes, entry, row, slot, u, C, offset, transform, lower, upper, shape, macro, work, M,
-    order, f, fu, fuu, done,
-):  # fmt: skip
-    """Fill f, fu and fuu for some subjects; arguments as in `Schedule`, `DesignRows` and `timeline`.
+class Subjects(NamedTuple):
+    """What the kernel takes; names as in `Schedule`, `DesignRows` and `timeline`.
 
-    macro is True or None, see `modes.system`. M is float64[3, states + 1, states + 1, size(D)], for matrices, or None.
-    done bool[k] is filled: False where there are no modes.
+    Attributes
+    ----------
+    macro : 1 or None
+        See `modes.system`.
+    M : float64[3, states + 1, states + 1, size(D)] or None
+        Matrices to work with; without them, modes.
     """
-    D, n = u.shape[1], shape.n
+
+    course: Course
+    routes: Routes
+    entry: Index
+    row: Index
+    slot: Index
+    C: Array
+    offset: Array
+    transform: Index
+    lower: Array
+    upper: Array
+    shape: Shape
+    macro: int | None
+    work: Workspace
+    M: Array | None
+
+
+def predict_subject(arguments, i, u, order, first, f, fu, fuu):
+    """See `Single`; 1 where a subject is left to matrices."""
+    a = arguments[0]
+    D = a.C.shape[2]
+    return _predict(
+        i, a.course, a.routes, a.entry, a.row, a.slot, view(u, (D,)), a.C, a.offset, a.transform, a.lower, a.upper,
+        a.shape, a.macro, a.work, a.M, order, first, view(f, (1,)), view(fu, (1, D)), view(fuu, (1, D, D)),
+    )  # fmt: skip
+
+
+@inner
+def _predict(
+    i, course, routes, entry, row, slot, u, C, offset, transform, lower, upper, shape, macro, work, M,
+    order, first, f, fu, fuu,
+):  # fmt: skip
+    """Fill f, fu and fuu for a subject; 1 where there are no modes."""
+    D, n = u.shape[0], shape.n
     line, p, S, W, dt = work.line, work.p, work.S, work.W, work.dt
     x, rates, running = work.x, work.rates, work.running
     depends = shape.Fr >= 0 or shape.F >= 0 or shape.lag >= 0 or shape.lag0 >= 0 or shape.Tk0 >= 0
+    start, end = course.start[i], course.start[i + 1]
+    converts = shape.peripheral
+    filled = -1
+    for e in range(start, end):
+        converts = converts or row[e] != row[start]
+        if depends and entry[e, 0] >= 0 and entry[e, 0] != filled:
+            filled = entry[e, 0]
+            jets.natural(row[e], u, C, offset, transform, lower, upper, order, p)
+            _quantities(p, shape, work.quantities[filled], D, order)
+    happenings = unfold(i, course, routes, entry, work.quantities, D, order, line)
+    absorbs = uses(line, DEPOT)
 
-    for which in range(subjects.shape[0]):
-        i = subjects[which]
-        done[which] = True
-        start, end = course.start[i], course.start[i + 1]
-        converts = shape.peripheral
-        filled = -1
-        for e in range(start, end):
-            converts = converts or row[e] != row[start]
-            if depends and entry[e, 0] >= 0 and entry[e, 0] != filled:
-                filled = entry[e, 0]
-                jets.natural(row[e], u[i], C, offset, transform, lower, upper, order, p)
-                _quantities(p, shape, work.quantities[filled], D, order)
-        happenings = unfold(i, course, routes, entry, work.quantities, D, order, line)
-        absorbs = uses(line, DEPOT)
+    _empty(x, rates, running)
+    current = -1
+    now, now_jet = 0.0, _NONE
+    for h in range(happenings):
+        k = line.order[h]
+        item = line.pool[k]
+        if row[item.event] != current:
+            keeps = current >= 0
+            current = row[item.event]
+            jets.natural(current, u, C, offset, transform, lower, upper, order, p)
+            if M is None and keeps:
+                to_amounts(x, S, n, absorbs, W, D, order)
+            if shape.ka >= 0:
+                jets.copy(p[shape.ka], S[KA])
+            if M is None:
+                modes = system(p, shape.disposition, shape.parameters, n, macro, converts, S, D, order)
+                if not modes or (absorbs and S[KA, 0] == 0.0):
+                    return 1
+                if keeps:
+                    to_modes(x, S, n, absorbs, W, D, order)
+            else:
+                constants(p, shape.disposition, shape.parameters, n, macro, S, D, order)
+        if item.what == RESET:
+            _empty(x, rates, running)
+        elif h > 0 and _between(line, now, now_jet, item.time, item.time_jet, dt, D, order):
+            fixed = now_jet < 0 and item.time_jet < 0
+            _advance(x, S, n, absorbs, rates, running, dt, fixed, W, M, D, order)
+        now, now_jet = item.time, item.time_jet
 
-        _empty(x, rates, running)
-        current = -1
-        now, now_jet = 0.0, _NONE
-        for h in range(happenings):
-            k = line.order[h]
-            item = line.pool[k]
-            if row[item.event] != current:
-                keeps = current >= 0
-                current = row[item.event]
-                jets.natural(current, u[i], C, offset, transform, lower, upper, order, p)
-                if M is None and keeps:
-                    to_amounts(x, S, n, absorbs, W, D, order)
-                if shape.ka >= 0:
-                    jets.copy(p[shape.ka], S[KA])
-                if M is None:
-                    modes = system(p, shape.disposition, shape.parameters, n, macro, converts, S, D, order)
-                    if not modes or (absorbs and S[KA, 0] == 0.0):
-                        done[which] = False
-                        break
-                    if keeps:
-                        to_modes(x, S, n, absorbs, W, D, order)
-                else:
-                    constants(p, shape.disposition, shape.parameters, n, macro, S, D, order)
-            if item.what == RESET:
+        if item.what == BOLUS:
+            quantity(line, k, W[4], D, order)
+            _enter(x, S, n, item.state, W[4], M, D, order)
+        elif item.what == RATE_CHANGE:
+            switch(line, k, rates, running, D, order)
+        elif item.what == STEADY:
+            _steady(work.steady, line, k, S, n, absorbs, work.cycle_rates, work.cycle_running, dt, W, M, D, order)
+            if course.event[item.event].steady_state == 1:
                 _empty(x, rates, running)
-            elif h > 0 and _between(line, now, now_jet, item.time, item.time_jet, dt, D, order):
-                fixed = now_jet < 0 and item.time_jet < 0
-                _advance(x, S, n, absorbs, rates, running, dt, fixed, W, M, D, order)
-            now, now_jet = item.time, item.time_jet
-
-            if item.what == BOLUS:
-                quantity(line, k, W[4], D, order)
-                _enter(x, S, n, item.state, W[4], M, D, order)
-            elif item.what == RATE_CHANGE:
-                switch(line, k, rates, running, D, order)
-            elif item.what == STEADY:
-                _steady(work.steady, line, k, S, n, absorbs, work.cycle_rates, work.cycle_running, dt, W, M, D, order)
-                if course.event[item.event].steady_state == 1:
-                    _empty(x, rates, running)
-                for s in range(STATES):
-                    jets.axpy(1.0, work.steady[s], x[s], D, order)
-            elif item.what == RECORD and slot[item.event] >= 0:
-                _read(x, S, n, W[0], M, D, order)
-                jets.store(W[0], slot[item.event], f, fu, fuu, D, order)
+            for s in range(STATES):
+                jets.axpy(1.0, work.steady[s], x[s], D, order)
+        elif item.what == RECORD and slot[item.event] >= 0:
+            _read(x, S, n, W[0], M, D, order)
+            jets.store(W[0], slot[item.event] - first, f, fu, fuu, D, order)
+    return 0
 
 
-class LinearPredictor:
-    """Predictions of a linear compartment model; see the module.
+class General:
+    """Predictions of a linear compartment model under any dosing, where parameters may change within a subject.
 
     Parameters
     ----------
@@ -424,60 +404,36 @@ class LinearPredictor:
         With `is_linear`.
     schedule : Schedule
     design : DesignRows
+
+    Raises
+    ------
+    FitError
+        If there are more doses than can be followed.
     """
 
     def __init__(self, kinetics: Kinetics, schedule: Schedule, design: DesignRows) -> None:
-        names = kinetics.parameters
-        at = {name: names.index(name) if name in names else -1 for name in ("ka", "Fr", "F", "lag", "lag0", "Tk0")}
         self.design = design
         self.slot = schedule.slot
         self.course = course_of(schedule)
-        self.routes = routes_of(_routes(kinetics))
+        self.routes = routes_of(ways_of(kinetics))
         self.entry, self.entries = entries_of(schedule, design.row, design.origin, self.routes)
         self.capacity = room(self.course, self.routes)
-        absorption = [name for name in ("Fr", "ka", "Tk0") if name in names]
-        self.macro = True if kinetics.size > 1 and kinetics.written_in in ("macro", "half-life") else None
+        self.macro = 1 if kinetics.size > 1 and kinetics.written_in in ("macro", "half-life") else None
         dosed = schedule.compartment[np.isin(schedule.kind, (DOSE, RESET_AND_DOSE))]
-        self.shape = Shape(
-            n=kinetics.size - 1,
-            parameters=("clearance", "rate", "macro", "half-life").index(kinetics.written_in),
-            disposition=len(absorption),
-            **at,
-            peripheral=bool((dosed > kinetics.central).any()),
-        )
+        self.shape = shape_of(kinetics, bool((dosed > kinetics.central).any()))
 
-    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
-        """Predict the concentrations of some subjects.
+    def single(self, by_matrices: bool) -> Single:
+        """By modes or by matrices."""
+        design, size = self.design, int(jets.size(self.design.C.shape[2]))
+        matrices = np.empty((3, STATES + 1, STATES + 1, size)) if by_matrices else None
+        subjects = Subjects(
+            self.course, self.routes, self.entry, design.row, self.slot, design.C, design.offset, design.transform,
+            design.lower, design.upper, self.shape, self.macro, self._workspace(), matrices,
+        )  # fmt: skip
+        return single_of(predict_subject, Image(subjects))
 
-        Parameters
-        ----------
-        subjects : int64[k]
-        u : float64[N, D]
-            Local coordinates of all subjects.
-        order : int
-            0, 1 or 2: derivatives wanted.
-        f : float64[n]; fu : float64[n, D]; fuu : float64[n, D, D]
-            Filled at the slots of these subjects; NaN where there is no number.
-        """
-        D = u.shape[1]
-        records = float(np.diff(self.course.start)[subjects].sum())
-
-        def task(part: Index) -> None:
-            work, matrices = self._workspace(D), None
-            while len(part):
-                done = np.empty(len(part), dtype=np.bool_)
-                _predict(
-                    part, self.course, self.routes, self.entry, design.row, self.slot,
-                    u, design.C, design.offset, design.transform, design.lower, design.upper,
-                    self.shape, self.macro, work, matrices, order, f, fu, fuu, done,
-                )  # fmt: skip
-                part = part[~done]
-                matrices = np.empty((3, STATES + 1, STATES + 1, work.W.shape[1]))
-
-        design = self.design
-        over_subjects(task, subjects, records * _SECONDS_A_RECORD * (1 + order))
-
-    def _workspace(self, D: int) -> Workspace:
+    def _workspace(self) -> Workspace:
+        D = self.design.C.shape[2]
         size = 1 + D + D * (D + 1) // 2
         states = np.zeros((4, STATES, size))
         running = np.zeros((2, STATES), dtype=np.int64)
@@ -491,21 +447,3 @@ class LinearPredictor:
             W=np.zeros((5, size)),
             dt=np.zeros(size),
         )  # fmt: skip
-
-
-def _routes(kinetics: Kinetics) -> list[list[Route]]:
-    """Where doses go, by compartment of dosing."""
-    states, shares = {"depot": DEPOT, "central": CENTRAL}, {"Fr": SHARE_FIRST, "(1 - Fr)": SHARE_ZERO, None: -1}
-    lags = {"lag": LAG, "lag0": LAG_ZERO, None: -1}
-    stated = [
-        Route(
-            states[entry.target],
-            shares[entry.share],
-            BIOAVAILABILITY if entry.bioavailability else -1,
-            lags[entry.lag],
-            DURATION if entry.duration else -1,
-        )
-        for entry in kinetics.inputs
-    ]
-    direct = [[Route(state)] for state in range(kinetics.size)]
-    return [stated, *(direct if kinetics.absorbs else direct[1:])]

@@ -1,4 +1,4 @@
-"""Custom structures as machine code: derivatives by sympy, printed as Python, compiled by numba, kept on disk.
+"""Custom structures as machine code: derivatives by sympy, printed as Python, compiled (see `machine`), kept on disk.
 
 A structure becomes one or more *programs*: functions of jets z and constants c that make jets (see `chain`). Only these
 are compiled anew for a new structure; everything else is shared. The module that holds them is written to
@@ -8,7 +8,6 @@ sympy is then not needed.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib.util
 import os
@@ -22,22 +21,18 @@ from typing import Any
 
 import numpy as np
 
+from workbench.engine.caches import cache_folder
 from workbench.engine.predictions.chain import Program
 from workbench.engine.predictions.compiling import compiling
+from workbench.engine.predictions.machine import INT, NUMBERS, address_of
 from workbench.errors import ModelError
 from workbench.model.kinetics import Differential, Explicit, System
 
 _HEADER = '''"""Written by workbench: {title}, with derivatives. See workbench/engine/predictions/compiled.py."""
 import math
-
-from numba import cfunc, types
-
-NUMBERS = types.CPointer(types.float64)
-SIGNATURE = types.int64(NUMBERS, types.int64, NUMBERS, NUMBERS, NUMBERS, types.int64, types.int64)
 '''
 _FUNCTION = """
 
-@cfunc(SIGNATURE, cache=True, error_model="numpy")
 def {name}(z, stride, c, v, out, D, order):
 {body}
 
@@ -85,35 +80,11 @@ def program(module: ModuleType, name: str, brink: float = 0.0) -> Program:
     outputs, first, second, others = getattr(module, f"{name}_shape")
     place = [number for row in (*first, *second, others) for number in row]
     inputs, limits = getattr(module, f"{name}_limits")
+    kinds = NUMBERS, INT, NUMBERS, NUMBERS, NUMBERS, INT, INT
     return Program(
-        getattr(module, name).address, outputs, len(first), len(second), np.array(place, dtype=np.int64),
-        inputs, np.array(limits, dtype=np.int64), brink,
+        address_of(getattr(module, name), (), *kinds), outputs, len(first), len(second),
+        np.array(place, dtype=np.int64), inputs, np.array(limits, dtype=np.int64), brink,
     )  # fmt: skip
-
-
-# -- the folder ----------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _temporary_folder() -> Path:
-    """A folder of this process alone: what others could write to is never imported."""
-    return Path(tempfile.mkdtemp(prefix="workbench-"))
-
-
-def cache_folder() -> Path:
-    """Where compiled structures are kept.
-
-    The folder that the environment variable WORKBENCH_CACHE names, else `workbench` within XDG_CACHE_HOME or ~/.cache;
-    if it cannot be written to, a temporary one, which later processes do not share.
-    """
-    stated, base = os.environ.get("WORKBENCH_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    try:
-        folder = Path(stated) if stated else (Path(base) if base else Path.home() / ".cache") / "workbench"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except (OSError, RuntimeError):  # RuntimeError: there is no home
-        return _temporary_folder()
 
 
 # Changes whenever the code that writes modules does. Read along with that code: an update under a running process must
@@ -141,7 +112,7 @@ def _load(identity: str, title: str, source: Callable[[], str]) -> ModuleType:
     handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text + _END)
-    if path.exists():  # another process was faster; its file keeps numba's own cache valid
+    if path.exists():  # another process was faster
         os.unlink(draft)
     else:
         os.replace(draft, path)
@@ -282,7 +253,7 @@ def _chain_rule(
     lines = [
         "if order < 1 or D < 1:",
         "    return 1",
-        f"total = order < 2 and {second} or {room}",
+        f"total = {second} if order < 2 else {room}",
         "check = 0.0",
         "for k in range(total):",
         "    check += v[k] * 0.0",

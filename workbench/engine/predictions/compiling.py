@@ -6,26 +6,27 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from numba.core import event
 
 
-class _Clock(event.Listener):  # type: ignore[misc]
+class _Clock:
     """Adds up the time in which anything is compiled, by thread; what is compiled within something else counts once."""
 
     def __init__(self) -> None:
         self._here = threading.local()
+        self.under_way, self.parts = 0, 0
 
-    def on_start(self, event: Any) -> None:
+    def begin(self) -> None:
         depth = getattr(self._here, "depth", 0)
         if depth == 0:
             self._here.begun = time.perf_counter()
+            self.under_way += 1
         self._here.depth = depth + 1
 
-    def on_end(self, event: Any) -> None:
+    def end(self) -> None:
         self._here.depth -= 1
+        self.parts += 1
         if self._here.depth == 0:
+            self.under_way -= 1
             self._here.spent = self.spent + time.perf_counter() - self._here.begun
 
     @property
@@ -35,7 +36,6 @@ class _Clock(event.Listener):  # type: ignore[misc]
 
 
 _clock = _Clock()
-event.register("numba:compile", _clock)
 
 
 def seconds_compiling() -> float:
@@ -43,11 +43,21 @@ def seconds_compiling() -> float:
     return _clock.spent
 
 
+def parts_compiled() -> int:
+    """By this process, so far."""
+    return _clock.parts
+
+
+def is_compiling() -> bool:
+    """Whether any thread is."""
+    return _clock.under_way > 0
+
+
 @contextmanager
 def compiling() -> Iterator[None]:
     """What is done within it counts."""
-    _clock.on_start(None)
+    _clock.begin()
     try:
         yield
     finally:
-        _clock.on_end(None)
+        _clock.end()

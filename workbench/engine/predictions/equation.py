@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET, RESET_AND_DOSE
 from workbench.engine.predictions import jets
-from workbench.engine.predictions.chain import apply, room
+from workbench.engine.predictions.chain import Program, apply, room
 from workbench.engine.predictions.compiled import program, programs
 from workbench.engine.predictions.design import DesignRows
-from workbench.engine.predictions.jets import kernel
+from workbench.engine.predictions.machine import Image, inner, kernel, view
+from workbench.engine.predictions.predictor import Predictor, Single, single_of
 from workbench.engine.predictions.schedule import Schedule
-from workbench.engine.predictions.threads import over_subjects
 from workbench.model.kinetics import Explicit
 
 Array = NDArray[np.float64]
@@ -35,28 +37,50 @@ def _doses(start, time, kind, amount, last, since):
             since[e] = time[e] - at if at == at else 0.0  # noqa: PLR0124
 
 
-@kernel
-def _predict(
-    subjects, start, row, slot, response, known, outputs, z, v, out,
-    u, C, offset, transform, lower, upper, order, f, fu, fuu,
-):  # fmt: skip
-    D, stride = u.shape[1], z.shape[1]
-    flat = z.reshape(-1)
-    for which in range(subjects.shape[0]):
-        i = subjects[which]
-        current = -1
-        for e in range(start[i], start[i + 1]):
-            if slot[e] < 0:
-                continue
-            if row[e] != current:
-                current = row[e]
-                jets.natural(current, u[i], C, offset, transform, lower, upper, order, z)
-            apply(outputs, flat, stride, known[e], v, out, D, order)
-            first = response[e] * stride
-            jets.store(out[first : first + stride], slot[e], f, fu, fuu, D, order)
+class Subjects(NamedTuple):
+    """What the kernel takes; names as in `Schedule` and `DesignRows`. It works in z, v and out."""
+
+    start: Index
+    row: Index
+    slot: Index
+    response: Index
+    known: Array
+    outputs: Program
+    z: Array
+    v: Array
+    out: Array
+    C: Array
+    offset: Array
+    transform: Index
+    lower: Array
+    upper: Array
 
 
-class EquationPredictor:
+def predict_subject(arguments, i, u, order, first, f, fu, fuu):
+    """See `Single`."""
+    a = arguments[0]
+    D = a.C.shape[2]
+    _predict(i, a, view(u, (D,)), order, first, view(f, (1,)), view(fu, (1, D)), view(fuu, (1, D, D)))
+    return 0
+
+
+@inner
+def _predict(i, a, u, order, first, f, fu, fuu):
+    D, stride = u.shape[0], a.z.shape[1]
+    flat = a.z.reshape(-1)
+    current = -1
+    for e in range(a.start[i], a.start[i + 1]):
+        if a.slot[e] < 0:
+            continue
+        if a.row[e] != current:
+            current = a.row[e]
+            jets.natural(current, u, a.C, a.offset, a.transform, a.lower, a.upper, order, a.z)
+        apply(a.outputs, flat, stride, a.known[e], a.v, a.out, D, order)
+        at = a.response[e] * stride
+        jets.store(a.out[at : at + stride], a.slot[e] - first, f, fu, fuu, D, order)
+
+
+class EquationPredictor(Predictor):
     """Fills predictions of explicit equations; see `Predictor`.
 
     Parameters
@@ -83,18 +107,20 @@ class EquationPredictor:
         known[:, 3:] = design.covariates[design.row]
         self.known = known
 
-    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
-        """Fill f and its derivatives up to `order` for some subjects at their coordinates u."""
+    def single(self, attempt: int = 0) -> Single:
+        """The equations at every record."""
         s, design = self._schedule, self._design
+        D = design.C.shape[2]
+        length = int(jets.size(D))
+        subjects = Subjects(
+            s.start, design.row, s.slot, s.response, self.known, self._program,
+            np.zeros((len(design.transform), length)), np.empty(room(self._program, D)),
+            np.empty(self._program.outputs * length),
+            design.C, design.offset, design.transform, design.lower, design.upper,
+        )  # fmt: skip
+        return single_of(predict_subject, Image(subjects))
 
-        def task(part: Index) -> None:
-            D, length = u.shape[1], int(jets.size(u.shape[1]))
-            z, v = np.zeros((len(design.transform), length)), np.empty(room(self._program, D))
-            out = np.empty(self._program.outputs * length)
-            _predict(
-                part, s.start, design.row, s.slot, s.response, self.known, self._program, z, v, out,
-                u, design.C, design.offset, design.transform, design.lower, design.upper, order, f, fu, fuu,
-            )  # fmt: skip
-
-        records = len(s.time) * len(subjects) / max(1, s.n_subjects)
-        over_subjects(task, subjects, records * _SECONDS_A_RECORD * (1 + order) * (1 + u.shape[1]) / 4)
+    def seconds(self, order: int) -> float:
+        """By the number of records."""
+        records = len(self._schedule.time) / max(1, self._schedule.n_subjects)
+        return float(records * _SECONDS_A_RECORD * (1 + order) * (1 + self._design.C.shape[2]) / 4)

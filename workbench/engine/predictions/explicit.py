@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy.integrate import DOP853
 
-from workbench.engine.predictions.chain import VALUE, merged
+from workbench.engine.predictions.chain import VALUE
 from workbench.engine.predictions.flow import (
     DONE,
     ERROR,
@@ -30,7 +30,7 @@ from workbench.engine.predictions.flow import (
     step_of,
     weigh,
 )
-from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.machine import inlined, inner
 
 STAGES = 13  # the last is the first of the next step
 MOST_STEPS = 5_000  # of a subject
@@ -44,7 +44,7 @@ _EDGE = 6.1  # of the region of stability: |h λ|
 _AT_EDGE, _INSIDE = 15, 6  # so many steps at that edge, without so many in a row that are not, are stiffness
 
 
-@merged
+@inlined
 def _begin(flow, end, D, order):
     """Slope, and a step to begin with (Hairer, Nørsett & Wanner, II.4) from the states without their derivatives."""
     x, k, z, L = flow.x, flow.k, flow.z, flow.stretch.shape[1]

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.predictions import jets
-from workbench.engine.predictions.chain import Program, apply, inlined, merged
-from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.chain import Program, apply
+from workbench.engine.predictions.machine import inlined, inner
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -165,14 +165,14 @@ def slope(flow, s, out, D, order):
             jets.multiply(state, flow.stretch[LENGTH], state, D, order)
 
 
-@merged
+@inlined
 def note_peaks(flow):
     """Remember how large the states and their derivatives have been."""
     for c in range(flow.x.shape[0]):
         flow.peak[c] = max(flow.peak[c], abs(flow.x[c]))
 
 
-@merged
+@inlined
 def accept(flow):
     """Go to the states in flow.z."""
     for c in range(flow.x.shape[0]):
@@ -180,7 +180,7 @@ def accept(flow):
     note_peaks(flow)
 
 
-@merged
+@inlined
 def error_norms(flow, D):
     """Sizes of the errors work[0] and work[1] of the states in flow.z as multiples of what is allowed: the largest.
 
@@ -219,13 +219,13 @@ def weigh(flow, row, h, base, out):
                 out[c] += w * flow.k[j, c]
 
 
-@merged
+@inlined
 def shortest(flow, end):
     """Steps are measured by this where a stretch begins: finer where the rates may have a pole there."""
     return (1e-16 if flow.program.limits.shape[0] else 1e-3) * end
 
 
-@merged
+@inlined
 def step_of(proposal, left):
     """The step to take where `left` is left: never a tiny last one."""
     if proposal >= 0.99 * left:

@@ -31,7 +31,7 @@ from workbench.engine.predictions.flow import (
     step_of,
     weigh,
 )
-from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.machine import inner
 
 STAGES = 7
 MOST_STEPS = 20_000  # of a subject

@@ -9,82 +9,79 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from workbench.engine.predictions.calls import at_pair
-
-# For kernels that allocate nothing. To count references to every row that is passed on, as numba does otherwise, takes
-# longer than the arithmetic. `inner` ones are called by kernels only.
-kernel = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
-inner = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+from workbench.engine.predictions.machine import at_pair, inlined, inner, kernel
 
 LOG, IDENTITY, LOGIT, PROBIT = range(4)
 
+_FAR = 300.0  # of a logarithm: a search may look there, and products of what it finds are numbers still
 _ROOT_2 = math.sqrt(2.0)
 _ROOT_2PI = math.sqrt(2.0 * math.pi)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def size(D):
     """Length of a jet in D coordinates."""
     return 1 + D + D * (D + 1) // 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def clear(out):
     """out = 0."""
     for k in range(out.shape[0]):
         out[k] = 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def constant(value, out):
     """out = value, which depends on nothing."""
     clear(out)
     out[0] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def copy(a, out):
     """out = a."""
     for k in range(out.shape[0]):
         out[k] = a[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _length(D, order):
     return 1 if order == 0 else (1 + D if order == 1 else 1 + D + D * (D + 1) // 2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def axpy(factor, a, out, D, order):
     """out += factor · a, factor a float."""
     for k in range(_length(D, order)):
         out[k] += factor * a[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def scale(factor, a, out, D, order):
     """out = factor · a, factor a float; out may be a."""
     for k in range(_length(D, order)):
         out[k] = factor * a[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def add(a, b, out, D, order):
     """out = a + b."""
     for k in range(_length(D, order)):
         out[k] = a[k] + b[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def subtract(a, b, out, D, order):
     """out = a - b."""
     for k in range(_length(D, order)):
         out[k] = a[k] - b[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def multiply(a, b, out, D, order):
     """out = a · b; out may be a or b."""
     x, y = a[0], b[0]
@@ -101,7 +98,7 @@ def multiply(a, b, out, D, order):
     out[0] = x * y
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def times(a, t, fixed, out, D, order):
     """out = a · t; `fixed`: t depends on nothing, and only its value is read. out may be a."""
     if fixed:
@@ -110,7 +107,7 @@ def times(a, t, fixed, out, D, order):
         multiply(a, t, out, D, order)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def add_product(a, b, out, D, order):
     """out += a · b; out is neither a nor b."""
     x, y = a[0], b[0]
@@ -127,7 +124,7 @@ def add_product(a, b, out, D, order):
     out[0] += x * y
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def compose(a, value, first, second, out, D, order):
     """out = g(a), given g, g' and g'' at the value of a; out may be a."""
     if order > 1:
@@ -143,7 +140,7 @@ def compose(a, value, first, second, out, D, order):
     out[0] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def compose2(a, b, g, ga, gb, gaa, gab, gbb, out, D, order):
     """out = g(a, b), given g and its derivatives at the values of a and b; out may be a or b."""
     if order > 1:
@@ -160,32 +157,32 @@ def compose2(a, b, g, ga, gb, gaa, gab, gbb, out, D, order):
     out[0] = g
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def exponential(a, out, D, order):
     """out = exp(a)."""
     e = math.exp(a[0])
     compose(a, e, e, e, out, D, order)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def reciprocal(a, out, D, order):
     """out = 1 / a."""
     x = 1.0 / a[0]
     compose(a, x, -x * x, 2.0 * x * x * x, out, D, order)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def root(a, out, D, order):
     """out = √a."""
     x = math.sqrt(a[0])
     compose(a, x, 0.5 / x, -0.25 / (x * a[0]), out, D, order)
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+@inlined
 def _untransform(z, transform, lower, upper):
     """Value on the natural scale of a transformed value, with its first and second derivative."""
     if transform == LOG:
-        p = math.exp(z)
+        p = math.exp(min(max(z, -_FAR), _FAR))
         return p, p, p
     if transform == IDENTITY:
         return z, 1.0, 0.0
@@ -201,21 +198,32 @@ def _untransform(z, transform, lower, upper):
     return lower + width * 0.5 * math.erfc(-z / _ROOT_2), width * density, -width * z * density
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def untransform(z, transform, lower, upper):
-    """Value on the natural scale of a transformed value, with its first and second derivative.
+@kernel
+def _untransformed(z, transform, lower, upper, out):
+    for k in range(z.shape[0]):
+        out[k, 0], out[k, 1], out[k, 2] = _untransform(z[k], transform[k], lower[k], upper[k])
+
+
+def untransform(z: ArrayLike, transform: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> NDArray[np.float64]:
+    """Values on the natural scale of transformed ones, with their first and second derivatives, float64[..., 3].
 
     Parameters
     ----------
     z : float
+        They may be arrays, all of a shape or of one that becomes it.
     transform : int
         LOG, IDENTITY, LOGIT or PROBIT, or the address of a program (see `scalar`).
     lower, upper : float
     """
-    return _untransform(z, transform, lower, upper)
+    parts = np.broadcast_arrays(
+        np.asarray(z, float), np.asarray(transform, np.int64), np.asarray(lower, float), np.asarray(upper, float)
+    )
+    out = np.empty((parts[0].size, 3))
+    _untransformed(*[part.ravel() for part in parts], out)
+    return out.reshape(*parts[0].shape, 3)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def natural(r, u, C, offset, transform, lower, upper, order, out):
     """Natural parameters on a design row as jets.
 
@@ -250,7 +258,7 @@ def natural(r, u, C, offset, transform, lower, upper, order, out):
                     k += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def store(jet, j, f, fu, fuu, D, order):
     """Put a jet into place j of f, fu and fuu (both triangles)."""
     f[j] = jet[0]

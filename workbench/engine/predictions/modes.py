@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from workbench.engine.predictions import jets
-from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.machine import inner
 
 CLEARANCE, RATE, MACRO, HALF_LIFE = range(4)
 

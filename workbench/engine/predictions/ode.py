@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.data.events import DOSE, RESET_AND_DOSE
 from workbench.engine.predictions import jets
-from workbench.engine.predictions.chain import NO, Program, apply, merged
+from workbench.engine.predictions.chain import NO, Program, apply
 from workbench.engine.predictions.chain import room as space_of
 from workbench.engine.predictions.compiled import program, programs
 from workbench.engine.predictions.design import DesignRows
@@ -32,17 +32,19 @@ from workbench.engine.predictions.flow import (
     set_time,
 )
 from workbench.engine.predictions.implicit import TABLEAU as IMPLICIT
-from workbench.engine.predictions.jets import inner, kernel
+from workbench.engine.predictions.machine import Image, inlined, inner, view
+from workbench.engine.predictions.predictor import Predictor, Single, single_of
 from workbench.engine.predictions.schedule import Schedule
 from workbench.engine.predictions.steady import new_spare, steady
-from workbench.engine.predictions.threads import over_subjects
 from workbench.engine.predictions.timeline import (
     BOLUS,
     RATE,
     RECORD,
     RESET,
     STEADY,
+    Course,
     Route,
+    Routes,
     Timeline,
     blank,
     course_of,
@@ -86,8 +88,6 @@ class Room(NamedTuple):
     Attributes
     ----------
     flow : Flow
-    spare : Spare or None
-        None: nothing is in steady state, and what finds one need not be compiled.
     line : Timeline
     table : float64[entries, columns, size(D)]
         Quantities of doses, see `timeline.unfold`.
@@ -97,7 +97,6 @@ class Room(NamedTuple):
     """
 
     flow: Flow
-    spare: Any
     line: Timeline
     table: Array
     p: Array
@@ -133,7 +132,7 @@ def _quantities(r, u, system, rows, p, flow, D, order):
                 flow.unit[d] = max(flow.unit[d], abs(p[m, d] / p[m, 0]))
 
 
-@merged
+@inlined
 def _tabulate(i, u, course, system, rows, flow, table, p, D, order):
     """Put shares, lags and durations of the doses of a subject into the table that `unfold` reads."""
     L = flow.stretch.shape[1]
@@ -148,76 +147,115 @@ def _tabulate(i, u, course, system, rows, flow, table, p, D, order):
                     table[rows.entry[e, 0], c, lane] = flow.z[at + system.dosing[c] * L + lane]
 
 
-@merged
-def _give_up(i, course, rows, order, f, fu, fuu):
+@inlined
+def _give_up(i, course, rows, order, first, f, fu, fuu):
     """NaN at all records of a subject."""
     for e in range(course.start[i], course.start[i + 1]):
-        j = rows.slot[e]
-        if j >= 0:
+        j = rows.slot[e] - first
+        if rows.slot[e] >= 0:
             f[j] = np.nan
             if order > 0:
-                fu[j] = np.nan
+                for d in range(fu.shape[1]):
+                    fu[j, d] = np.nan
             if order > 1:
-                fuu[j] = np.nan
+                for d in range(fu.shape[1]):
+                    for c in range(fu.shape[1]):
+                        fuu[j, d, c] = np.nan
 
 
-@kernel
+class Subjects(NamedTuple):
+    """What the kernel takes, for one order of derivatives.
+
+    Attributes
+    ----------
+    stiff : 1 or None
+        Whether by the implicit method.
+    spare : Spare or None
+        None: nothing is in steady state, and what finds one need not be compiled.
+    watch : int
+        1 where what is stiff is left to the next attempt.
+    status : int64[N]
+        How the solve ended; filled.
+    """
+
+    course: Course
+    routes: Routes
+    system: System
+    rows: Rows
+    room: Room
+    spare: Any
+    stiff: int | None
+    watch: int
+    status: Index
+
+
+def predict_subject(arguments, i, u, order, first, f, fu, fuu):
+    """See `Single`; there are arguments for each order."""
+    a = arguments[order]
+    D = a.rows.C.shape[2]
+    _predict(
+        i, a.course, a.routes, a.system, a.rows, a.room.flow, a.room.line, a.room.table, a.room.p, a.room.answer,
+        a.spare, a.stiff, a.watch, view(u, (D,)), order, first, view(f, (1,)), view(fu, (1, D)), view(fuu, (1, D, D)),
+        a.status,
+    )  # fmt: skip
+    return 1 if a.watch and (a.status[i] == STIFF or a.status[i] == TOO_MANY_STEPS) else 0
+
+
+@inner
 def _predict(
-    subjects, course, routes, system, rows, flow, line, table, p, answer, spare, stiff, watch, u, order, f, fu, fuu,
+    i, course, routes, system, rows, flow, line, table, p, answer, spare, stiff, watch, u, order, first, f, fu, fuu,
     status,
 ):  # fmt: skip
-    D, N, L = u.shape[1], flow.x.shape[0], flow.stretch.shape[1]
-    for which in range(subjects.shape[0]):
-        i = subjects[which]
-        flow.mode[:] = 0
-        flow.last[0], flow.last[1] = np.nan, 0.0
-        jets.clear(flow.peak)
-        if system.dosing.shape[0] > 0:
-            _tabulate(i, u[i], course, system, rows, flow, table, p, D, order)
-        happenings = unfold(i, course, routes, rows.entry, table, D, order, line)
-        row = before = NO - 1
-        now, code = 0.0, DONE
-        for h in range(happenings):
-            k = line.order[h]
-            item = line.pool[k]
-            e, what = item.event, item.what
-            if rows.row[e] != row:
-                row = rows.row[e]
-                _quantities(row, u[i], system, rows, p, flow, D, order)
-                flow.mode[FRESH] = 0
-            if h == 0 or what == RESET:
-                begin(flow, system.initial)
-                flow.last[0], flow.last[1] = np.nan, 0.0
-            else:
-                code = go(flow, line, 0.0, now, before, item.time, k, NO, stiff, watch, D, order)
-            now, before = item.time, k
-            if code == DONE and what in (BOLUS, RATE):
-                give(flow, line, k, NO, D, order)
-                if not np.isfinite(item.value):
-                    code = NOT_FINITE
-            elif code == DONE and what == STEADY:
-                flow.last[0], flow.last[1] = now - item.value, course.event[e].amount
-                if spare is not None:
-                    added = course.event[e].steady_state == 2
-                    code = steady(flow, spare, system.initial, line, k, now, added, stiff, watch, D, order)
-            if what == RECORD and course.event[e].kind in (DOSE, RESET_AND_DOSE):
-                flow.last[0], flow.last[1] = now, course.event[e].amount
-                flow.mode[FRESH] = 0
-            if code == DONE and what == RECORD and rows.slot[e] >= 0:
-                jets.copy(flow.x, flow.z[:N])
-                flow.stretch[START, 0] = now
-                set_time(flow, 0.0, D, order)
-                apply(system.response, flow.z, L, flow.v, flow.v, answer, D, order)
-                first = rows.response[e] * L
-                jets.store(answer[first : first + L], rows.slot[e], f, fu, fuu, D, order)
-            if code != DONE:
-                break
-        status[i] = code
+    D, N, L = u.shape[0], flow.x.shape[0], flow.stretch.shape[1]
+    flow.mode[:] = 0
+    flow.last[0], flow.last[1] = np.nan, 0.0
+    jets.clear(flow.peak)
+    if system.dosing.shape[0] > 0:
+        _tabulate(i, u, course, system, rows, flow, table, p, D, order)
+    happenings = unfold(i, course, routes, rows.entry, table, D, order, line)
+    row = before = NO - 1
+    now, code = 0.0, DONE
+    for h in range(happenings):
+        k = line.order[h]
+        item = line.pool[k]
+        e, what = item.event, item.what
+        if rows.row[e] != row:
+            row = rows.row[e]
+            _quantities(row, u, system, rows, p, flow, D, order)
+            flow.mode[FRESH] = 0
+        if h == 0 or what == RESET:
+            begin(flow, system.initial)
+            flow.last[0], flow.last[1] = np.nan, 0.0
+        else:
+            code = go(flow, line, 0.0, now, before, item.time, k, NO, stiff, watch, D, order)
+        now, before = item.time, k
+        if code == DONE and what in (BOLUS, RATE):
+            give(flow, line, k, NO, D, order)
+            if not np.isfinite(item.value):
+                code = NOT_FINITE
+        elif code == DONE and what == STEADY:
+            flow.last[0], flow.last[1] = now - item.value, course.event[e].amount
+            if spare is not None:
+                added = course.event[e].steady_state == 2
+                code = steady(flow, spare, system.initial, line, k, now, added, stiff, watch, D, order)
+        if what == RECORD and course.event[e].kind in (DOSE, RESET_AND_DOSE):
+            flow.last[0], flow.last[1] = now, course.event[e].amount
+            flow.mode[FRESH] = 0
+        if code == DONE and what == RECORD and rows.slot[e] >= 0:
+            jets.copy(flow.x, flow.z[:N])
+            flow.stretch[START, 0] = now
+            set_time(flow, 0.0, D, order)
+            apply(system.response, flow.z, L, flow.v, flow.v, answer, D, order)
+            at = rows.response[e] * L
+            jets.store(answer[at : at + L], rows.slot[e] - first, f, fu, fuu, D, order)
         if code != DONE:
-            _give_up(i, course, rows, order, f, fu, fuu)
+            break
+    status[i] = code
+    if code != DONE:
+        _give_up(i, course, rows, order, first, f, fu, fuu)
 
 
-class OdePredictor:
+class OdePredictor(Predictor):
     """Fills predictions of differential equations; see `Predictor`.
 
     Parameters
@@ -278,44 +316,52 @@ class OdePredictor:
         """Subjects whose latest solve failed, by index, and why."""
         return {int(i): REASONS[int(self.status[i])] for i in np.flatnonzero(self.status)}
 
-    def _room(self, tableau: Array, D: int, order: int) -> Room:
-        system, equations, whole = self._system, self._equations, int(jets.size(D))
-        length, n = (1, 1 + D, whole)[order], len(equations.states)
+    def _rooms(self, tableau: Array) -> list[tuple[Room, Any]]:
+        """Room to work in, and to find a steady state in, for each order of derivatives."""
+        system, equations, D = self._system, self._equations, self._rows.C.shape[2]
+        n, whole = len(equations.states), int(jets.size(D))
         space = max(space_of(part, max(D, n)) for part in (system.derived, system.rates, system.response))
         tolerance, v = np.array([equations.rtol, equations.atol]), np.empty(space)
+        line, table = blank(self._capacity, D), np.zeros((self._entries, len(system.dosing), whole))
 
         def flow(length: int) -> Flow:
             return new_flow(
                 system.rates, self._module.timed, n, self._module.quantities, length, tableau, tolerance, v
             )  # fmt: skip
 
-        return Room(
-            flow(length),
-            new_spare(flow(1 + n), length) if self._steady else None,
-            blank(self._capacity, D),
-            np.zeros((self._entries, len(system.dosing), whole)),
-            np.zeros((len(self._rows.transform), length)),
-            np.zeros(len(equations.outputs) * length),
-        )
+        return [
+            (
+                Room(
+                    flow(length),
+                    line,
+                    table,
+                    np.zeros((len(self._rows.transform), length)),
+                    np.zeros(len(equations.outputs) * length),
+                ),
+                new_spare(flow(1 + n), length) if self._steady else None,
+            )
+            for length in (1, 1 + D, whole)
+        ]
 
-    def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
-        """Fill f and its derivatives up to `order` for some subjects at their coordinates u; NaN if a solve fails."""
-        stiff = self._equations.stiff
+    @property
+    def attempts(self) -> int:  # type: ignore[override]
+        """Where it is not stated whether they are stiff, what turns out to be so is solved again."""
+        return 2 if self._equations.stiff is None else 1
 
-        def solve_by(method: int | None, part: Index) -> None:
-            room = self._room(EXPLICIT if method is None else IMPLICIT, u.shape[1], order)
-            _predict(
-                part, self._course, self._routes, self._system, self._rows, room.flow, room.line, room.table, room.p,
-                room.answer, room.spare, method, int(stiff is None), u, order, f, fu, fuu, self.status,
-            )  # fmt: skip
+    def single(self, attempt: int = 0) -> Single:
+        """By the explicit method; by the implicit one what is stiff."""
+        stiff = self._equations.stiff or attempt > 0
+        watch = int(self._equations.stiff is None and not attempt)
+        rooms = self._rooms(IMPLICIT if stiff else EXPLICIT)
+        subjects = [
+            Subjects(
+                self._course, self._routes, self._system, self._rows, room, spare, 1 if stiff else None, watch,
+                self.status,
+            )
+            for room, spare in rooms
+        ]  # fmt: skip
+        return single_of(predict_subject, Image(*subjects))
 
-        def task(part: Index) -> None:
-            if not stiff:
-                solve_by(None, part)
-            if stiff is None:
-                part = part[np.isin(self.status[part], (STIFF, TOO_MANY_STEPS))]
-            if stiff is not False and len(part):
-                solve_by(1, part)
-
-        records = len(self._rows.row) * len(subjects) / max(1, len(self.status))
-        over_subjects(task, subjects, records * _SECONDS_A_RECORD * (1 + order))
+    def seconds(self, order: int) -> float:
+        """By the number of records."""
+        return len(self._rows.row) / max(1, len(self.status)) * _SECONDS_A_RECORD * (1 + order)

@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.engine.predictions.compiled import loaded
 from workbench.engine.predictions.jets import IDENTITY, LOG, LOGIT, PROBIT
+from workbench.engine.predictions.machine import FLOAT, INT, NUMBERS, address_of
 from workbench.language.tree import Expression
 from workbench.model.transform import Transform
 
@@ -19,12 +20,7 @@ _TRANSFORMS = {"log": LOG, "identity": IDENTITY, "logit": LOGIT, "probit": PROBI
 _SOURCE = '''"""Written by workbench: {title}, with derivatives. See workbench/engine/predictions/scalar.py."""
 import math
 
-from numba import cfunc, types
 
-NUMBERS = types.CPointer(types.float64)
-
-
-@cfunc(types.void(types.float64, NUMBERS, NUMBERS, types.int64), cache=True, error_model="numpy")
 def g(x, c, out, stride):
 {constants}    if stride == 0:
 {values}    else:
@@ -50,7 +46,8 @@ def scalar_program(title: str, tree: Expression, variable: str, constants: Seque
         If a part of it has no value.
     """
     identity = f"scalar {tree!r} {variable} {tuple(constants)!r}"
-    return int(loaded(identity, title, lambda: _source(title, tree, variable, constants)).g.address)
+    module = loaded(identity, title, lambda: _source(title, tree, variable, constants))
+    return address_of(module.g, (), FLOAT, NUMBERS, NUMBERS, INT)
 
 
 def _source(title: str, tree: Expression, variable: str, constants: Sequence[str]) -> str:

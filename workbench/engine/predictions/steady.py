@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from workbench.engine.predictions import jets
-from workbench.engine.predictions.chain import FIRST, NO, YES, merged, values
+from workbench.engine.predictions.chain import FIRST, NO, YES, values
 from workbench.engine.predictions.flow import DONE, NOT_STEADY, START, STEPS, Array, Flow, Index, set_time, slope
 from workbench.engine.predictions.implicit import decompose, jacobian, solve
+from workbench.engine.predictions.machine import inlined
 from workbench.engine.predictions.travel import begin, give, go, see_inputs, stop
 
 _NONE = np.int64(-1)
@@ -53,7 +54,7 @@ def new_spare(probe: Flow, length: int) -> Spare:
     )
 
 
-@merged
+@inlined
 def _cycle(flow, line, k, now, plain, stiff, watch, D, order):
     """Take the states through one dosing interval of the steady state that happening k is."""
     stop(flow)
@@ -70,7 +71,7 @@ def _cycle(flow, line, k, now, plain, stiff, watch, D, order):
     return DONE
 
 
-@merged
+@inlined
 def _periodic(flow, spare, line, k, now, stiff, watch, D, order):
     """flow.x = the states before a dose that is given every interval; Φ' comes from the probe.
 
@@ -130,7 +131,7 @@ def _periodic(flow, spare, line, k, now, stiff, watch, D, order):
     return DONE
 
 
-@merged
+@inlined
 def _balance(flow, line, k, now, D, order):
     """flow.x = the states that constant infusions hold where they are: slope = 0.
 
@@ -182,7 +183,7 @@ def _balance(flow, line, k, now, D, order):
     return DONE
 
 
-@merged
+@inlined
 def steady(flow, spare, initial, line, k, now, added, stiff, watch, D, order):
     """Let happening k, a STEADY, act; `added`: to the states there are (SS=2)."""
     n = flow.running.shape[0]

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.parallel import is_alone
+
 Index = NDArray[np.int64]
 
 _CHUNKS = 4  # per thread, so that none waits long for the slowest
-_here = threading.local()
-
-
-@contextmanager
-def in_one_thread() -> Iterator[None]:
-    """Within it, this thread does all subjects by itself: fits side by side would only wait for each other."""
-    before = getattr(_here, "one_thread", False)
-    _here.one_thread = True
-    try:
-        yield
-    finally:
-        _here.one_thread = before
+_WORTH_IT = 5e-4  # seconds: less is not worth a second thread
+_PIECE = 2e-4  # seconds: less is not worth handing over
 
 
 def threads() -> int:
@@ -53,9 +43,9 @@ def over_subjects(task: Callable[[Index], None], subjects: Index, work: float) -
         How long all of it takes, in seconds, roughly; what is short is not worth a second thread.
     """
     workers = threads()
-    if workers < 2 or work < 5e-4 or len(subjects) < 2 or getattr(_here, "one_thread", False):
+    if workers < 2 or work < _WORTH_IT or len(subjects) < 2 or is_alone():
         task(subjects)
         return
-    chunks = np.array_split(subjects, min(len(subjects), workers * _CHUNKS))
+    chunks = np.array_split(subjects, min(len(subjects), workers * _CHUNKS, max(workers, int(work / _PIECE))))
     for _ in _pool(workers, os.getpid()).map(task, chunks):
         pass

@@ -72,13 +72,12 @@ from numpy.typing import NDArray
 from workbench.data.events import DOSE, RESET_AND_DOSE
 from workbench.data.events import RESET as EVENT_RESET
 from workbench.engine.predictions import jets
-from workbench.engine.predictions.jets import inner, kernel
+from workbench.engine.predictions.machine import inner, kernel
 from workbench.engine.predictions.schedule import Schedule
 from workbench.errors import FitError
 
 MOST_HAPPENINGS = 5_000_000
 
-# Numpy's integers: Python's are types of their own to numba, and every combination would be compiled.
 RECORD, BOLUS, RATE, RESET, STEADY = np.arange(5)
 _NONE, _MORE, _LESS = np.array([-1, 1, -1])
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from workbench.engine.predictions import jets
-from workbench.engine.predictions.chain import merged
 from workbench.engine.predictions.explicit import explicit
 from workbench.engine.predictions.flow import DONE, FEEDING, FRESH, LENGTH, MOVING, START
 from workbench.engine.predictions.implicit import implicit
-from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.machine import inlined, inner
 from workbench.engine.predictions.timeline import BOLUS, moment, quantity, switch
 
 
@@ -70,7 +69,7 @@ def give(flow, line, k, plain, D, order):
     see_inputs(flow)
 
 
-@merged
+@inlined
 def see_inputs(flow):
     flow.mode[FEEDING] = 0
     for i in range(flow.running.shape[0]):
@@ -78,7 +77,7 @@ def see_inputs(flow):
             flow.mode[FEEDING] = 1
 
 
-@merged
+@inlined
 def begin(flow, initial):
     """Initial values, which may be parameters; no inputs."""
     N, L = flow.x.shape[0], flow.stretch.shape[1]
@@ -90,7 +89,7 @@ def begin(flow, initial):
     stop(flow)
 
 
-@merged
+@inlined
 def stop(flow):
     """No inputs."""
     for i in range(flow.running.shape[0]):

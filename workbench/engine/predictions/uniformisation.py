@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from workbench.engine.predictions import jets
-from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.machine import inner
 from workbench.engine.predictions.modes import BACK, CENTRAL, DEPOT, KA, OUT, STATES, K
 
 _TERMS = 20  # of the power series, for arguments up to 1

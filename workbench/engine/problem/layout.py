@@ -74,10 +74,10 @@ class Fractional:
             factors = [1.0 + self.X[:, group] @ theta[group] for group in self.groups]
             factor = np.prod(factors, axis=0)
             code, bounds = transform_code(self.name.link), self.name.bounds
-            natural = np.array([untransform(value, code, *bounds) for value in z]).reshape(-1, 3)
+            natural = untransform(z, code, *bounds)
             value = natural[:, 0] * factor
             transformed = np.array([self._transformed(v) for v in value.tolist()])
-            back = np.array([untransform(t, code, *bounds)[1] for t in transformed]).reshape(-1)
+            back = untransform(transformed, code, *bounds)[:, 1]
             slopes[:, self.linear] = (natural[:, 1] * factor / back)[:, None] * self.X[:, self.linear]
             for group, one in zip(self.groups, factors, strict=True):
                 slopes[:, group] = (value / one / back)[:, None] * self.X[:, group]

@@ -128,12 +128,7 @@ class Problem:
         u = self._coordinates(point, eta)
         first = layout.row[self.schedule.start[:-1]]
         z = layout.offset[first] + np.einsum("ipd,id->ip", layout.C[first], u)
-        with np.errstate(over="ignore", under="ignore"):
-            columns = [
-                [untransform(value, code, low, high)[0] for value in column]
-                for column, code, low, high in zip(z.T, layout.transform, layout.lower, layout.upper, strict=True)
-            ]
-        return np.array(columns, dtype=float).reshape(z.shape[::-1]).T
+        return untransform(z, layout.transform, layout.lower, layout.upper)[..., 0]
 
     def exchanged(self, x: Array) -> Array | None:
         """x with the values that the structure says give the same typical curve (see `Structure.twin`).

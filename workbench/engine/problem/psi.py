@@ -80,6 +80,11 @@ class Psi:
             elif self.deviation_free[r]:
                 yield r, r, "log sd"
 
+    @cached_property
+    def _owned(self) -> list[int]:
+        """The effects that are shares of another."""
+        return [int(r) for r in np.flatnonzero(self.owner >= 0)]
+
     @property
     def size(self) -> int:
         """How many numbers are free."""
@@ -97,6 +102,8 @@ class Psi:
 
     def matrix(self, x: Array) -> Array:
         """L at x, float64[Q, Q]."""
+        if not self.entries:
+            return self.stated.copy()
         L, scale = self.stated.copy(), self.scale.copy()
         directions: dict[int, list[tuple[int, float]]] = {}
         with np.errstate(over="ignore", under="ignore"):
@@ -117,9 +124,28 @@ class Psi:
             L[r, r] = self.deviation[r] / norm
             for c, value in w:
                 L[r, c] = self.deviation[r] * value / norm
-        for r in np.flatnonzero(self.owner >= 0).tolist():
+        for r in self._owned:
             L[r] = scale[r] * L[self.owner[r]]
         return L
+
+    @property
+    def plain(self) -> list[tuple[int, int, int, float]] | None:
+        """Where every number of L is fixed, or a multiple of a number of x or of its exponential: (r, c, which, times).
+
+        None where it is not.
+        """
+        found: list[tuple[int, int, int, float]] = []
+        for k, (r, c, free) in enumerate(self.entries):
+            if free in ("direction", "scale") or (free == "log sd" and not self.deviation[r] > 0.0):
+                return None
+            if free == "log sd":
+                row = self.stated[r]
+                found += [(r, int(q), k, float(row[q] / self.deviation[r])) for q in np.flatnonzero(row)]
+            else:
+                found.append((r, c, k, 1.0))
+        for r in np.flatnonzero(self.owner >= 0).tolist():
+            found += [(r, c, k, by * float(self.scale[r])) for o, c, k, by in found if o == self.owner[r]]
+        return found
 
     def factor(self, covariance: Array, least: Array) -> Array:
         """L of the Ψ with this covariance, as far as the model can state it; float64[Q, Q].
@@ -148,7 +174,8 @@ class Psi:
             elif free == "log diagonal":
                 values.append(np.log(L[r, r]))
             elif free == "log sd":
-                values.append(np.log(np.linalg.norm(L[r])))
+                with np.errstate(divide="ignore"):  # a deviation of 0 is at -inf
+                    values.append(np.log(np.linalg.norm(L[r])))
             elif free == "direction":
                 values.append(L[r, c] / L[r, r])
             else:
@@ -190,7 +217,7 @@ class Psi:
                 slopes[k, r, c] += L[r, r]
             else:
                 slopes[k, r] = L[c]
-        for r in np.flatnonzero(self.owner >= 0).tolist():
+        for r in self._owned:
             c = int(self.owner[r])
             at = int(np.argmax(np.abs(L[c])))
             scale = L[r, at] / L[c, at] if L[c, at] else 0.0

@@ -10,7 +10,7 @@ from workbench.engine.predictions.equation import EquationPredictor
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.scale import Point
 from workbench.errors import FitError, ModelError
-from workbench.language.tree import evaluate, names_in, singular, spelled
+from workbench.language.tree import Apply, evaluate, names_in, singular, spelled
 from workbench.model import Model
 from workbench.model.kinetics import Differential, Explicit
 
@@ -35,7 +35,7 @@ def check_start(problem: Problem, model: Model, data: GroupedData) -> None:
         _refuse_predictions(problem, data, f)
     if not np.isfinite(slopes).all():
         bad = ~np.isfinite(slopes)
-        pole = _pole(problem, point, bad)
+        pole = _pole(problem, point, bad, slopes=True)
         raise FitError(
             f"The derivative of the prediction by a parameter is infinite or not a number {_where(problem, data, bad)}"
             f"{pole or '.'}{_MEND if pole else ''}"
@@ -98,13 +98,14 @@ def _where(problem: Problem, data: GroupedData, bad: NDArray[np.bool_]) -> str:
     return f"in row {rows[0]} (subject {subject}){more}"
 
 
-def _pole(problem: Problem, point: Point, bad: NDArray[np.bool_]) -> str:
+def _pole(problem: Problem, point: Point, bad: NDArray[np.bool_], slopes: bool = False) -> str:
     """The pole at the first of the bad predictions; "" where some of them are no numbers for another reason."""
-    found = [_pole_at(problem, point, int(event)) for event in np.flatnonzero(problem.schedule.slot >= 0)[bad][:100]]
+    events = np.flatnonzero(problem.schedule.slot >= 0)[bad][:100]
+    found = [_pole_at(problem, point, int(event), slopes) for event in events]
     return found[0] if all(found) else ""
 
 
-def _pole_at(problem: Problem, point: Point, event: int) -> str:
+def _pole_at(problem: Problem, point: Point, event: int, slopes: bool) -> str:
     """The part of the equations that has no value at an event, and with which numbers; "" for none."""
     system, schedule = problem.structure.system, problem.schedule
     subject = int(schedule.subject[event])
@@ -121,14 +122,19 @@ def _pole_at(problem: Problem, point: Point, event: int) -> str:
     else:
         return ""
     for name, tree in trees:
-        found = singular(tree, values)
+        found = singular(tree, values, slopes)
         if found is not None:
             used = dict.fromkeys(one.name for one in names_in(found))
             numbers = ", ".join(f"{name} = {values[name]:.4g}" for name in used)
             part = spelled(found).replace("**", "^").replace("+-", "-")
-            return f": {part} has no limit at {numbers}."
+            what = "is a power of a negative number" if _negative(found, values) else "has no limit"
+            return f": {part} {what} at {numbers}."
         values[name] = evaluate(tree, values)
     return ""
+
+
+def _negative(part: Apply, values: dict[str, float]) -> bool:
+    return part.function == "^" and evaluate(part.arguments[0], values) < 0.0
 
 
 def _rows(problem: Problem, data: GroupedData) -> NDArray[np.object_]:

@@ -19,11 +19,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from workbench.engine.predictions.calls import at_row, by_row
-from workbench.engine.predictions.chain import inlined
-from workbench.engine.predictions.jets import inner
+from workbench.engine.predictions.machine import INT, NUMBERS, address_of, at_row, by_row, inlined, inner, kernel, view
 from workbench.engine.predictions.scalar import scalar_program
 from workbench.model import ResidualError
 
@@ -162,7 +159,7 @@ def _squared(s, s1, s2, C, out):
         out[c, 2] = 2.0 * (2.0 * s1 * v1 + v * s2 + s * v2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def variances(kind, response, f, sigma, R, R_f, R_s):
     """Residual variance of every observation with its derivatives by f and σ.
 
@@ -246,12 +243,65 @@ def _limited(kind, lower, upper, f, sigma, k):
 def _measured(kind, y, f, sigma, k):
     """L, L', L'', w and w' of a measured observation, R at f; w = 1/R + ½ (R'/R)²."""
     R, R1, R2 = variance(kind, f, sigma, k)
-    e = y - f
+    return _of_variance(y - f, R, R1, R2)
+
+
+@inlined
+def plain_record(kind, y, f, sigma, k):
+    """L, L', L'' by f, w and w' of a measured observation whose error is SUM_OF_VARIANCES or SUM_OF_DEVIATIONS."""
+    a, b = sigma[k, 0], sigma[k, 1]
+    if kind == SUM_OF_VARIANCES:
+        R, R1 = a * a + b * b * f * f, 2.0 * b * b * f
+    else:
+        s = a + b * abs(f)
+        R, R1 = s * s, 2.0 * s * b * (1.0 if f >= 0.0 else -1.0)
+    return _of_variance(y - f, R, R1, 2.0 * b * b)
+
+
+@inlined
+def plain_slopes(kind, y, f, sigma, k, out):
+    """As `record_slopes`, where `plain_record` serves; out[c, 0] for c > 1 is to be 0 already."""
+    a, b = sigma[k, 0], sigma[k, 1]
+    if kind == SUM_OF_VARIANCES:
+        R, R1 = a * a + b * b * f * f, 2.0 * b * b * f
+        by_a, by_a1 = 2.0 * a, 0.0
+        by_b, by_b1 = 2.0 * b * f * f, 4.0 * b * f
+    else:
+        size, sign = abs(f), 1.0 if f >= 0.0 else -1.0
+        s = a + b * size
+        R, R1 = s * s, 2.0 * s * b * sign
+        by_a, by_a1 = 2.0 * s, 2.0 * b * sign
+        by_b, by_b1 = 2.0 * s * size, 2.0 * (size * b * sign + s * sign)
+    _slopes_of_variance(y - f, R, R1, 2.0 * b * b, by_a, by_a1, 0.0, out[0])
+    _slopes_of_variance(y - f, R, R1, 2.0 * b * b, by_b, by_b1, 4.0 * b, out[1])
+
+
+@inlined
+def _of_variance(e, R, R1, R2):
+    """As `_measured`, given R with its derivatives."""
     x, x1, x2 = 1.0 / R, R1 / R, R2 / R
     e2 = e * e * x
     first = -2.0 * e * x + x1 * (1.0 - e2)
     second = 2.0 * x + 4.0 * e * x * x1 + e2 * (2.0 * x1 * x1 - x2) + x2 - x1 * x1
     return e2 + math.log(R), first, second, x + 0.5 * x1 * x1, -x * x1 + x1 * (x2 - x1 * x1)
+
+
+@inner
+def _slopes_of_variance(e, R, R1, R2, by, by1, by2, out):
+    """Fill out[:4] with the derivatives of (L, L', L'', w) by a parameter, given those of (R, R', R'')."""
+    x, x1, x2 = 1.0 / R, R1 / R, R2 / R
+    ee = e * e
+    d = by * x  # of log R
+    d1, d2 = by1 * x - x1 * d, by2 * x - x2 * d  # of R'/R and R''/R
+    dx = -x * d
+    de2 = ee * dx
+    out[0] = d * (1.0 - ee * x)
+    out[1] = -2.0 * e * dx + d1 * (1.0 - ee * x) - x1 * de2
+    out[2] = (
+        2.0 * dx + 4.0 * e * (dx * x1 + x * d1) + de2 * (2.0 * x1 * x1 - x2) + ee * x * (4.0 * x1 * d1 - d2)
+        + d2 - 2.0 * x1 * d1
+    )  # fmt: skip
+    out[3] = dx + x1 * d1
 
 
 @inner
@@ -320,44 +370,70 @@ def record_slopes(what, kind, y, upper, f, sigma, k, scratch, out):
         return
     R, R1, R2 = variance(kind, f, sigma, k)
     variance_slopes(kind, f, sigma, k, scratch)
-    e = y - f
-    x, x1, x2 = 1.0 / R, R1 / R, R2 / R
-    ee = e * e
     for c in range(C):
-        d = scratch[c, 0] * x  # of log R
-        d1, d2 = scratch[c, 1] * x - x1 * d, scratch[c, 2] * x - x2 * d  # of R'/R and R''/R
-        dx = -x * d
-        de2 = ee * dx
-        out[c, 0] = d * (1.0 - ee * x)
-        out[c, 1] = -2.0 * e * dx + d1 * (1.0 - ee * x) - x1 * de2
-        out[c, 2] = (
-            2.0 * dx + 4.0 * e * (dx * x1 + x * d1) + de2 * (2.0 * x1 * x1 - x2) + ee * x * (4.0 * x1 * d1 - d2)
-            + d2 - 2.0 * x1 * d1
-        )  # fmt: skip
-        out[c, 3] = dx + x1 * d1
+        _slopes_of_variance(y - f, R, R1, R2, scratch[c, 0], scratch[c, 1], scratch[c, 2], out[c])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def to_logarithm(subjects, first_observation, response, logarithmic, floor, order, f, fu, fuu):
-    """Replace f by log f, with derivatives, where the response is analysed as its logarithm.
+def rare_record(sigma, responses, C, k, what, kind, numbers, out):
+    """`record` with interaction, and `record_slopes`, for kernels that call them by address: compiled when needed.
 
-    A prediction of 0 or less counts as floor[response]; where that is 0, too, it is not a number.
+    Parameters
+    ----------
+    sigma : double[responses, C]
+    k, what, kind : int64
+    numbers : double[3]
+        y, upper and f.
+    out : double[5 + 4·C + C·(C + 1)]
+        Filled: L, L', L'', w, w'; the derivatives of (L, L', L'', w) by each of the row of σ.
+    """
+    y, upper, f = numbers[0], numbers[1], numbers[2]
+    rows, filled = view(sigma, (responses, C)), view(out, (5 + 4 * C + C * (C + 1),))
+    out[0], out[1], out[2], out[3], out[4] = record(True, what, kind, y, upper, f, rows, k, 1.0)
+    slopes, scratch = filled[5 : 5 + 4 * C].reshape(C, 4), filled[5 + 4 * C :].reshape(C, C + 1)
+    record_slopes(what, kind, y, upper, f, rows, k, scratch, slopes)
+    return 0
+
+
+def address_of_rare() -> int:
+    """Where `rare_record` is."""
+    counts = INT, INT, INT, INT, INT
+    return address_of(rare_record, (), NUMBERS, *counts, NUMBERS, NUMBERS)
+
+
+@inner
+def log_of_prediction(j, floor, order, f, fu, fuu):
+    """Replace the j-th prediction by its logarithm, with derivatives.
+
+    A prediction of 0 or less counts as the floor; where that is 0, too, it is not a number.
     """
     D = fu.shape[1]
+    low = f[j] <= 0.0
+    value = floor if low else f[j]
+    x = 0.0 if low else 1.0 / f[j]
+    f[j] = math.log(value) if value > 0.0 else np.nan
+    if order > 1:
+        for d in range(D):
+            for e in range(D):
+                fuu[j, d, e] = x * fuu[j, d, e] - x * x * fu[j, d] * fu[j, e]
+    if order > 0:
+        for d in range(D):
+            fu[j, d] *= x
+
+
+@inner
+def any_is(flags):
+    """Whether any of some flags is set."""
+    found = False
+    for k in range(flags.shape[0]):
+        found = found or flags[k]
+    return found
+
+
+@kernel
+def to_logarithm(subjects, first_observation, response, logarithmic, floor, order, f, fu, fuu):
+    """Replace f by log f where the response is analysed as its logarithm, see `log_of_prediction`."""
     for which in range(subjects.shape[0]):
         i = subjects[which]
         for j in range(first_observation[i], first_observation[i + 1]):
-            r = response[j]
-            if not logarithmic[r]:
-                continue
-            low = f[j] <= 0.0
-            value = floor[r] if low else f[j]
-            x = 0.0 if low else 1.0 / f[j]
-            f[j] = math.log(value) if value > 0.0 else np.nan
-            if order > 1:
-                for d in range(D):
-                    for e in range(D):
-                        fuu[j, d, e] = x * fuu[j, d, e] - x * x * fu[j, d] * fu[j, e]
-            if order > 0:
-                for d in range(D):
-                    fu[j, d] *= x
+            if logarithmic[response[j]]:
+                log_of_prediction(j, floor[response[j]], order, f, fu, fuu)

@@ -22,6 +22,7 @@ from workbench.model.design import design_of
 from workbench.model.transform import CORRELATION, IDENTITY, LOG, Transform
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 _EDGE = 1e-12
 
 
@@ -366,6 +367,64 @@ class Scale:
             at = (..., entry.response, entry.which)
             parts.append((by_sigma[at] * point.sigma[entry.response, entry.which])[..., None])
         return np.concatenate(parts, axis=-1)
+
+    def chained(self, x: Array) -> tuple[Point, Array]:
+        """The point at x, and its derivatives by x.
+
+        Returns
+        -------
+        point : Point
+        chain : float64[M + Q² + responses·C, size]
+            Of θ, L and σ, row after row.
+        """
+        shape, (M, Q) = self.sigma.shape, (len(self.thetas), self.n_random)
+        if self._plain is None:
+            point = self.point(x)
+            one = np.eye(M + Q * Q + self.sigma.size)
+            by_L, by_sigma = one[:, M : M + Q * Q].reshape(-1, Q, Q), one[:, M + Q * Q :].reshape(-1, *shape)
+            return point, self.gradient(point, np.ascontiguousarray(one[:, :M]), by_L, by_sigma)
+        fixed, place, of, factor, logarithm = self._plain
+        with np.errstate(over="ignore", under="ignore"):
+            value = np.where(logarithm, np.exp(np.where(logarithm, x, 0.0)), x)
+        numbers, chain = fixed.copy(), np.zeros((len(fixed), len(x)))
+        numbers[place] = factor * value[of]
+        chain[place, of] = factor * np.where(logarithm, value, 1.0)[of]
+        theta, L, sigma = numbers[:M], numbers[M : M + Q * Q], numbers[M + Q * Q :]
+        return Point(theta, L.reshape(Q, Q), sigma.reshape(shape)), chain
+
+    @cached_property
+    def _plain(self) -> tuple[Array, Index, Index, Array, NDArray[np.bool_]] | None:
+        """Where each number of a point is a multiple of one of x, or of its exponential: which, and how much of it.
+
+        Returns
+        -------
+        fixed : float64[M + Q² + responses·C]
+            The numbers that are not.
+        place, of : int64[k]; factor : float64[k]
+            Those that are, in their order: their places, which x, times what.
+        logarithm : bool[size]
+        """
+        if (self._bounded & self.theta_free).any():
+            return None
+        Q, M = self.n_random, len(self.thetas)
+        subjects, k = len(self.subject.names), len(self.occasion.names)
+        start, entries = int(self.theta_free.sum()), []
+        entries += [(int(m), x, 1.0) for x, m in enumerate(np.flatnonzero(self.theta_free))]
+        for psi, offsets in ((self.subject, [0]), (self.occasion, list(range(subjects, Q, k or 1)))):
+            parts = psi.plain
+            if parts is None:
+                return None
+            entries += [(M + (o + r) * Q + o + c, start + at, by) for r, c, at, by in parts for o in offsets]
+            start += psi.size
+        for at, entry in enumerate(self._errors_free):
+            entries.append((M + Q * Q + entry.response * self.sigma.shape[1] + entry.which, start + at, 1.0))
+        point = self.point(np.zeros(self.size))
+        fixed = np.concatenate([point.theta, point.L.ravel(), point.sigma.ravel()])
+        place, of, factor = (np.array(column) for column in zip(*entries, strict=True)) if entries else (
+            np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))  # fmt: skip
+        logarithm = self.logarithmic.copy()
+        logarithm[: int(self.theta_free.sum())] = False
+        return fixed, place, of, factor, logarithm
 
     def _first_occasion(self, L: Array) -> Array:
         n, k = len(self.subject.names), len(self.occasion.names)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from workbench.engine.predictions.machine import kernel
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import record
 
@@ -146,7 +146,7 @@ class Descent:
         return np.asarray(error > _UNKNOWN)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _sums(subjects, first, y, upper, what, response, f, fu, fuu, kind, sigma, value, gradient, curvature, information):
     """Fill l, its gradient and curvature by u, and the expected information, one row for each of `subjects`."""
     D = fu.shape[1]

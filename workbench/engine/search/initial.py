@@ -1,60 +1,83 @@
-"""Initial values from data: a coarse search for the typical values, then a naive pooled fit.
+"""Initial values from data: a small global search, the best points refined, and a coarse fit of a population.
 
-Compartment models are searched on a grid of rate constants by their linear relative, where the volume is profiled out.
-Of other structures nothing is known but their parameters' names: values are tried that the times and responses suggest.
+1. Points that fill what is plausible (see `plausible`) are predicted in one call: each is a copy of some subjects.
+2. They are judged twice, with all subjects pooled, and with a size of its own for each subject, as large differences
+   between subjects mislead the former.
+3. The best few are refined, and from there a population is fitted coarsely (see `coarse`): typical values, spreads and
+   residual error follow from the subjects' own modes.
+
+It takes the same course whatever the order of the subjects, their labels, and the units of doses and responses.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data import GroupedData
-from workbench.engine.objectives.objective import Objective
-from workbench.engine.predictions import predictor_of
-from workbench.engine.predictions.design import DesignRows
-from workbench.engine.predictions.jets import LOG
 from workbench.engine.problem.compile import check_types, compile
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import CENSORED
-from workbench.engine.problem.scale import Scale, with_estimates
-from workbench.engine.problem.views import thinned
-from workbench.engine.search.optimise import minimise
-from workbench.errors import FitError, ModelError
-from workbench.model import Model, Parameter, ResidualError, pk
-from workbench.model.kinetics import Explicit, Kinetics
+from workbench.engine.problem.scale import Point, Quantity
+from workbench.engine.problem.views import of_subjects
+from workbench.engine.search.coarse import (
+    LOGARITHM,
+    ROOT,
+    Population,
+    Seen,
+    means,
+    pooled,
+    population,
+    seen_of,
+    without_effects,
+)
+from workbench.engine.search.plausible import plausible
+from workbench.errors import ModelError
+from workbench.model import Model, Parameter, ResidualError
+from workbench.model.kinetics import Explicit
 
 Array = NDArray[np.float64]
-Values = dict[str, float]
+Index = NDArray[np.int64]
+Values = dict[str, Array]
 
 _IIV = 0.3  # 30 %: a usual spread of a clearance or volume
 _IOV = 0.15
-_RATES = 14
-_REACH = 3.0  # a refinement that moves a value by more than e^3 ran away
-_SUBJECTS = 200  # these say enough about where to start
-_FEW_SUBJECTS = 25  # where a prediction is an integration
-_ABSORPTION = (1.3, 3.0, 8.0, 20.0, 60.0)  # ka as a multiple of k
-_DISTRIBUTION = {  # k12, k21, k13, k31 as multiples of k
-    1: ((0.0, 1.0, 0.0, 1.0),),
-    2: ((0.5, 0.3, 0.0, 1.0), (2.0, 1.0, 0.0, 1.0), (5.0, 3.0, 0.0, 1.0), (3.0, 0.5, 0.0, 1.0)),
-    3: ((2.0, 2.0, 0.5, 0.1), (5.0, 3.0, 1.0, 0.2), (3.0, 1.0, 0.3, 0.05)),
-}
-_TRIALS = 1500  # of structures that nothing is known of
-_FEW_TRIALS = 150
-_REFINED = 3
+_FIRST = (0.5, 0.25)  # in which the coarse fit begins
+_FEW = 3  # values that are searched: for more, more subjects are looked at
+_FIRST_TURNS = 3  # after which a coarse fit shows whether it goes where another one went
+_OWN_SIZE = 1.5  # of a subject, as a logarithm, at most
+_APART = 0.25  # of points that are refined
+_ELSEWHERE = 0.2  # of typical values: coarse fits that ended this far apart are in different basins
+_WORTH = (10.0, 0.3, 150.0)  # what another coarse fit may be worse by: this, and this for each observation; at most
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """How much is done: subjects and points of the first search, points refined, subjects and rounds of the fit."""
+
+    subjects: int
+    points: tuple[int, ...]  # by how many values are searched
+    refined: int
+    rounds: int
+    most: int
+    turns: int
+
+
+_LINEAR = _Effort(8, (8, 16, 32, 128, 256, 384), 4, 12, 200, 6)
+_EXPLICIT = _Effort(8, (16, 64, 192, 384, 768, 1024), 6, 20, 100, 8)
+_DIFFERENTIAL = _Effort(4, (8, 24, 64, 128, 256, 512), 8, 20, 25, 8)
 
 
 def initial_values(model: Model, data: GroupedData) -> Model:
     """Find the values that a model does not state.
 
-    Typical values come from a coarse search refined by a naive pooled fit; random effects start at 30 %, those between
-    occasions at 15 %, the residual error at half of what the pooled fit leaves.
+    Typical values, standard deviations of random effects and the residual error come from a small global search and a
+    coarse fit. What the model states is kept; coefficients of covariates begin at 0.
 
     Parameters
     ----------
@@ -70,7 +93,7 @@ def initial_values(model: Model, data: GroupedData) -> Model:
     Raises
     ------
     ModelError
-        If model and data do not fit together, or no values were found at which a custom structure can be computed.
+        If model and data do not fit together, or no values were found at which the structure can be computed.
 
     Examples
     --------
@@ -80,62 +103,247 @@ def initial_values(model: Model, data: GroupedData) -> Model:
     >>> model.is_complete
     True
     """
+    return beginnings(model, data).model
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """Complete models where a search may begin.
+
+    Attributes
+    ----------
+    model : Model
+        That of `initial_values`.
+    others : tuple of Model
+        With typical values that looked about as good.
+    spread : Model, optional
+        The first with usual spreads in place of those that were found: where the search ended at none, or was lost.
+    """
+
+    model: Model
+    others: tuple[Model, ...] = ()
+    spread: Model | None = None
+
+
+def beginnings(model: Model, data: GroupedData) -> Beginnings:
+    """Find the values that a model does not state, where there are several kinds of them all.
+
+    Raises
+    ------
+    ModelError
+        As `initial_values`.
+    """
     check_types(model, data)
     model = model.with_centred(data)
     if model.is_complete:
-        return model
-    missing = [p.name for p in model.parameters if p.value is None and p.column is None]
-    pooled = model.without_random_effects()
-    pooled = pooled.with_error(_by_response(pooled, [error.plain(1.0) for error in pooled.errors]))
-    if missing:
-        pooled = _found(pooled, missing, data)
+        return Beginnings(model)
+    return _Search(model, data).found()
+
+
+class _Search:
+    """The search for the values that a model does not state."""
+
+    def __init__(self, model: Model, data: GroupedData):
+        self.model = model
+        self.missing = [p.name for p in model.parameters if p.value is None and p.column is None]
+        trial = _filled(model, self.missing)
+        problem = compile(trial, data)
+        self.effort = _effort_of(problem)
+        self.order = _in_order(problem)
+        if len(self.order) > self.effort.most:
+            problem = of_subjects(problem, self.order[_evenly(len(self.order), self.effort.most)])
+            self.order = np.arange(self.effort.most)
+        self.problem = problem
+        self.seen = seen_of(self.problem)
+        self.scale, self.base = problem.scale, problem.scale.point(problem.x)
+        self.place = {name.label: m for m, name in enumerate(self.scale.thetas)}
+        self.free = np.array([self.place[name] for name in self.missing], dtype=np.int64)
+        self.shifts = _shifts(self.problem)
+        self.bounds = self.scale.theta_lower + 1e-3, self.scale.theta_upper - 1e-3
+
+    # -- the way -----------------------------------------------------------------------------------------------
+
+    def found(self) -> Beginnings:
+        """The model with what was found; and others, where a coarse fit ended elsewhere and about as low."""
+        starts = self._typical() if self.missing else [self.base.theta]
+        fits: list[Population] = []
+        for theta in starts:
+            fit = self._population(self._begun(theta), _FIRST_TURNS if fits else self.effort.turns)
+            if not fits or all(self._differ(fit, other) for other in fits):
+                fits.append(self._population(fit, self.effort.turns - _FIRST_TURNS) if fits else fit)
+        fits = self._apart(fits)
+        best = fits[0]
+        worth = best.objective + min(_WORTH[0] + _WORTH[1] * len(self.problem.y), _WORTH[2])
+        first, *others = [self._stated(fit) for fit in fits if fit.objective < worth] or [self._stated(best)]
+        return Beginnings(first, tuple(others), self._with_usual_spreads(first))
+
+    def _with_usual_spreads(self, found: Model) -> Model | None:
+        """The model with spreads that are usual where they were searched; None where none were."""
+        searched = False
+        for parameter in self.model.parameters:
+            value = found[parameter.name].value
+            for level, size in (("iiv", _IIV), ("iov", _IOV)):
+                if getattr(parameter, level) is True and value is not None:
+                    spread = parameter.link.spread(value, size)
+                    found, searched = found.with_parameter(parameter.name, **{level: spread}), True
+        return found if searched else None
+
+    def _apart(self, fits: list[Population]) -> list[Population]:
+        """The fits that ended in different places, the best first."""
+        kept: list[Population] = []
+        for fit in sorted(fits, key=lambda fit: fit.objective):
+            if all(self._differ(fit, other) for other in kept):
+                kept.append(fit)
+        return kept
+
+    def _differ(self, one: Population, other: Population) -> bool:
+        unit = self._unit(other.point.theta)
+        difference = np.abs(one.point.theta - other.point.theta) / unit
+        return bool(difference[self.free].max(initial=0.0) > _ELSEWHERE)
+
+    def _begun(self, theta: Array) -> Population:
+        point = replace(self.base, theta=theta)
+        between, within = self._spreads(point)
+        point = self.scale.with_deviations(point, _FIRST[0] * between, _FIRST[1] * within)
+        return without_effects(self.problem, self.seen, point)
+
+    def _population(self, begun: Population, turns: int) -> Population:
+        unit, spreads = self._unit(begun.point.theta), self._spreads(begun.point)
+        turns = turns if self.problem.n_random else 0
+        return population(self.problem, self.seen, self.order, begun, self.free, self.bounds, unit, spreads, turns)
+
+    def _spreads(self, point: Point) -> tuple[Array, Array]:
+        """Natural sizes of the random effects whose spreads the model does not state; NaN for the others."""
+        found = []
+        for level, names in (("iiv", self.scale.subject.names), ("iov", self.scale.occasion.names)):
+            sizes = np.full(len(names), np.nan)
+            for k, name in enumerate(names):
+                if getattr(self.model[name], level) is True and name in self.place:
+                    quantity = self.scale.thetas[self.place[name]]
+                    value = quantity.natural(float(point.theta[self.place[name]] + self.shifts[self.place[name]]))[0]
+                    sizes[k] = quantity.link.spread(value, 1.0)
+            found.append(sizes)
+        return found[0], found[1]
+
+    def _unit(self, theta: Array) -> Array:
+        """A natural size of every θ."""
+        return np.array([name.link.unit(z, 0.0) for name, z in zip(self.scale.thetas, theta.tolist(), strict=True)])
+
+    # -- typical values ----------------------------------------------------------------------------------------
+
+    def _typical(self) -> list[Array]:
+        """The best points, float64[M] each: those of all subjects pooled, refined, and those of a size for each."""
+        problem, seen, effort = self.problem, self.seen, self.effort
+        count = effort.points[min(len(self.missing), len(effort.points)) - 1]
+        few = len(self.missing) <= _FEW
+        chosen = self.order[_evenly(problem.n_subjects, effort.subjects if few else effort.subjects * 3 // 2)]
+        N, some = len(chosen), seen_of_copies(seen, chosen, 1)
+        tiled = of_subjects(problem, np.tile(chosen, count), rough=True)
+        stated = {name: value for name, value in self._values(self.base.theta).items() if name not in self.missing}
+        draws = plausible(problem, seen, self.missing, stated, count, self._opens(0, None))
+        values, powers = draws.values, draws.powers
+        theta = self._theta(values, count)
+        f = np.full(len(tiled.y), np.nan)
+        D = tiled.n_coordinates
+        u = means(tiled.layout, theta, N)[0]
+        with np.errstate(all="ignore"):
+            tiled.predictor.predict(np.arange(count * N), u, 0, f, np.empty((0, D)), np.empty((0, D, D)))
+            scored = _scores(f.reshape(count, -1), some, [
+                self._opens(k, powers) for k in range(len(seen.top))
+            ])  # fmt: skip
+            for k, factor in enumerate(scored.factors.T):
+                for name in self.missing:
+                    power = powers[name][2 + k] if name in powers else 0.0
+                    if power:
+                        values[name] = values[name] * factor**power
+        theta = self._theta(values, count)
+        if not np.isfinite(scored.pooled).any():
+            raise ModelError(
+                f"No values of {', '.join(self.missing)} were found at which {problem.structure!r} can be computed. "
+                "State them."
+            )
+        unit = self._unit(theta[int(np.nanargmin(scored.pooled))])
+        best = _apart(theta[:, self.free] / unit[self.free], scored.pooled, effort.refined)
+        others = _apart(theta[:, self.free] / unit[self.free], scored.within, 2)
+        copies = seen_of_copies(seen, chosen, len(best))
+        refined, left = pooled(tiled, copies, N, theta[best], self.free, self.bounds, unit, effort.rounds)
+        order = _apart(refined[:, self.free] / unit[self.free], left, 2)
+        return [self._usual(at) for at in (*refined[order], *theta[others[:1]])]
+
+    def _values(self, theta: Array) -> dict[str, float]:
+        """The parameters at usual covariates."""
+        values = {}
+        for name, m in self.place.items():
+            if name in self.problem.structure.names:
+                with contextlib.suppress(ValueError, OverflowError):
+                    values[name] = self.scale.thetas[m].natural(float(theta[m] + self.shifts[m]))[0]
+        return values
+
+    def _usual(self, theta: Array) -> Array:
+        """The typical values, or those that give the same curve and are the usual ones (absorption the faster)."""
+        twin = self.problem.structure.twin(self._values(theta))
+        if twin is None or not set(twin) <= set(self.missing):
+            return theta
+        theta = theta.copy()
+        for name, value in twin.items():
+            m = self.place[name]
+            z = _transformed(self.scale.thetas[m], np.array([value]))[0] - self.shifts[m]
+            theta[m] = min(max(z, self.bounds[0][m]), self.bounds[1][m])
+        return theta
+
+    def _opens(self, response: int, powers: Mapping[str, tuple[float, ...]] | None) -> bool:
+        """Whether the size of a response can be set by parameters that are missing alone."""
+        structure = self.problem.structure
+        if powers is None:
+            return not any(name in ("V", "V1", "CL", "Q", "V2", "A", "B", "C", "Vm", "Km") for name in structure.names
+                           if name not in self.missing)  # fmt: skip
+        with_power = [name for name in structure.names if name not in powers or powers[name][2 + response]]
+        return bool(with_power) and all(name in powers and name in self.missing for name in with_power)
+
+    def _theta(self, values: Values, count: int) -> Array:
+        """Typical values on the transformed scale, float64[count, M], from those of a typical subject."""
+        theta = np.tile(self.base.theta, (count, 1))
+        for name, m in zip(self.missing, self.free.tolist(), strict=True):
+            z = _transformed(self.scale.thetas[m], values[name]) - self.shifts[m]
+            theta[:, m] = np.clip(z, self.bounds[0][m], self.bounds[1][m])
+        return theta
+
+    # -- what is found -----------------------------------------------------------------------------------------
+
+    def _stated(self, fit: Population) -> Model:
+        """The model with what a coarse fit found."""
+        model, scale = self.model, self.scale
+        found: dict[str, dict[str, float]] = {}
+        for name, m in zip(self.missing, self.free.tolist(), strict=True):
+            value = scale.thetas[m].natural(float(fit.point.theta[m]))[0]
+            found[name] = {"value": _inside(model[name], value)}
+        between, within = scale.deviations(fit.point)
+        for level, names, deviations in (
+            ("iiv", scale.subject.names, between), ("iov", scale.occasion.names, within),
+        ):  # fmt: skip
+            for name, deviation in zip(names, deviations.tolist(), strict=True):
+                if getattr(model[name], level) is True:
+                    found.setdefault(name, {})[level] = deviation
+        for name, values in found.items():
+            model = model.with_parameter(name, **values)
+        return _with_errors(model, self.problem, fit)
+
+
+def _filled(model: Model, missing: list[str]) -> Model:
+    """The model with placeholders for all that it does not state."""
     for parameter in model.parameters:
-        found = pooled[parameter.name].value
-        if parameter.value is None and parameter.column is None:
-            model = model.with_parameter(parameter.name, value=found)
+        changes = {"value": _placeholder(parameter)} if parameter.name in missing else {}
         for level, size in (("iiv", _IIV), ("iov", _IOV)):
             if getattr(parameter, level) is True:
-                model = model.with_parameter(parameter.name, **{level: parameter.link.spread(found or 0.0, size)})
-    problem = thinned(compile(pooled, data), _most(pooled))
-    return _with_errors(model, problem)
+                changes[level] = parameter.link.spread(changes.get("value", parameter.value or 0.0), size)
+        if changes:
+            model = model.with_parameter(parameter.name, **changes)
+    return model.with_error(_by_response(model, [error.with_guesses(1.0, 0.1) for error in model.errors]))
 
 
 def _by_response(model: Model, errors: list[ResidualError]) -> ResidualError | dict[str, ResidualError]:
     """Residual errors as `Model.with_error` takes them."""
     return errors[0] if len(errors) == 1 else dict(zip(model.structure.responses, errors, strict=True))
-
-
-def _most(model: Model) -> int:
-    return _SUBJECTS if model.structure.is_linear else _FEW_SUBJECTS
-
-
-# -- typical values --------------------------------------------------------------------------------------------
-
-
-def _found(model: Model, missing: list[str], data: GroupedData) -> Model:
-    """The pooled model with the missing typical values."""
-    trial = model
-    for name in missing:
-        trial = trial.with_parameter(name, value=_placeholder(model[name]))
-    problem = thinned(compile(trial, data), _most(model))
-    kinetics = model.structure.kinetics
-    if kinetics is None:
-        starts = _by_trial(missing, problem, data)
-    else:
-        starts = _by_kinetics(kinetics, model, missing, data, problem)
-    if not starts:
-        raise ModelError(
-            f"No values of {', '.join(missing)} were found at which {model.structure!r} can be computed. State them."
-        )
-    known = [p.name for p in model.parameters if p.value is not None and p.column is None]
-    best, least = trial, math.inf
-    for values in starts:
-        candidate = _refined(_stated(trial, values), known, data)
-        f = problem.analysed(problem.predictions(problem.scale.point_of(candidate)))
-        left = float(np.sum(_weighted(problem, problem.y - f) ** 2))
-        if left < least:
-            best, least = candidate, left
-    return best
 
 
 def _placeholder(parameter: Parameter) -> float:
@@ -148,101 +356,71 @@ def _placeholder(parameter: Parameter) -> float:
     return high - (abs(high) or 1.0)
 
 
-def _stated(model: Model, values: Mapping[str, float]) -> Model:
-    """The model with these values; one outside its bounds is moved to the nearest inside."""
-    for name, value in values.items():
-        low, high = model[name].limits
-        lowest = low + 1e-3 * abs(low) if math.isfinite(low) and low else low
-        highest = high - 1e-3 * abs(high) if math.isfinite(high) and high else high
-        model = model.with_parameter(name, value=min(max(value, lowest), highest))
-    return model
+def _inside(parameter: Parameter, value: float) -> float:
+    """The value, or the nearest one within the bounds."""
+    low, high = parameter.limits
+    lowest = low + 1e-3 * abs(low) if math.isfinite(low) and low else low
+    highest = high - 1e-3 * abs(high) if math.isfinite(high) and high else high
+    if parameter.link.needs_bounds:
+        lowest, highest = low + 1e-3 * (high - low), high - 1e-3 * (high - low)
+    return min(max(value, lowest, 1e-300) if parameter.link.is_positive else max(value, lowest), highest)
 
 
-def _refined(model: Model, known: list[str], data: GroupedData) -> Model:
-    """A naive pooled fit of what is not known; the model as it was where that ran away."""
-    problem = thinned(compile(model, data), _most(model))
-    spreads = _spreads(problem)
-    errors = [error.plain(spread) for error, spread in zip(model.errors, spreads, strict=True)]
-    model = model.with_error(_by_response(model, errors))
-    held = model
-    for name in known:
-        held = held.with_parameter(name, fixed=True)
-    problem = thinned(compile(held, data), _most(model))
-    try:
-        outcome = minimise(Objective(problem), problem.x, max_iterations=60)
-    except FitError:
-        return model
-    labels = [name.label for name in problem.scale.quantities]
-    before, after = problem.scale.estimates(problem.x), problem.scale.estimates(outcome.evaluation.x)
-    M = len(problem.scale.thetas)
-    with np.errstate(all="ignore"):
-        change = np.abs(np.log(np.abs(after[:M] / before[:M])))
-    if not all(c < _REACH for c, name in zip(change, problem.scale.thetas, strict=True) if name.link.is_logarithm):
-        return model
-    values = {label: v for label, v in zip(labels, after.tolist(), strict=True) if label in model.structure.names}
-    return with_estimates(model, {name: v for name, v in values.items() if name not in known})
+def _effort_of(problem: Problem) -> _Effort:
+    if problem.structure.is_linear:
+        return _LINEAR
+    return _EXPLICIT if isinstance(problem.structure.system, Explicit) else _DIFFERENTIAL
 
 
-# -- compartment models: a grid of rate constants --------------------------------------------------------------
+def _evenly(count: int, most: int) -> Index:
+    return np.arange(count) if count <= most else np.unique(np.linspace(0, count - 1, most).astype(np.int64))
 
 
-def _by_kinetics(
-    kinetics: Kinetics, model: Model, missing: list[str], data: GroupedData, problem: Problem
-) -> list[Values]:
-    """The best values on a grid, judged by the linear relative of the structure.
-
-    The distance is that of square roots, between an additive and a proportional error.
-    """
-    stated = {p.name: p.value for p in model.parameters if p.name not in missing and p.value is not None}
-    stated = _moved(problem, stated, 1.0)
-    seen = problem.observations
-    measured = (seen.response == 0) & (seen.what % 2 != CENSORED)
-    y = np.exp(problem.y) if seen.logarithmic[0] else problem.y
-    root = np.sqrt(np.maximum(y, 0.0))[measured]
-    best: tuple[float, Values] = (math.inf, {})
-    for rates in _grid(kinetics, data, stated):
-        volume = stated.get("V", stated.get("V1", 1.0))
-        given = "V" in stated or "V1" in stated
-        if not given and "CL" in stated:
-            volume, given = stated["CL"] / rates["k"], True
-        f = np.maximum(_relative(kinetics, {**rates, "V": volume}, problem), 0.0)[measured]
-        total = float(f.sum())
-        if not math.isfinite(total) or total <= 0:
-            continue
-        factor = 1.0
-        if not given:
-            ratio = float(root @ np.sqrt(f)) / total
-            factor = ratio * ratio  # best multiple of f: that of 1/V
-            if not 0 < factor < math.inf:
-                continue
-            volume /= factor
-        distance = float(np.sum((root - np.sqrt(factor * f)) ** 2))
-        if distance < best[0] and 1e-200 < volume < 1e200:
-            best = distance, {**rates, "V": volume}
-    if not best[1]:
-        return []
-    named = _named(best[1], kinetics, problem)
-    found = {name: named[name] if name in named else _placeholder(model[name]) for name in missing}
-    return [_moved(problem, found, -1.0)]
+def _in_order(problem: Problem) -> Index:
+    """The subjects in an order that follows from their data alone."""
+    seen, schedule = problem.observations, problem.schedule
+    counts = np.diff(seen.first)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    time = np.bincount(schedule.subject, schedule.time, minlength=len(counts))
+    dose = np.bincount(schedule.subject, schedule.amount, minlength=len(counts))
+    finite = np.where(np.isfinite(seen.y), seen.y, 0.0)
+    total = np.bincount(owner, finite, minlength=len(counts))
+    return np.lexsort((total, time, dose, -counts))
 
 
-def _moved(problem: Problem, values: Values, sign: float) -> Values:
-    """Typical values as the values of a typical subject (sign 1), or those as typical values (sign -1).
+def seen_of_copies(seen: Seen, chosen: Index, count: int) -> Seen:
+    """The observations of some subjects, several times."""
+    counts = np.diff(seen.first)[chosen]
+    mine = np.concatenate([np.arange(seen.first[i], seen.first[i + 1]) for i in chosen.tolist()])
+    arrays = {
+        name: np.tile(getattr(seen, name)[mine], count) for name in ("y", "g", "low", "high", "censored", "response")
+    }
+    return replace(seen, first=np.concatenate([[0], np.cumsum(np.tile(counts, count))]), **arrays)
 
-    The two differ where covariate effects are stated that are not 0 at usual values of the covariate.
-    """
-    shifts, scale = _shifts(problem), problem.scale
-    moved = dict(values)
-    for m, name in enumerate(scale.thetas):
-        if name.label in values and shifts[m]:
-            with contextlib.suppress(ValueError, OverflowError):
-                value = name.natural(name.transformed(values[name.label]) + sign * shifts[m])[0]
-                moved[name.label] = value if math.isfinite(value) else values[name.label]
-    return moved
+
+def _transformed(quantity: Quantity, values: Array) -> Array:
+    """Values of a parameter on its transformed scale, moved between its bounds where it has some."""
+    link = quantity.link
+    if link.is_logarithm:
+        return np.asarray(np.log(np.clip(values, 1e-200, 1e200)))
+    if link.is_identity:
+        return values
+    low, high = quantity.range
+    if link.needs_bounds:
+        values = np.clip(values, low + 1e-3 * (high - low), high - 1e-3 * (high - low))
+    found = np.full(len(values), np.nan)
+    for k, value in enumerate(values.tolist()):
+        with contextlib.suppress(ValueError, OverflowError, ZeroDivisionError):
+            found[k] = quantity.transformed(value)
+    return found
 
 
 def _shifts(problem: Problem) -> Array:
-    """Median over the subjects of what the stated covariate effects add to each typical value, float64[M]."""
+    """Median over the subjects of what the stated covariate effects add to each typical value, float64[M].
+
+    What is plausible is a value of a subject, and differs from the typical one where effects are stated that are not 0
+    at usual values of the covariate.
+    """
     scale, point = problem.scale, problem.scale.point(problem.x)
     names, shifts = problem.structure.names, np.zeros(len(scale.thetas))
     effects = {name.of[0] for name in scale.thetas if name.kind == "coefficient"}
@@ -258,195 +436,72 @@ def _shifts(problem: Problem) -> Array:
     return shifts
 
 
-def _grid(kinetics: Kinetics, data: GroupedData, stated: Values) -> Iterator[Values]:
-    multiples = _ABSORPTION if kinetics.absorbs and "ka" not in stated else (1.0,)
-    for k, multiple, (k12, k21, k13, k31) in itertools.product(_rates(data), multiples, _DISTRIBUTION[kinetics.size]):
-        ka = stated.get("ka", k * multiple)
-        yield {"k": k, "ka": ka, "k12": k12 * k, "k21": k21 * k, "k13": k13 * k, "k31": k31 * k}
+# -- how good a point is -------------------------------------------------------------------------------------------
 
 
-def _relative(kinetics: Kinetics, values: Values, problem: Problem) -> Array:
-    """Typical predictions of the linear model with at most a first-order absorption, at all slots."""
-    relative = pk(kinetics.size, "first-order" if kinetics.absorbs else None)
-    named = _clearances(values)
-    one = len(relative.names)
-    schedule = replace(problem.schedule, rate=np.maximum(problem.schedule.rate, 0.0))
-    N = schedule.n_subjects
-    design = DesignRows(
-        C=np.zeros((1, one, 0)),
-        offset=np.log([[named[_plain_name(name)] for name in relative.names]]),
-        row=np.zeros(len(schedule.time), dtype=np.int64),
-        origin=np.zeros(len(schedule.time), dtype=np.int64),
-        transform=np.full(one, LOG),
-        lower=np.zeros(one),
-        upper=np.ones(one),
-        covariates=np.zeros((1, 0)),
-    )
-    f = np.full(schedule.n_slots, np.nan)
-    predictor = predictor_of(relative, schedule, design)
-    predictor.predict(np.arange(N), np.zeros((N, 0)), 0, f, np.zeros((0, 0)), np.zeros((0, 0, 0)))
-    return f
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """Of each point: squares of the deviations, pooled and with a size for each subject; the size of each response."""
+
+    pooled: Array
+    within: Array
+    factors: Array
 
 
-def _plain_name(name: str) -> str:
-    return {"V1": "V", "Q2": "Q"}.get(name, name)
-
-
-def _clearances(values: Values) -> Values:
-    V = values["V"]
-    Q, Q3 = values["k12"] * V, values["k13"] * V
-    return {
-        "ka": values["ka"], "CL": values["k"] * V, "V": V, "Q": Q, "V2": Q / values["k21"], "Q3": Q3,
-        "V3": Q3 / values["k31"],
-    }  # fmt: skip
-
-
-def _named(values: Values, kinetics: Kinetics, problem: Problem) -> Values:
-    """Values under every name that the library has for them."""
-    V, k, ka = values["V"], values["k"], values["ka"]
-    named = {**values, **_clearances(values), "V1": V, "t_half": math.log(2) / k}
-    named["Q2"] = named["Q"]
-    n = kinetics.size
-    matrix = np.array(
-        [
-            [k + values["k12"] + values["k13"], -values["k21"], -values["k31"]],
-            [-values["k12"], values["k21"], 0.0],
-            [-values["k13"], 0.0, values["k31"]],
-        ]
-    )[:n, :n]
-    rates, vectors = np.linalg.eig(matrix)
-    weights = vectors[0] * np.linalg.inv(vectors)[:, 0] / V
-    for letter, rate, m in zip("ABC", ("alpha", "beta", "gamma"), np.argsort(-rates.real), strict=False):
-        named[letter], named[rate] = float(weights[m].real), float(rates[m].real)
-        named[f"t_half_{rate}"] = math.log(2) / named[rate]
-    seen = problem.observations
-    y = np.exp(problem.y) if seen.logarithmic[0] else problem.y
-    top = float(np.nanmax(y[seen.response == 0], initial=1e-12))
-    named |= {"Km": 0.5 * top, "Vm": named["CL"] * top, "mtt": 1.0 / ka, "Tk0": 2.0 / ka, "Fr": 0.5, "F": 0.7}
-    if kinetics.saturable and any(flow.source == "central" and flow.target is None for flow in kinetics.flows):
-        named |= {"CL": 0.5 * named["CL"], "k": 0.5 * k, "Vm": 0.5 * named["Vm"]}
-    named["lag"] = named["lag0"] = 0.3 * _first_delay(problem)
-    return named | _effects(problem, top)
-
-
-def _effects(problem: Problem, top: float) -> Values:
-    """Values of an effect: from its baseline and its range, half of it at a middle concentration."""
-    mine = problem.observations.response == 1
-    if not mine.any():
-        return {}
-    y = problem.y[mine]
-    y = np.exp(y) if problem.observations.logarithmic[1] else y
-    first = float(np.median([y[0], np.quantile(y, 0.9), np.quantile(y, 0.1)]))
-    low, high = float(y.min()), float(y.max())
-    delay = _first_delay(problem)
-    kout = 0.3 / delay
-    change = (high - low) if abs(high - first) >= abs(low - first) else (low - high)
-    return {
-        "ke0": 1.0 / delay, "E0": first, "slope": change / top, "Emax": abs(change) or 1.0, "EC50": 0.3 * top,
-        "Imax": 0.7, "IC50": 0.3 * top, "gamma": 1.0, "kout": kout, "kin": kout * abs(first),
-    }  # fmt: skip
-
-
-def _first_delay(problem: Problem) -> float:
-    """Time from the first dose to the first later observation, of the subject where it is shortest."""
-    schedule, found = problem.schedule, []
-    for first, end in itertools.pairwise(schedule.start):
-        doses = schedule.time[first:end][schedule.amount[first:end] > 0]
-        seen = schedule.time[first:end][schedule.slot[first:end] >= 0]
-        later = seen[seen > doses.min()] if doses.size else seen[seen > seen.min(initial=0.0)]
-        if later.size:
-            found.append(float(later.min() - (doses.min() if doses.size else 0.0)))
-    return min((delay for delay in found if delay > 0), default=1.0)
-
-
-def _rates(data: GroupedData) -> Array:
-    """Rate constants that the times of the observations could show."""
-    events = data.events
-    time = events.time[events.observed]
-    owner = events.subject[events.observed]
-    since = time - events.time[events.start[:-1]][owner]
-    since = since[since > 0]
-    if not since.size:
-        return np.array([1.0])
-    return np.geomspace(0.05 / since.max(), 3.0 / np.quantile(since, 0.1), _RATES)
-
-
-# -- other structures: values that the data suggest ------------------------------------------------------------
-
-
-def _by_trial(missing: list[str], problem: Problem, data: GroupedData) -> list[Values]:
-    """The best of many draws of values that times, responses and doses suggest; without a pattern of chance."""
-    scale, seen = problem.scale, problem.observations
-    owners = {name.label: m for m, name in enumerate(scale.thetas)}
-    y = np.where(seen.logarithmic[seen.response], np.exp(np.clip(problem.y, -700, 700)), problem.y)
-    y = y[seen.what % 2 != CENSORED]
-    time = problem.schedule.time[problem.schedule.slot >= 0]
-    time = time[time > 0] if (time > 0).any() else np.ones(1)
-    dose = problem.schedule.amount[problem.schedule.amount > 0]
-    t, span = float(np.median(time)), float(np.max(time))
-    sizes = {float(np.quantile(np.abs(y), q)) for q in (0.1, 0.5, 0.9, 1.0)} - {0.0}
-    suggested = {*sizes, t, span, 0.3 * t, 1 / t, 1 / span, 3 / t, 0.1, 1.0, 0.01}
-    if dose.size and sizes:
-        volume = float(np.median(dose)) / max(sizes)
-        suggested |= {volume, volume / t, 3 * volume, float(np.median(dose))}
-    values = np.array(sorted(suggested))
-    trials = _TRIALS if isinstance(problem.structure.system, Explicit) else _FEW_TRIALS
-    rng = np.random.default_rng(0)
-    ranked: list[tuple[float, int, Values]] = []
-    point, shifts = scale.point(problem.x), _shifts(problem)
-    for trial in range(trials):
-        drawn = dict(zip(missing, rng.choice(values, len(missing)).tolist(), strict=True))
-        theta = point.theta.copy()
-        try:
-            for name, value in drawn.items():
-                theta[owners[name]] = scale.thetas[owners[name]].transformed(_inside(scale, owners[name], value))
-                theta[owners[name]] -= shifts[owners[name]]
-        except (ValueError, ZeroDivisionError):
+def _scores(f: Array, seen: Seen, opens: list[bool]) -> _Scores:
+    """Judge predictions float64[points, n] of some subjects."""
+    points, N = len(f), len(seen.first) - 1
+    owner = np.repeat(np.arange(N), np.diff(seen.first))
+    pooled, within = np.zeros((2, points))
+    factors = np.ones((points, len(seen.top)))
+    bad = ~np.isfinite(f.sum(axis=1))
+    f = np.where(bad[:, None], 0.0, f)
+    for k in range(len(seen.top)):
+        mine = np.flatnonzero((seen.response == k) & ~seen.censored)
+        if not mine.size:
             continue
-        with np.errstate(all="ignore"):
-            f = problem.analysed(problem.predictions(replace(point, theta=theta)))
-            left = float(np.sum(_weighted(problem, problem.y - f) ** 2))
-        if math.isfinite(left):
-            natural = {n: scale.thetas[owners[n]].natural(float(theta[owners[n]]))[0] for n in missing}
-            ranked.append((left, trial, natural))
-    return [values for _, _, values in sorted(ranked)[:_REFINED]]
+        g, h = seen.g[mine], seen.of(f)[:, mine]
+        starts = np.flatnonzero(np.diff(owner[mine], prepend=-1) != 0)
+        logs, power = seen.kind[k] == LOGARITHM, 2.0 if seen.kind[k] == ROOT else 1.0
+        if logs:
+            difference = g - h
+            own = np.add.reduceat(difference, starts, axis=1) / np.diff(np.append(starts, len(mine)))
+            common = difference.mean(axis=1)
+        else:
+            product, square = np.add.reduceat(h * g, starts, axis=1), np.add.reduceat(h * h, starts, axis=1)
+            own = power * np.log(np.maximum(product / square, 1e-300))
+            common = power * np.log(np.maximum(product.sum(axis=1) / square.sum(axis=1), 1e-300))
+        if not opens[k]:
+            common = np.zeros(points)
+        bad |= ~(np.abs(common) < 100.0)
+        common = np.where(bad, 0.0, common)
+        own = common[:, None] + np.clip(np.nan_to_num(own - common[:, None]), -_OWN_SIZE, _OWN_SIZE)
+        lengths = np.diff(np.append(starts, len(mine)))
+        each = np.repeat(own, lengths, axis=1)
+        variance = seen.spread[k] ** 2
+        if logs:
+            pooled += ((g - h - common[:, None]) ** 2).sum(axis=1) / variance
+            within += ((g - h - each) ** 2).sum(axis=1) / variance
+        else:
+            pooled += ((g - h * np.exp(common / power)[:, None]) ** 2).sum(axis=1) / variance
+            within += ((g - h * np.exp(each / power)) ** 2).sum(axis=1) / variance
+        factors[:, k] = np.exp(common)
+    pooled[bad], within[bad] = np.inf, np.inf
+    return _Scores(pooled, within, factors)
 
 
-def _inside(scale: Scale, m: int, value: float) -> float:
-    """A suggested value, moved between the bounds of a parameter that has some."""
-    name = scale.thetas[m]
-    if name.link.needs_bounds:
-        low, high = name.bounds
-        return low + (high - low) * value / (1.0 + value) if not low < value < high else value
-    return value
+def _apart(theta: Array, score: Array, most: int) -> list[int]:
+    """The best points that differ from each other."""
+    taken: list[int] = []
+    for c in np.argsort(score, kind="stable").tolist():
+        if len(taken) == most or not math.isfinite(score[c]):
+            break
+        if all(np.abs(theta[c] - theta[other]).max() > _APART for other in taken):
+            taken.append(c)
+    return taken
 
 
 # -- residual error --------------------------------------------------------------------------------------------
-
-
-def _weighted(problem: Problem, residual: Array) -> Array:
-    """Residuals of measured values over the spread of their response, so that responses count alike."""
-    seen = problem.observations
-    weighted = np.where(seen.what % 2 != CENSORED, residual, 0.0)
-    for response in range(len(seen.kind)):
-        mine = (seen.response == response) & (seen.what % 2 != CENSORED)
-        spread = float(np.std(problem.y[mine])) if mine.any() else 1.0
-        weighted[mine] /= spread or 1.0
-    return weighted
-
-
-def _spreads(problem: Problem) -> list[float]:
-    """Standard deviation of what the typical curves leave of each response, never nothing."""
-    seen = problem.observations
-    residual = problem.y - problem.analysed(problem.predictions(problem.scale.point(problem.x)))
-    found = []
-    for response in range(len(seen.kind)):
-        mine = (seen.response == response) & (seen.what % 2 != CENSORED) & np.isfinite(residual)
-        if not mine.any():
-            found.append(1.0)
-            continue
-        found.append(max(float(np.std(residual[mine])), 0.01 * float(np.abs(problem.y[mine]).max()), 1e-12))
-    return found
 
 
 def with_errors_found(model: Model, problem: Problem) -> Model:
@@ -454,19 +509,31 @@ def with_errors_found(model: Model, problem: Problem) -> Model:
     open_errors = [
         error.with_values(dict.fromkeys(set(error.names) - set(error.fixed_names))) for error in model.errors
     ]
-    return _with_errors(model.with_error(_by_response(model, open_errors)), problem)
+    f = problem.analysed(problem.predictions(problem.scale.point(problem.x)))
+    return _guessed(model.with_error(_by_response(model, open_errors)), problem, f, 0.5)
 
 
-def _with_errors(model: Model, problem: Problem) -> Model:
-    """The model with the parameters of the residual errors that it does not state."""
-    seen, spreads = problem.observations, _spreads(problem)
-    f_all = problem.analysed(problem.predictions(problem.scale.point(problem.x)))
+def _with_errors(model: Model, problem: Problem, fit: Population) -> Model:
+    """The model with the parameters of the residual errors that it does not state, from the subjects' own curves."""
+    f = problem.analysed(problem.predictions(fit.point, fit.zeta @ fit.point.L.T))
+    return _guessed(model, problem, f, 1.0)
+
+
+def _guessed(model: Model, problem: Problem, f_all: Array, share: float) -> Model:
+    """The model with errors that are a share of what predictions leave."""
+    seen = problem.observations
+    with np.errstate(invalid="ignore"):  # −∞ − −∞: the logarithm of 0, censored at 0 too
+        residual = problem.y - f_all
     errors = []
-    for response, (error, spread) in enumerate(zip(model.errors, spreads, strict=True)):
-        mine = (seen.response == response) & (seen.what % 2 != CENSORED)
+    for response, error in enumerate(model.errors):
+        mine = (seen.response == response) & (seen.what % 2 != CENSORED) & np.isfinite(residual)
         f, y = f_all[mine], problem.y[mine]
+        spread = 1.0
+        if mine.any():
+            spread = max(share * float(np.std(np.sort(residual[mine]))), 0.02 * float(np.abs(y).max()), 1e-12)
         at = np.abs(f) > 0.1 * np.max(np.abs(f), initial=0.0)
-        relative = float(np.sqrt(np.mean(((y[at] - f[at]) / f[at]) ** 2))) if at.any() else 0.2
-        relative = min(max(0.5 * relative, 0.02), 1.0)
+        with np.errstate(over="ignore"):  # predictions of as good as nothing
+            relative = float(np.sqrt(np.mean(np.sort((y[at] - f[at]) / f[at]) ** 2))) if at.any() else 0.2
+        relative = min(max(share * relative, 0.05), 1.0)
         errors.append(error.with_guesses(spread, relative))
     return model.with_error(_by_response(model, errors))

@@ -23,6 +23,7 @@ _GRADIENT = 1e-3
 # What a search that cannot go on may still be short of the minimum and be called converged.
 _SHORT_OF_MINIMUM = 1e-4
 _RESTARTS = 5
+_KEPT = 2  # evaluations, which of many subjects are large
 NO_NOISE = 1e-6  # standard deviation of the residual error, relative to the responses
 _FELL = 1e-2  # of what it was: only then is that worth a look
 
@@ -137,13 +138,13 @@ class _Minimisation:
         self.trace: list[tuple[int, float]] = []
         self.path: list[Array] = []
         self.stopped = self.noiseless = False
-        self._origin, self._unit = begin, np.ones_like(begin.x)
+        self._origin, self._unit = begin.x, np.ones_like(begin.x)
         self._seen: dict[bytes, Evaluation] = {}
         self._reach(begin)
 
     def descend(self) -> Status:
         """One run of BFGS from the current point, scaled by what the scores say there."""
-        self._origin, self._unit = self.current, unit_steps(self._objective.problem.scale, self.current)
+        self._origin, self._unit = self.current.x, unit_steps(self._objective.problem.scale, self.current)
         zero = np.zeros_like(self.current.x)
         self._seen = {zero.tobytes(): self.current}
         left = self._max_iterations - self.iteration
@@ -189,7 +190,9 @@ class _Minimisation:
     def _at(self, z: Array) -> Evaluation:
         key = z.tobytes()
         if key not in self._seen:
-            self._seen[key] = self._objective.evaluate(self._origin.x + self._unit * z)
+            if len(self._seen) >= _KEPT:
+                del self._seen[next(iter(self._seen))]
+            self._seen[key] = self._objective.evaluate(self._origin + self._unit * z)
         return self._seen[key]
 
     def _value(self, z: Array) -> tuple[float, Array]:

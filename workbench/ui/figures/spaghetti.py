@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from bqplot import Lines, Scatter
+from bqplot import Lines, Scatter, Tooltip
 from numpy.typing import NDArray
 
 from workbench.data import Events, GroupedData
 from workbench.data.cells import plain_label
 from workbench.data.checks.responses import outlying
 from workbench.data.tables import is_categorical
-from workbench.ui.figures.time import OBSERVED, POPULATION, Array, Overlay, Plane, axis_title, in_hours, joined, put
+from workbench.ui.figures.time import (
+    OBSERVED,
+    POPULATION,
+    SELECTED,
+    Array,
+    Overlay,
+    Plane,
+    axis_title,
+    in_hours,
+    joined,
+    put,
+)
 
 # Okabe and Ito's qualitative colours; four steps of ColorBrewer's YlGnBu (both readable to the colour-blind).
 QUALITATIVE = tuple(f"var(--wb-q{i})" for i in range(7))
@@ -87,17 +98,47 @@ def since_dose(events: Events, span: slice) -> tuple[Array, NDArray[np.int64]]:
     return after, which
 
 
-class Spaghetti:
-    """The figure; its marks (two per group) are made once. Of very many subjects `Overlay.MOST` are drawn."""
+def dose_times(events: Events, span: slice) -> Array:
+    """Times of the doses of a subject, further doses (ADDL) written out, in order."""
+    time, last = events.time[span], float(events.time[span].max(initial=0.0))
+    found = [np.zeros(0)]
+    for k in np.flatnonzero(events.is_dose[span]):
+        interval, more = events.interval[span][k], 0.0
+        if interval > 0:
+            more = min(events.additional[span][k], max(0.0, last - time[k]) / interval, 1e5)
+        found.append(time[k] + interval * np.arange(1 + int(more)))
+    return np.unique(np.concatenate(found))
 
-    def __init__(self, height: int = 330):
+
+class Spaghetti:
+    """The figure; its marks (two per group) are made once. Of very many subjects `Overlay.MOST` are drawn.
+
+    Parameters
+    ----------
+    pressed : callable
+        Takes the label of the subject whose point was pressed.
+    """
+
+    def __init__(self, pressed: Callable[[Any], None], height: int = 330):
+        self._pressed = pressed
+        self._owners: dict[Scatter, list[Any]] = {}
         self.plane = Plane()
         colors = len(QUALITATIVE) + 1
         self.lines: list[Lines] = [self.plane.line(OBSERVED, 1.0, opacity=0.45) for _ in range(colors)]
         self.points: list[Scatter] = [self.plane.points() for _ in range(colors)]
         self.rings = self.plane.points(size=120)
         self.rings.fill, self.rings.stroke, self.rings.stroke_width = False, None, 2
-        self.view = self.plane.figure([*self.lines, *self.points, self.rings], height, (12, 14, 46, 58))
+        self.chosen, self.chosen_points = self.plane.line(SELECTED, 1.8), self.plane.points(SELECTED, 30)
+        for mark in (*self.points, self.chosen_points):
+            mark.tooltip, mark.enable_hover = Tooltip(fields=["name"], show_labels=False), False
+            mark.on_element_click(self._clicked)
+        marks = [*self.lines, *self.points, self.rings, self.chosen, self.chosen_points]
+        self.view = self.plane.figure(marks, height, (12, 14, 46, 58))
+
+    def _clicked(self, mark: Scatter, event: dict[str, Any]) -> None:
+        owners, number = self._owners.get(mark, []), int(event["data"]["index"])
+        if number < len(owners):
+            self._pressed(owners[number])
 
     def show(
         self,
@@ -107,6 +148,8 @@ class Spaghetti:
         after_dose: bool,
         by: str = "subject",
         response: int | None = None,
+        subjects: Collection[Any] = (),
+        rows: Collection[Any] = (),
     ) -> None:
         """Draw the observations, with a ring around those that lie far from all others.
 
@@ -121,6 +164,8 @@ class Spaghetti:
             What the groups are of.
         response : int, optional
             Show this one only.
+        subjects, rows : collections of labels
+            What is selected.
         """
         pieces = [piece for piece in _pieces(data, after_dose) if response is None or piece[1] == response]
         codes = [groups.codes[piece[by == "response"]] if len(groups.codes) else 0 for piece in pieces]
@@ -135,19 +180,60 @@ class Spaghetti:
             mine = [piece for piece, code in zip(pieces, codes, strict=True) if code == g]
             if not mine:
                 put(lines, None, None)
-                put(points, None, None)
+                self._show_points(points, data, [])
                 continue
             lines.colors = points.colors = [groups.colors[g]]
             put(lines, joined([p[2] for p in mine]), self.plane.heights(joined([p[3] for p in mine])))
-            put(
-                points,
-                np.concatenate([p[2] for p in mine]),
-                self.plane.heights(np.concatenate([p[3] for p in mine])),
-            )
+            self._show_points(points, data, mine)
+        labels, frame = data.content.events.subjects, data.content.frame.index
+        marked = [p for p in pieces if labels[p[0]] in subjects or any(frame[k] in rows for k in p[5].tolist())]
+        put(self.chosen, *self._joined(marked))
+        single = [
+            _part(p, np.array([labels[p[0]] in subjects or frame[k] in rows for k in p[5].tolist()])) for p in marked
+        ]
+        self._show_points(self.chosen_points, data, single)
+
+    def _joined(self, pieces: Sequence[_Piece]) -> tuple[Array | None, Array | None]:
+        if not pieces:
+            return None, None
+        return joined([p[2] for p in pieces]), self.plane.heights(joined([p[3] for p in pieces]))
+
+    def _show_points(self, mark: Scatter, data: GroupedData, pieces: Sequence[_Piece]) -> None:
+        """Draw points that say whose they are."""
+        if not pieces:
+            put(mark, None, None)
+            self._owners[mark] = []
+            return
+        label, hours, unit = (
+            data.roles.get("subject", "subject"),
+            data.units.get("time", ""),
+            data.units.get("response", ""),
+        )
+        subjects = data.content.events.subjects
+        every = [
+            (t, y, subjects[p[0]], f"{label} {subjects[p[0]]} · {t:.4g} {hours} · {y:.4g} {unit} · row {p[5][k]}")
+            for p in pieces
+            for k, (t, y) in enumerate(zip(p[2].tolist(), p[3].tolist(), strict=True))
+        ]
+        height = self.plane.heights(np.array([y for _, y, *_ in every]))
+        shown = [one for one, h in zip(every, height.tolist(), strict=True) if np.isfinite(h)]
+        self._owners[mark] = [owner for *_, owner, _ in shown]
+        with mark.hold_sync():
+            put(mark, np.array([t for t, *_ in shown]), height[np.isfinite(height)])
+            mark.names = np.array([name for *_, name in shown] or [""])
+            mark.display_names = False
 
 
-def _pieces(data: GroupedData, after_dose: bool) -> list[tuple[int, int, Array, Array, NDArray[np.bool_]]]:
-    """Curves to be drawn: subject, response, times, values, outliers; one per subject, response, and dose interval."""
+_Piece = tuple[int, int, Array, Array, NDArray[np.bool_], NDArray[np.int64]]
+
+
+def _part(piece: _Piece, kept: NDArray[np.bool_]) -> _Piece:
+    i, r, time, value, odd, row = piece
+    return i, r, time[kept], value[kept], odd[kept], row[kept]
+
+
+def _pieces(data: GroupedData, after_dose: bool) -> list[_Piece]:
+    """Curves to be drawn: subject, response, times, values, outliers, rows; one per subject, response, and dose."""
     events = data.content.events  # data with errors have no public events, but can be looked at
     chosen = np.arange(len(events.subjects))
     if len(chosen) > Overlay.MOST:
@@ -164,5 +250,5 @@ def _pieces(data: GroupedData, after_dose: bool) -> list[tuple[int, int, Array, 
         for r in np.unique(response[seen]):
             for d in np.unique(which[seen & (response == r)]):
                 at = seen & (response == r) & (which == d)
-                pieces.append((int(i), int(r), time[at], events.dv[span][at], odd[span][at]))
+                pieces.append((int(i), int(r), time[at], events.dv[span][at], odd[span][at], events.row[span][at]))
     return pieces

@@ -1,7 +1,7 @@
 """Figures of responses over time and of the objective: marks are made once and updated in place.
 
 A logarithmic axis is drawn as log10 on a linear scale with labelled ticks, so that changing to it and back is an
-update too. Colours are CSS variables (`style.py`), so that figures follow the theme of JupyterLab.
+update too. Colours are CSS variables (`style.css`), so that figures follow the theme of JupyterLab.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 OBSERVED, POPULATION, INDIVIDUAL = "var(--wb-observed)", "var(--wb-population)", "var(--wb-individual)"
-POOLED, ALONE = "var(--wb-q2)", "var(--wb-q3)"
+POOLED, ALONE, SELECTED, DOSE = "var(--wb-pooled)", "var(--wb-alone)", "var(--wb-selected)", "var(--wb-dose)"
 _GAP: Array = np.array([np.nan])
 _ORIGIN: Array = np.zeros(2)  # bqplot wants a mark to stand somewhere, even while it is not seen
 
@@ -86,6 +86,7 @@ class Plane:
 
     def __init__(self, x_title: str = "", y_title: str = "", *, titled: bool = True) -> None:
         self._titled = titled
+        self._figures: list[Figure] = []
         self._logarithmic = False
         self.x, self.y = LinearScale(allow_padding=False), LinearScale(allow_padding=False)
         self.scales = {"x": self.x, "y": self.y}
@@ -93,7 +94,7 @@ class Plane:
         self.x_axis = Axis(scale=self.x, side="bottom", label=x_title, label_offset="2.6em", **common)
         self.y_axis = Axis(scale=self.y, side="left", label=y_title, label_offset="3.4em", **common)
         label: dict[str, Any] = {"x": [], "y": [], "text": [], "scales": self.scales, "colors": ["var(--wb-soft)"]}
-        label |= {"default_size": 10.5, "font_weight": "normal", "apply_clip": False}
+        label |= {"default_size": 11, "font_weight": "normal", "apply_clip": False}
         self.x_labels = Label(align="middle", y_offset=13, **label)
         self.y_labels = Label(align="end", x_offset=-5, y_offset=4, **label)
 
@@ -134,6 +135,7 @@ class Plane:
             low = 0.0
         pad = 0.02 * (high - low or 1.0)
         self._logarithmic = logarithmic and bool((values > 0).any())
+        self.say_logarithmic("y", self._logarithmic)
         if self._logarithmic:
             bottom, top = (float(np.log10(v)) for v in (values[values > 0].min(), values.max()))
             margin = 0.06 * (top - bottom or 1.0)
@@ -146,6 +148,19 @@ class Plane:
             y_ticks = ticks(bottom, top, 5 if self._titled else 3)
         x_ticks = ticks(low, high, 7 if self._titled else 3, hours=hours)
         self.set_range((low - pad, high + pad), (bottom, top), x_ticks, y_ticks)
+
+    def say_logarithmic(self, side: str, there: bool) -> None:
+        """Say that an axis ("x", "y") stands for log10 of what it says, so that who saves the figure gets that."""
+        for figure in self._figures:
+            if there != (f"wb-log-{side}" in figure._dom_classes):
+                (figure.add_class if there else figure.remove_class)(f"wb-log-{side}")
+
+    def narrow(self, x: tuple[float, float], y: tuple[float, float], *, hours: bool = False) -> None:
+        """Show a part of what is covered; ends as they stand on the axes, on a logarithmic one log10."""
+        y_ticks = log_ticks(*y) if self._logarithmic else ticks(*y, 5 if self._titled else 3)
+        if self._logarithmic and len(y_ticks) < 2:
+            y_ticks = np.log10(ticks(10 ** y[0], 10 ** y[1], 3))
+        self.set_range(x, y, ticks(*x, 7 if self._titled else 3, hours=hours), y_ticks)
 
     def heights(self, values: Array) -> Array:
         """Where values of the response stand on the y axis; a gap where they stand nowhere."""
@@ -190,6 +205,7 @@ class Plane:
             padding_y=0.0,
             display_toolbar=False,
         )
+        self._figures.append(figure)
         figure.layout.width, figure.layout.height, figure.layout.min_width = "auto", f"{height}px", "0"
         return figure
 
@@ -242,47 +258,22 @@ class Overlay:
         else:
             put(self.lines, joined(self._drawn(times)), self.plane.heights(joined(self._drawn(values))))
 
+    def subjects(self, data: GroupedData) -> tuple[int, ...] | None:
+        """The places of the subjects that are drawn; None where all are."""
+        count = len(data.events.subjects)
+        return None if count <= self.MOST else tuple(self._chosen(count).tolist())
+
+    def _chosen(self, count: int) -> NDArray[np.int64]:
+        return np.sort(np.random.default_rng(0).choice(count, self.MOST, replace=False))
+
     def _drawn(self, parts: Sequence[Array]) -> list[Array]:
-        if len(parts) <= self.MOST:
-            return list(parts)
-        chosen = np.random.default_rng(0).choice(len(parts), self.MOST, replace=False)
-        return [parts[i] for i in np.sort(chosen)]
+        return list(parts) if len(parts) <= self.MOST else [parts[i] for i in self._chosen(len(parts)).tolist()]
 
 
 def drawn_of(data: GroupedData) -> str:
     """How many subjects an `Overlay` shows, if not all."""
     count = len(data.events.subjects)
     return f"{Overlay.MOST} of {count} subjects drawn" if count > Overlay.MOST else ""
-
-
-class Cell:
-    """One subject of a trellis; curves of other fits lie beneath those of the shown one."""
-
-    def __init__(self, plane: Plane):
-        self.plane = plane
-        self.population = plane.line(POPULATION, 1.4, "dashed")
-        self.individual = plane.line(INDIVIDUAL, 1.9)
-        self.pooled, self.alone = plane.line(POOLED, 1.4), plane.line(ALONE, 1.6)
-        self.points = plane.points()
-        marks = [self.pooled, self.alone, self.population, self.individual, self.points]
-        self.view = plane.figure(marks, 150, (25, 6, 20, 30))
-        self.view.title_style = {"font-size": "11.5px", "font-weight": "600", "fill": "var(--wb-ink)"}
-
-    def show_data(self, label: str, times: Array, values: Array) -> None:
-        """Draw the observations of a subject."""
-        if self.view.title != label:
-            self.view.title = label
-        put(self.points, times, self.plane.heights(values))
-
-    def show_curves(self, times: Array | None, population: Array | None, individual: Array | None) -> None:
-        """Draw the curves of a subject; None for no curve."""
-        for mark, values in ((self.population, population), (self.individual, individual)):
-            put(mark, times, None if values is None else self.plane.heights(values))
-
-    def show_beside(self, times: Array | None, pooled: Array | None, alone: Array | None) -> None:
-        """Draw the curves of the pooled fit and of the subject alone; None for no curve."""
-        for mark, values in ((self.pooled, pooled), (self.alone, alone)):
-            put(mark, times, None if values is None else self.plane.heights(values))
 
 
 class Trace:

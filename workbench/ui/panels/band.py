@@ -121,6 +121,8 @@ class BandPanel(Panel):
                 return np.where(values > 0, np.log10(values), np.log10(low) - 3)
 
         self._span(low, high, logarithmic, kind)
+        for side in "xy":
+            self.plane.say_logarithmic(side, logarithmic)
         limits, at_points = state.band(steps), state.band(x)
         share = np.nan
         if limits is not None and at_points is not None:

@@ -6,30 +6,39 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from ipywidgets import HTML, Box, Dropdown, FileUpload, ToggleButtons, VBox, Widget
+from ipywidgets import HTML, Box, Button, Dropdown, FileUpload, ToggleButtons, VBox, Widget
 
 from workbench import markup
 from workbench.data import GroupedData, load_example
 from workbench.errors import DataError
-from workbench.markup import svg
+from workbench.markup import cut, svg
 from workbench.ui.figures.spaghetti import ALL, Groups, Spaghetti, groups_by
 from workbench.ui.figures.time import Overlay
 from workbench.ui.panels.cards import Cards, subject_covariates
 from workbench.ui.panels.columns import Columns
+from workbench.ui.panels.empty import picture
 from workbench.ui.panels.findings import Findings, Offers, refusal
-from workbench.ui.panels.kept import show_only
+from workbench.ui.panels.kept import hide, show_only
+from workbench.ui.panels.noncompartmental import NcaView
 from workbench.ui.panels.panel import Panel, note, row, scale_switch
 from workbench.ui.session.file import File
 from workbench.ui.session.state import State
 
+_FIRST = ("theophylline", "quinidine", "phenobarbital", "orange_trees")  # examples that an empty room offers
+_INVITATION = "Drop a file of people and their measurements"
+_ASKED = (
+    "A table with one row per dose or observation: CSV, Excel, SAS transport, Parquet. What each column means is "
+    "guessed and shown to you before anything is fitted."
+)
 _ROWS = 60
 _RESPONSE = "\0response"  # no column has such a name
 _ALL = -1
 _VIEWS = {
     "plot": "observations over time",
     "subjects": "a line per subject",
-    "rows": "the first rows",
+    "rows": "all rows, or those of one finding",
     "covariates": "how they are distributed, and one against another",
+    "NCA": "areas and terminal slopes of each curve, without a model",
     "columns & units": "which part each column plays, and in which unit",
 }
 # A FileUpload keeps its file input to itself, outside of the page, and presses it when it is pressed. So a file that is
@@ -67,12 +76,15 @@ class Plot:
         self.time.add_class("wb-switch")
         self.response = Dropdown(description="Response", style=style, layout={"width": "150px"})
         self.scale = scale_switch(state)
-        self.figure = Spaghetti()
+        self.figure = Spaghetti(self._pressed)
         self.legend = HTML()
         for choice in (self.color, self.response, self.time):
             choice.observe(state.handler(lambda _: self._draw()), "value")
         switches = row(self.response, self.time, self.scale)
         self.view = VBox([row(self.color, switches, spread=True), self.figure.view, self.legend])
+
+    def _pressed(self, subject: Any) -> None:
+        self._state.handler(lambda: self._state.select(subject))()
 
     def render(self, data: GroupedData) -> None:
         """Draw data, which may have errors."""
@@ -106,7 +118,10 @@ class Plot:
             groups = groups_by(subject_covariates(data)[name], data.units.get(name, "")) if name else ALL
         by = "response" if name == _RESPONSE else "subject"
         chosen = None if self.response.value == _ALL else self.response.value
-        self.figure.show(data, groups, self._state.logarithmic, self.time.value, by, chosen)
+        marked = self._state.selection
+        self.figure.show(
+            data, groups, self._state.logarithmic, self.time.value, by, chosen, marked.subjects, marked.points
+        )
         count = len(data.content.events.subjects)
         drawn = f"{Overlay.MOST} of {count} subjects drawn" if count > Overlay.MOST else ""
         self.legend.value = f"<div class='wb-legend'>{_legend(groups)}<span>{drawn}</span></div>"
@@ -122,7 +137,7 @@ class DataPanel(Panel):
 
     title = "Data"
     needs_sound_data = False
-    follows = frozenset({"data", "draft", "file", "refused", "logarithmic"})
+    follows = frozenset({"data", "draft", "file", "refused", "logarithmic", "selection"})
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
@@ -143,17 +158,42 @@ class DataPanel(Panel):
         )  # fmt: skip
         self.views.add_class("wb-switch")
         self.preview = HTML()
-        self.plot, self.covariates = Plot(self.state), Cards(self.state)
+        self.plot, self.covariates, self.nca = Plot(self.state), Cards(self.state), NcaView(self.state)
         self.columns = Columns(self.state, self._choose_role, self._edited)
         self.scale = self.plot.scale
         self.body = Box()
-        self.body.add_class("wb-body")
-        self.empty = note("No data yet: upload a file, drop one here, or choose an example.")
+        self.body.add_class("wb-look")
+        self.empty = note()
+        self.hero = HTML(markup.joined(picture(), markup.tag("h2", _INVITATION), markup.tag("p", _ASKED)))
+        self.shown_first = [Button(description=name, tooltip=examples[name]) for name in _FIRST if name in examples]
+        for button in self.shown_first:
+            button.add_class("wb-link")
+            button.on_click(handler(lambda button: self.state.take(load_example(button.description))))
+        self.invitation = row(note("or look at an example:"), *self.shown_first)
+        self.invitation.add_class("wb-invitation")
+        self.view.add_class("wb-data")
+        self.which = Dropdown(options=[("all rows", "")], description="show", layout={"width": "260px"})
+        self.which.add_class("wb-quiet")
+        self.back, self.on = (
+            Button(description="◀", tooltip="rows before"),
+            Button(description="▶", tooltip="rows after"),
+        )
+        self.where = note()
+        self._page = 0
+        for button, step in ((self.back, -1), (self.on, 1)):
+            button.add_class("wb-toggle")
+            button.on_click(handler(lambda _, step=step: self._leaf(step)))
+        self.which.observe(handler(lambda _: self._leaf(-self._page)), "value")
+        self.table = VBox([row(self.which, self.back, self.where, self.on), self.preview])
         self.example.observe(handler(self._example_chosen), "value")
         self.upload.observe(handler(self._uploaded), "value")
         self.views.observe(handler(lambda _: self._turn()), "value")
         source = row(self.upload, HTML(_DROP), self.example)
-        return [source, self.faults, self.offers.view, self.findings.view, self.views, self.body]
+        source.add_class("wb-source")
+        return [
+            source, self.faults, self.offers.view, self.findings.view, self.views, self.body, self.hero,
+            self.invitation,
+        ]  # fmt: skip
 
     # -- acts --------------------------------------------------------------------------------------------------
 
@@ -217,6 +257,10 @@ class DataPanel(Panel):
     def render(self, changed: frozenset[str]) -> None:
         """Show the data, and what is wrong with those that were refused."""
         data = self.shown
+        nothing = data is None and self.state.refused is None and self.state.file is None
+        (self.view.add_class if nothing else self.view.remove_class)("wb-nothing")
+        for widget in (self.hero, self.invitation):
+            hide(widget, not nothing)
         if changed & {"refused", "data"}:
             self.faults.value = refusal(self.state.refused, self.state.data)
             self.offers.render(self.state.refused)
@@ -243,13 +287,53 @@ class DataPanel(Panel):
             view = self.columns.view
         elif data is None:
             view = self.empty
-        elif chosen in ("plot", "covariates"):
-            part = self.plot if chosen == "plot" else self.covariates
+        elif chosen in ("plot", "covariates", "NCA"):
+            parts: dict[str, Plot | Cards | NcaView] = {
+                "plot": self.plot, "covariates": self.covariates, "NCA": self.nca
+            }  # fmt: skip
+            part = parts[chosen]
             part.render(data)
             view = part.view
         else:
-            self.preview.value = _table(data, chosen)
+            self._show_table(data, chosen)
+            view = self.table
         show_only(self.body, [view])
+
+    def _leaf(self, step: int) -> None:
+        """Turn the pages of the table."""
+        self._page = max(0, self._page + step)
+        with self.state.quietly():
+            self._render_view()
+
+    def _show_table(self, data: GroupedData, kind: str) -> None:
+        """A page of subjects or rows; of rows, those of one finding on demand."""
+        found = data.check().reset_index().to_dict("records") if kind == "rows" else []
+        options = [("all rows", ""), *((cut(f["message"], 60), str(k)) for k, f in enumerate(found) if len(f["rows"]))]
+        if list(self.which.options) != options:
+            before = self.which.value
+            self.which.options = options
+            self.which.value = before if before in [value for _, value in options] else ""
+        hide(self.which, kind != "rows")
+        frame = data.subjects if kind == "subjects" else data.content.frame
+        chosen = self.which.value
+        if kind == "rows" and chosen:
+            frame = frame.loc[frame.index.isin(found[int(chosen)]["rows"])]
+        self._page = min(self._page, max(0, (len(frame) - 1) // _ROWS))
+        first = self._page * _ROWS
+        shown = frame.iloc[first : first + _ROWS]
+        self.where.value = f"{min(first + 1, len(frame))}–{first + len(shown)} of {len(frame)} {kind}"
+        self.back.disabled, self.on.disabled = first == 0, first + _ROWS >= len(frame)
+        self.preview.value = _table(shown, kind, self._marked(data, shown, kind))
+
+    def _marked(self, data: GroupedData, shown: pd.DataFrame, kind: str) -> set[Any]:
+        """The labels of the lines that are selected."""
+        selection = self.state.selection
+        if kind == "subjects":
+            return set(selection.subjects)
+        subjects = data.content.frame.get(str(data.roles.get("subject")))
+        mine = subjects.isin(list(selection.subjects)) if subjects is not None else None
+        of_subjects: list[Any] = shown.index[mine.loc[shown.index].to_numpy()].tolist() if mine is not None else []
+        return {*selection.points, *of_subjects}
 
 
 def _example(data: GroupedData | None) -> str:
@@ -259,20 +343,12 @@ def _example(data: GroupedData | None) -> str:
     return str(data.history[0].args[0])
 
 
-def _table(data: GroupedData, kind: str) -> str:
-    """The first lines as HTML."""
-    if kind == "subjects":
-        table = data.subjects
-        frame = table.head(_ROWS).rename(columns={c: c.replace("_", " ") for c in ("first_time", "last_time",
-                                                                                   "total_amount")})  # fmt: skip
-        title = frame.index.name
-    else:
-        table, title = data.content.frame, "row"
-        frame = table.head(_ROWS)
+def _table(frame: pd.DataFrame, kind: str, marked: set[Any]) -> str:
+    """Lines as HTML; those that are selected are marked."""
+    title = frame.index.name if kind == "subjects" else "row"
+    columns = [str(c).replace("_", " ") if kind == "subjects" else c for c in frame.columns]
     rows = [
-        [markup.cell(label), *map(markup.cell, line)]
+        [markup.tag("b", label, class_="wb-marked") if label in marked else markup.cell(label), *map(markup.cell, line)]
         for label, line in zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
     ]
-    head = [markup.cell(title), *map(markup.cell, frame.columns)]
-    more = (markup.note(f"{_ROWS} of {len(table)} {kind}"),) if len(table) > _ROWS else ()
-    return markup.joined(markup.table(head, rows), *more)
+    return markup.table([markup.cell(title), *map(markup.cell, columns)], rows)

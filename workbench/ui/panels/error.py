@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ipywidgets import Checkbox, Dropdown, FloatText, HBox, Text, VBox, Widget
+from ipywidgets import HTML, Box, Checkbox, Dropdown, FloatText, Text, VBox, Widget
 
 from workbench import markup
 from workbench.errors import ModelError
@@ -14,7 +15,8 @@ from workbench.model import ResidualError
 from workbench.model.residual import ERROR_MODELS, Constant, ErrorParameter
 from workbench.ui.panels.kept import show_only
 from workbench.ui.panels.panel import Ask, Panel, Refusal, ResponseSwitch, heading, note, row
-from workbench.ui.panels.parameters import unknown
+from workbench.ui.panels.parameters import FoundCells, Slide, named, unknown
+from workbench.ui.session.found import Found, found
 from workbench.ui.session.state import State
 
 _UNITS = {"response": ", in the unit of the response", "fraction": ", a fraction", "number": ""}
@@ -27,32 +29,57 @@ _BLQ = [
 
 
 class Part:
-    """The value of one parameter of an error model, and whether it is kept."""
+    """A row of the table: the value of one parameter of an error model, what was found, whether it is kept."""
 
     def __init__(self, name: str, panel: ErrorPanel):
         guard = panel.refusal.guard
-        self.value = FloatText(
-            description=name,
-            style={"description_width": "12px"},
-            layout={"width": "88px"},
-        )
-        self.unit = note()
-        self.fixed = Checkbox(description="fix", indent=False, tooltip=f"keep {name} at its value")
-        self.view = HBox([self.value, self.unit, self.fixed])
-        self.view.add_class("wb-part")
+        self._name = name
+        self.value = FloatText(description=name)
+        self.slide = Slide(guard, lambda value: panel.edit(name, value))
+        self.found = FoundCells(guard, lambda: panel.take(name))
+        self.meaning = HTML()
+        self.fixed = Checkbox(description=f"fix {name}", indent=False, tooltip=f"keep {name} at its value")
+        self.slide.name(name, other=True)
+        self.found.name(name)
+        for widget, column in ((self.meaning, "name"), (self.value, "value"), (self.fixed, "fix")):
+            widget.add_class(f"wb-c-{column}")
+        for quiet in (self.value, self.fixed):
+            quiet.add_class("wb-quiet")
+        found = self.found
+        self.view = Box([
+            self.meaning, self.value, self.slide.view, found.take, found.estimate, found.rse, found.shrinkage,
+            self.fixed,
+        ])  # fmt: skip
+        self.view.add_class("wb-line")
         self.value.observe(guard(lambda change: panel.edit(name, change["new"])), "value")
         self.fixed.observe(guard(lambda change: panel.fix(name, change["new"])), "value")
 
-    def about(self, parameter: ErrorParameter) -> None:
+    def about(self, parameter: ErrorParameter, unit: str) -> None:
         """Say what the parameter is."""
         self.value.tooltip = parameter.meaning + _UNITS[parameter.dimension]
+        self.meaning.value = named(self._name, f"{parameter.meaning}, {unit}" if unit else parameter.meaning)
+
+    def render(self, value: float | None, kept: bool) -> None:
+        """Show the value; None where it is to be found."""
+        self.value.value = 0.0 if value is None else markup.rounded(value, 4)
+        self.fixed.value = kept
+        self.value.disabled = self.fixed.disabled = value is None
+        self.slide.slider.disabled = value is None or not value > 0
+        if value is not None and value > 0:
+            self.slide.place(value)
+        unknown(self.value, value is None)
+
+    def render_found(self, here: Found | None, stale: bool) -> None:
+        """Show what was found of it."""
+        self.found.render(here, here.shrinkage if here is not None else math.nan, stale=stale)
+        self.slide.show_estimate(here.value if here is not None and not here.running else None)
 
 
 class ErrorPanel(Panel):
     """The residual error model of each response and its values; what censored observations say."""
 
     title = "Residual error"
-    follows = frozenset({"model", "start", "data", "response", "problem", "place"})
+    follows = frozenset({"model", "start", "data", "response", "problem", "place", "run", "progress"})
 
     def __init__(self, state: State, ask: Ask | None = None):
         super().__init__(state, ask)
@@ -65,14 +92,14 @@ class ErrorPanel(Panel):
         self.response = ResponseSwitch(self.state)
         self.kind = Dropdown(
             options=_offered(Constant),
-            description="Error model",
-            style={"description_width": "82px"},
-            layout={"width": "198px"},
-        )
+            description="Error model", layout={"width": "124px"},
+        )  # fmt: skip
+        self.kind.add_class("wb-quiet")
         self.formula = note()
         usual = sorted({name for kind in ERROR_MODELS for name in kind.parameters})
         self.parts = {name: Part(name, self) for name in usual}
-        self.values = row(*(part.view for part in self.parts.values()))
+        self.values = Box([part.view for part in self.parts.values()])
+        self.values.add_class("wb-parameters")
         self.logs = Checkbox(
             description="data are logarithms", indent=False, layout={"width": "auto"},
             tooltip="the response is log y; predictions are log f",
@@ -93,8 +120,7 @@ class ErrorPanel(Panel):
         self.floor.observe(guard(lambda change: self._floor_typed(change["new"])), "value")
         self.blq.observe(guard(lambda change: self._blq_chosen(change["new"])), "value")
         return [
-            row(heading("Residual error"), self.response.view, spread=True),
-            row(self.kind, self.formula),
+            row(heading("Residual error"), self.kind, self.formula, self.response.view),
             self.values,
             self.logarithmic,
             VBox([self.blq]),
@@ -130,6 +156,15 @@ class ErrorPanel(Panel):
         names = self._error.fixed
         self._set({"fixed": (*names, name) if kept else tuple(other for other in names if other != name)})
 
+    def take(self, name: str) -> None:
+        """Start a value from what the shown fit found."""
+        fit = self.state.fit
+        if fit is not None:
+            there = fit.model.errors[self.state.response]
+            value = dict(zip(there.names, there.values, strict=True)).get(name)
+            if value is not None:
+                self.edit(name, value)
+
     def _scale_chosen(self, logarithms: bool) -> None:
         """Take the data as logarithms, or not; values that were found on the other scale are found anew."""
         error = self.state.stated_model().errors[self.state.response]
@@ -147,10 +182,21 @@ class ErrorPanel(Panel):
     def _blq_chosen(self, blq: str) -> None:
         self.state.update(model=self.state.stated_model().with_blq(blq or None))  # type: ignore[arg-type]
 
+    def _render_found(self) -> None:
+        """Show what the fit found beside what it starts from."""
+        estimates, responses = found(self.state), self.state.responses
+        here = responses[self.state.response] if len(responses) > 1 else ""
+        for name, part in self.parts.items():
+            own = estimates.get(f"{name}_{here}" if here else name)
+            part.render_found(own, stale=not self.state.is_current)
+
     # -- rendering ---------------------------------------------------------------------------------------------
 
     def render(self, changed: frozenset[str]) -> None:
         """Show the error model of the response."""
+        if changed == {"progress"}:
+            self._render_found()
+            return
         model, data = self.state.start or self.state.model, self.state.data
         self.refusal.render()
         self.response.render()
@@ -168,15 +214,11 @@ class ErrorPanel(Panel):
         for name, about in error.parameters.items():
             if name not in self.parts:
                 self.parts[name] = Part(name, self)
-            self.parts[name].about(about)
+            self.parts[name].about(about, units.get(error.dimension(name), "") if name in values else "")
         show_only(self.values, [part.view for name, part in self.parts.items() if name in values])
         for name, part in self.parts.items():
-            value = values.get(name)
-            part.value.value = 0.0 if value is None else markup.rounded(value, 4)
-            part.fixed.value = name in error.fixed
-            part.value.disabled = part.fixed.disabled = value is None
-            unknown(part.value, value is None)
-            part.unit.value = markup.escaped(units.get(error.dimension(name), "")) if name in values else ""
+            part.render(values.get(name), name in error.fixed)
+        self._render_found()
         self.logarithmic.layout.display = None if "log_data" in error.settings else "none"
         if "log_data" in error.settings:
             floor = error.counts_zero_as

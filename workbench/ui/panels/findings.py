@@ -138,6 +138,11 @@ class Chips:
         self.view = row()
         self.view.add_class("wb-chips")
 
+    def _act(self, place: int) -> None:
+        """Take back what a button says; a press that comes after its step has gone means nothing."""
+        if place < len(self._acts):
+            self._acts[place]()
+
     def render(self, data: GroupedData) -> None:
         """Show a chip for each step, and for each mend of the file."""
         file = self._state.file
@@ -154,7 +159,7 @@ class Chips:
         while len(self.buttons) < len(shown):
             button, place = Button(), len(self.buttons)
             button.add_class("wb-toggle")
-            button.on_click(self._state.handler(lambda _, place=place: self._acts[place]()))
+            button.on_click(self._state.handler(lambda _, place=place: self._act(place)))
             self.buttons.append(button)
         self._acts = [act for _, _, act in shown]
         for button, (text, code, _) in zip(self.buttons, shown, strict=False):

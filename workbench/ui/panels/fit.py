@@ -1,163 +1,108 @@
-"""Fit: method, Fit and Cancel; how the objective goes down; the estimates."""
+"""Fit: criteria, how the objective goes down, the estimates in full."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, Widget
+from ipywidgets import HTML, Widget
 
 from workbench import markup
-from workbench.methods import METHODS, method_of
-from workbench.results.fit import FitResult, Progress
+from workbench.methods import method_of
+from workbench.results.fit import FitResult
+from workbench.results.runs import Run
 from workbench.results.tables import CALM, HEAD, Estimate
 from workbench.ui.figures.sparklines import sparklines
 from workbench.ui.figures.time import Trace
 from workbench.ui.panels.panel import Panel, heading
 from workbench.ui.panels.settings import SettingsRow
-from workbench.ui.session.state import State
-from workbench.ui.session.work import Portion
+from workbench.ui.panels.top import progress_in_words
+from workbench.ui.session.changes import changes_between, parent_of
 
 _EXACTNESS = (HEAD.index("RSE %"), HEAD.index("95 % interval"))
 
 
-class FitControls(Panel):
-    """The bar at the top: what is at hand, Fit, Cancel, and one line that says what is going on."""
+class CriteriaPanel(Panel):
+    """What the shown fit is worth, and what the last change brought."""
 
-    follows = frozenset(
-        ["data", "draft", "model", "start", "seeking", "method", "settings", "live", "run", "progress", "portion",
-         "task", "activity", "problem", "ready"]
-    )  # fmt: skip
-
-    def __init__(self, state: State, fit: Callable[[], None], cancel: Callable[[], None]):
-        super().__init__(state)
-        self._fit, self._cancel = fit, cancel
+    title = "Criteria"
+    follows = frozenset({"run", "runs", "progress"})
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
-        handler = self.state.handler
-        self.summary = HTML()
-        self.summary.add_class("wb-summary")
-        self.method = Dropdown(
-            options=_offered(),
-            description="Method", style={"description_width": "52px"},
-        )  # fmt: skip
-        self.fit = Button(description="Fit", icon="play", button_style="primary", tooltip="estimate the model")
-        self.cancel = Button(description="Cancel", icon="stop", tooltip="stop at the best values found so far")
-        self.live = Checkbox(
-            description="Auto-refit", indent=False, layout={"width": "auto"},
-            tooltip="fit again whenever structure, random effects, error, method or data change",
-        )  # fmt: skip
-        actions = Box([self.method, self.fit, self.cancel, self.live])
-        actions.add_class("wb-actions")
-        head = Box([self.summary, actions])
-        head.add_class("wb-head")
-        self.status = HTML()
-        self.method.observe(handler(lambda change: self._choose(change["new"])), "value")
-        self.live.observe(handler(lambda change: self.state.update(live=change["new"])), "value")
-        self.fit.on_click(handler(lambda _: self._fit()))
-        self.cancel.on_click(handler(lambda _: self._cancel()))
-        return [head, self.status]
+        self.text = HTML()
+        return [self.text]
 
     def render(self, changed: frozenset[str]) -> None:
-        """Show the bar."""
+        """Show the running fit, or the shown one."""
         state = self.state
-        if "data" in changed:
-            self.summary.value = _summary(state.data)
-        method = method_of(state.method)
-        if self.method.options != _offered():
-            self.method.options = _offered()
-        if method.name != self.method.value:
-            self.method.value = method.name
-        self.method.tooltip = method.title
-        self.live.value = state.live
-        self.fit.disabled = state.data is None or state.model is None or bool(state.locked)
-        self.cancel.disabled = state.activity not in ("fitting", "working")
-        kind, text = self._sentence()
-        self.status.value = f"<div class='wb-status {kind}' role='status'><div class='wb-said'>{text}</div></div>"
-
-    def _choose(self, name: str) -> None:
-        if name != method_of(self.state.method).name:  # else its options would be lost
-            self.state.update(method=name)
-
-    def _sentence(self) -> tuple[str, str]:
-        """Kind and HTML of the status line."""
-        state = self.state
-        if state.activity == "compiling":
-            return "busy", "Compiling, the first time only: this takes some seconds. What you do meanwhile is not lost."
-        if state.activity in ("fitting", "working", "stopping"):
-            what = "Stopping" if state.activity == "stopping" else markup.escaped(state.task or "Fitting")
-            return "busy", f"{what} … {_portion(state.portion) if state.task else _progress(state.progress)}"
-        if state.seeking:
-            return "busy", "Computing start values … New equations are compiled first, which takes some seconds."
-        if state.problem:
-            return "bad", markup.said(state.problem)
-        if state.locked:
-            return "bad", f"<b>Locked.</b> {markup.escaped(state.locked)}"
-        if state.data is None:
-            return "", "Upload data or choose an example in the Data panel."
-        if state.run is None:
-            return "", "Check the initial values against the data, then press Fit."
-        fit = state.run.fit
-        kind = "good" if fit.status.ok and not fit.message else "fair"
-        head = f"<b>Run {state.run.number}</b> · OFV <b>{markup.decimals(fit.ofv, 3)}</b>"
-        tail = f"{len(fit.trace) - 1} iterations · {markup.duration(fit.seconds)}"
-        changed = "" if state.is_as_stated else " Model, method or settings have changed since."
-        words = markup.escaped(fit.said)
-        return kind, f"{head} · {tail} — {words}{changed}"
+        if state.progress is not None:
+            shown = state.run
+            against = state.progress.ofv - shown.fit.ofv if shown is not None else math.nan
+            self.text.value = _figures(state.progress.ofv, against, math.nan, math.nan, "", "against the run before")
+        elif state.run is None:
+            self.text.value = _figures(math.nan, math.nan, math.nan, math.nan, "", "")
+        else:
+            fit, before = state.run.fit, parent_of(state.run, state.runs)
+            delta = fit.ofv - before.facts.ofv if before is not None else math.nan
+            self.text.value = _figures(fit.ofv, delta, fit.aic, fit.bic, _cause(state.run, before), _reason(before))
 
 
-def _offered() -> tuple[tuple[str, str], ...]:
-    """The methods of the menu, each with its name."""
-    return tuple((method.short, name) for name, method in METHODS.items())
+def _figures(ofv: float, delta: float, aic: float, bic: float, cause: str, about: str) -> str:
+    """OFV, its last change, AIC and BIC; each has its place from the beginning, so that nothing moves."""
+    parts = [("OFV", markup.decimals(ofv, 2, none="–"), "−2 log-likelihood, less a constant: lower is better")]
+    parts += [("last change", markup.signed(delta, 2) if math.isfinite(delta) else "–", about)]
+    parts += [("AIC", markup.decimals(aic, 1, none="–"), "−2LL + 2 × number of estimates: lower is better")]
+    parts += [("BIC", markup.decimals(bic, 1, none="–"), "−2LL + log(n) × number of estimates: lower is better")]
+    cells = [
+        markup.tag("div", markup.tag("span", name), markup.tag("b", value), title=tip) for name, value, tip in parts
+    ]
+    return markup.tag("div", *cells, markup.tag("p", cause), class_="wb-kpi")
 
 
-def _progress(progress: Progress | None) -> str:
-    if progress is None:
-        return ""
-    parts = [f"iteration {progress.iteration}"]
-    if progress.total and progress.done != progress.iteration:
-        parts = [f"starting point {progress.done + 1} of {progress.total}", *parts]
-    elif progress.total:
-        parts = [f"iteration {progress.iteration} of {progress.total}"]
-    parts += [f"OFV {markup.decimals(progress.ofv, 3)}", markup.duration(progress.seconds)]
-    return " · ".join([*parts, *_left(Portion(progress.done, progress.total, progress.seconds))])
+def _cause(run: Run, before: Run | None) -> str:
+    return "; ".join(changes_between(before, run)) if before is not None else ""
 
 
-def _portion(portion: Portion | None) -> str:
-    if portion is None:
-        return ""
-    parts = [f"{portion.done:,} of {portion.total:,}" if portion.total else f"{portion.done:,} fits"]
-    parts.append(markup.duration(portion.seconds))
-    return " · ".join([*parts, *_left(portion)])
+def _reason(before: Run | None) -> str:
+    return f"against run {before.number}" if before is not None else "there is no run before it on these data"
 
 
-def _left(portion: Portion) -> list[str]:
-    """How long the rest will take, where that is known and worth saying."""
-    known = portion.seconds > 1 and math.isfinite(portion.left) and portion.done < portion.total
-    return [f"about {max(1, round(portion.left))} s left"] if known else []
+class TracePanel(Panel):
+    """The objective by iteration."""
 
+    title = "OFV while fitting"
+    follows = frozenset({"run", "progress"})
 
-def _summary(data: Any) -> str:
-    if data is None:
-        return "<b>Workbench</b>"
-    events = data.events
-    counts = f"{len(events.subjects)} subjects · {int(events.observed.sum())} observations"
-    return f"<b>{markup.escaped(data.name)}</b><span>{counts}</span>"
+    def build(self) -> Sequence[Widget]:
+        """Make the widgets."""
+        self.trace = Trace(150)
+        self._points: list[tuple[int, float]] = []
+        return [heading(self.title), self.trace.view]
+
+    def render(self, changed: frozenset[str]) -> None:
+        """Show the running fit, or the shown one."""
+        progress, fit = self.state.progress, self.state.fit
+        if progress is not None:
+            if self._points and self._points[-1][0] >= progress.iteration:
+                self._points = []
+            self._points.append((progress.iteration, progress.ofv))
+            self.trace.show(self._points)
+        else:
+            self._points = []
+            self.trace.show(fit.trace if fit is not None else ())
 
 
 class FitPanel(Panel):
-    """The objective by iteration and the table of estimates, both live."""
+    """How it is fitted, and the table of all estimates, live."""
 
-    title = "Fit"
+    title = "Estimates"
     follows = frozenset({"run", "progress", "activity", "method", "settings"})
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
         self.settings = SettingsRow(self.state)
         self.criteria = HTML()
-        self.trace = Trace()
         self.estimates = HTML()
         self.paths = HTML()
         self.starts = HTML()
@@ -165,7 +110,7 @@ class FitPanel(Panel):
         self._values: list[dict[str, float]] = []
         return [
             self.settings.view, self.criteria, self.estimates, self.starts,
-            heading("Objective by iteration"), self.trace.view, heading("Estimates by iteration"), self.paths,
+            heading("Estimates by iteration"), self.paths,
         ]  # fmt: skip
 
     def render(self, changed: frozenset[str]) -> None:
@@ -180,8 +125,7 @@ class FitPanel(Panel):
                 self._points, self._values = [], []
             self._points.append((progress.iteration, progress.ofv))
             self._values.append(progress.parameters)
-            self.trace.show(self._points)
-            self.criteria.value = f"<span class='wb-note'>Fitting … {_progress(progress)}</span>"
+            self.criteria.value = f"<span class='wb-note'>Fitting … {progress_in_words(progress)}</span>"
             rows = [(name, markup.number(value), "", "", "", "") for name, value in progress.parameters.items()]
             self.estimates.value = markup.table(HEAD[:-1], rows)
             at = [iteration for iteration, _ in self._points]
@@ -189,7 +133,6 @@ class FitPanel(Panel):
             self.starts.value = ""
         elif fit is not None:
             self._points, self._values = [], []
-            self.trace.show(fit.trace)
             self.criteria.value = _criteria(fit)
             self.estimates.value = _estimates(fit) + _footnote(fit) + _correlations(fit)
             history = fit.history
@@ -197,7 +140,6 @@ class FitPanel(Panel):
             self.paths.value = sparklines(history.index.tolist(), {name: history[name].tolist() for name in names})
             self.starts.value = _starts(fit)
         else:
-            self.trace.show(())
             self.criteria.value = "<span class='wb-note'>Nothing has been fitted yet.</span>"
             self.estimates.value = markup.table(HEAD[:-1], [])
             self.paths.value = self.starts.value = ""

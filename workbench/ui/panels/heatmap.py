@@ -50,6 +50,7 @@ class Heatmap:
         self.legend = HTML()
         self.more = note()
         self.cells: dict[tuple[str, str], Button] = {}
+        self._order: list[str] = []
         self._keys: dict[Button, tuple[str, str]] = {}
         self._shown: dict[Button, tuple[tuple[str, str], Entry, bool]] = {}
         self._layout, self._style = Layout(), ButtonStyle()
@@ -59,6 +60,9 @@ class Heatmap:
     def render(self, screened: Screened, which: Which, chosen: tuple[str, str] | None) -> None:
         """Show what the screens say, and which cell is chosen."""
         rows, columns, hidden = _names(screened)
+        if not hidden:  # columns stay where they are from one run to the next
+            kept = [name for name in self._order if name in columns]
+            columns = self._order = [*kept, *(name for name in columns if name not in kept)]
         self.more.value = markup.escaped(
             f"{len(hidden)} more covariates with larger p: {', '.join(hidden[:12])}{' …' if len(hidden) > 12 else ''}; "
             "choose them below."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ipywidgets import HTML, Button, Widget
+from ipywidgets import HTML, Button, VBox, Widget
 
 from workbench import markup
 from workbench.model import Model
@@ -12,15 +12,15 @@ from workbench.model.families import family_of
 from workbench.model.residual import ERROR_MODELS
 from workbench.ui.panels.panel import Panel, heading, row
 from workbench.ui.panels.parameters import ParameterRow, ParameterTable
-from workbench.ui.panels.psi import PsiMatrix
 from workbench.ui.panels.structure import StructureChoice
+from workbench.ui.session.found import found
 
 
 class ModelPanel(Panel):
     """What the model states, editable; the values of a model that does not state them are found from the data."""
 
     title = "Stated model"
-    follows = frozenset({"model", "start", "data", "run", "problem", "place"})
+    follows = frozenset({"model", "start", "data", "run", "problem", "place", "progress"})
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
@@ -29,8 +29,10 @@ class ModelPanel(Panel):
         self.structure = StructureChoice(self.state)
         self.choices = self.structure.choices
         self.other = HTML()
+        head = row(heading("Structure"), self.structure.kind, spread=True)
+        self.stated = VBox([head, self.structure.view])
+        self.stated.add_class("wb-structure")
         self.table = ParameterTable(self.state)
-        self.psi, self.psi_of_occasions = PsiMatrix(self.state, "subject"), PsiMatrix(self.state, "occasion")
         self.automatic = Button(description="Automatic values", tooltip="find all values from the data")
         self.from_fit = Button(
             description="From estimates", tooltip="take the estimates of the shown fit as initial values"
@@ -40,13 +42,10 @@ class ModelPanel(Panel):
         self.automatic.on_click(handler(lambda _: self._automatic()))
         self.from_fit.on_click(handler(lambda _: self._take_estimates()))
         return [
-            row(heading("Model"), self.structure.kind, spread=True),
-            self.structure.view,
+            self.stated,
             self.other,
             self.table.view,
             row(self.automatic, self.from_fit, self.table.more),
-            self.psi.view,
-            self.psi_of_occasions.view,
         ]
 
     @property
@@ -67,13 +66,15 @@ class ModelPanel(Panel):
 
     def render(self, changed: frozenset[str]) -> None:
         """Show the model, with the values that a fit starts from."""
+        if changed == {"progress"}:
+            self.table.render_found(found(self.state), stale=False)
+            return
         model = self.state.start or self.state.model
         self.from_fit.disabled = self.state.fit is None or self.state.fit.model == self.state.model
         self.automatic.disabled = self.table.more.disabled = model is None
         self.structure.render(model.structure if model is not None else None)
         self.table.render(model)
-        self.psi.render(model)
-        self.psi_of_occasions.render(model)
+        self.table.render_found(found(self.state), stale=not self.state.is_current)
         self.other.value = _as_code(model)
         self.other.layout.display = None if self.other.value else "none"
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from ipywidgets import HTML, Button, DOMWidget, Layout, ToggleButton, VBox
+from ipywidgets import HTML, Button, DOMWidget, Layout, ToggleButton, VBox, Widget
 
 from workbench import markup
 from workbench.model import Block, Model
 from workbench.model.block import Level, restricted
 from workbench.ui.panels.kept import Grid
-from workbench.ui.panels.panel import note, row
+from workbench.ui.panels.panel import Panel, note, row
+from workbench.ui.session.found import Found, found
 from workbench.ui.session.state import State
 
 _MOST = 12
@@ -38,8 +39,8 @@ class PsiMatrix:
         self.cells: dict[tuple[str, str], ToggleButton] = {}
         self.spreads: dict[str, HTML] = {}
         self._layout = Layout()
-        self._head = row(note(title), row(self.full, self.diagonal), spread=True)
-        self.view = VBox([self._head, self.grid, self.about])
+        self._head, self._feet = note(title), row(self.diagonal, self.full)
+        self.view = VBox([self._head, self.grid, self._feet, self.about])
 
     # -- edits -------------------------------------------------------------------------------------------------
 
@@ -78,8 +79,8 @@ class PsiMatrix:
 
     # -- rendering ---------------------------------------------------------------------------------------------
 
-    def render(self, model: Model | None) -> None:
-        """Show the matrix of a model; nothing where there are less than two random effects of this level."""
+    def render(self, model: Model | None, estimates: Mapping[str, Found]) -> None:
+        """Show the matrix of a model, and what was found; nothing where there are less than two random effects."""
         names: tuple[str, ...] = ()
         if model is not None:
             names = model.random_effects if self._level == "subject" else model.occasion_effects
@@ -103,7 +104,10 @@ class PsiMatrix:
             deviation = getattr(model[name], self._part)
             text = "auto" if deviation is True else f"{deviation:.3g}"
             tip = f"standard deviation of {self._effect} of {name}"
-            self.spreads[name].value = f"<div class='wb-sd' title='{tip}'>{markup.escaped(text)}</div>"
+            here = estimates.get(f"{self._part}_{name}")
+            now = "" if here is None else f"<small>{markup.number(here.value, 3)}</small>"
+            tip += "" if here is None else ": initial value above, estimate below"
+            self.spreads[name].value = f"<div class='wb-sd' title='{tip}'>{markup.escaped(text)}{now}</div>"
         for (first, second), cell in self.cells.items():
             block = next((b for b in blocks if {first, second} <= set(b.names)), None)
             cell.value = block is not None
@@ -132,6 +136,24 @@ class PsiMatrix:
         cell = ToggleButton(layout=self._layout)
         cell.observe(self._state.handler(lambda change: self._toggled_at(r, c, change)), "value")
         return cell
+
+
+class PsiPanel(Panel):
+    """Ψ of the subjects and, where there are such, of the occasions."""
+
+    title = "Ψ"
+    follows = frozenset({"model", "start", "data", "run", "progress"})
+
+    def build(self) -> Sequence[Widget]:
+        """Make the widgets."""
+        self.subject, self.occasion = PsiMatrix(self.state, "subject"), PsiMatrix(self.state, "occasion")
+        return [self.subject.view, self.occasion.view]
+
+    def render(self, changed: frozenset[str]) -> None:
+        """Show the matrices of the model, with the values that a fit starts from."""
+        model, estimates = self.state.start or self.state.model, found(self.state)
+        self.subject.render(model, estimates)
+        self.occasion.render(model, estimates)
 
 
 def _correlation(block: Block, first: str, second: str) -> str:

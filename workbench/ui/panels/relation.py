@@ -70,7 +70,7 @@ class RelationView:
         )  # fmt: skip
         self.view.add_class("wb-panel")
         self._screened: Screened | None = None
-        self._chosen = ("", "")
+        self._chosen = self._shaped = ("", "")
 
     # -- acts --------------------------------------------------------------------------------------------------
 
@@ -156,10 +156,14 @@ class RelationView:
         self.pair.value = chosen
         shapes: list[str] = [r.shape for r in screened.found.rows if (r.parameter, r.covariate) == chosen]
         found: dict[str, float] = {c.shape: p.p for c, p in screened.predictions.items() if c.place == chosen}
+        kept = self.shape.value if chosen == self._shaped and self.shape.value in shapes else ""
         if list(self.shape.options) != (shapes or [""]):
             self.shape.options = shapes or [""]
-        if other:
+        if kept:
+            self.shape.value = kept
+        elif other:
             self.shape.value = min(shapes, key=lambda shape: found.get(shape, 1.0)) if shapes else ""
+        self._shaped = chosen
         self._draw()
         self.render_buttons()
 

@@ -47,9 +47,9 @@ class ScreeningPanel(Panel):
             description="every new run",
             indent=False,
             layout={"width": "auto"},
-            tooltip="screen each run that is shown, once you have screened one",
+            tooltip="screen each new run, once you have screened one or set this tick",
         )
-        self.auto.observe(state.handler(lambda _: self._keep_up()), "value")
+        self.auto.observe(state.handler(lambda change: self._keep_up(ticked=change["new"])), "value")
         self.which = ToggleButtons(
             options=_WHICH, tooltips=_TIPS, style={"button_width": "auto", "description_width": "initial"}
         )
@@ -118,10 +118,15 @@ class ScreeningPanel(Panel):
         self.about.value = self._about(run)
         self._keep_up()
 
-    def _keep_up(self) -> None:
+    def _follow(self, changed: frozenset[str]) -> None:
+        super()._follow(changed)
+        if self._built and not self._shown and changed & {"run", "activity"}:
+            self._keep_up()  # new runs are screened whichever tab is open
+
+    def _keep_up(self, *, ticked: bool = False) -> None:
         """Screen a run that is shown after another one was screened; once, whatever becomes of it."""
         state, run = self.state, self.state.run
-        wanted = self._screened is not None and self.auto.value and run is not None and self._of is not run
+        wanted = (self._screened is not None or ticked) and self.auto.value and state.study("screen") is None
         if wanted and run is not None and state.activity == "" and run.number not in self._tried:
             self._screen()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ipywidgets import BoundedFloatText, BoundedIntText, Box, Dropdown, HBox, Widget
+from ipywidgets import BoundedFloatText, BoundedIntText, Box, Checkbox, Dropdown, HBox, Widget
 
 from workbench import engine
 from workbench.checks import whole
@@ -32,10 +32,15 @@ class SettingsRow:
         self.errors.layout.width = "220px"
         for name, widget in (("covariance", self.errors), ("starts", self.starts), ("seed", self.seed)):
             widget.observe(state.handler(lambda change, name=name: self._set(name, change["new"])), "value")
+        self.replay = Checkbox(
+            description="watch fast fits", indent=False, layout={"width": "auto"},
+            tooltip="show a fit that took no time in some steps, over half a second",
+        )  # fmt: skip
+        self.replay.observe(state.handler(lambda change: state.update(replay=change["new"])), "value")
         self._made: dict[str, tuple[dict[str, Widget], HBox]] = {}
         self._options = Box()
         self._options.add_class("wb-line")
-        self.view = row(self._options, self.starts, self.seed, self.errors)
+        self.view = row(self._options, self.starts, self.seed, self.errors, self.replay)
 
     def input(self, name: str) -> Widget:
         """The input of an option of the method."""
@@ -61,6 +66,7 @@ class SettingsRow:
         self.starts.value, self.seed.value = stated["starts"], stated["seed"]
         self.seed.layout.display = None if self.starts.value > 1 else "none"
         self.errors.value = stated["covariance"]
+        self.replay.value = self._state.replay
 
     def _option(self, name: str, option: Option) -> Widget:
         if option.choices:

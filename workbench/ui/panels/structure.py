@@ -65,15 +65,15 @@ class StructureChoice:
         )
         own = family.choices[len(shared.choices) :] if shared is not None else family.choices
         beside = {
-            main.field: VBox([self.choices[choice.field] for choice in own if choice.beside == main.field])
+            main.field: [self.choices[choice.field] for choice in own if choice.beside == main.field]
             for main in own
             if not main.beside
         }
         details = any(choice.beside for choice in own)
         cells = [
             widget
-            for field, box in beside.items()
-            for widget in ((self.choices[field], box) if details else (self.choices[field],))
+            for field, others in beside.items()
+            for widget in ((self.choices[field], VBox(others)) if details else (self.choices[field],))
         ]
         grid = Box(cells)
         grid.add_class("wb-choices")

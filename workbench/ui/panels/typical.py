@@ -34,7 +34,7 @@ class TypicalPanel(Panel):
             return
         if changed & {"data", "logarithmic", "response", "model"}:
             self.figure.show_data(state.data, state.logarithmic, state.seen(), response_title(state))
-        drawn = state.drawn()
+        drawn = state.drawn(self.figure.subjects(state.data))
         if drawn is None:
             self.figure.show_curves([], None)
         else:

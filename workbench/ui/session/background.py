@@ -16,14 +16,23 @@ class Background:
         self._changed = threading.Condition()
         self._asked: dict[str, Callable[[], None]] = {}
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def ask(self, name: str, work: Callable[[], None]) -> None:
         """Have some work done; what the same name asked for and has not begun is not done any more."""
         with self._changed:
+            if self._closed:
+                return
             self._asked[name] = work
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="workbench-background", daemon=True)
                 self._thread.start()
+
+    def close(self) -> None:
+        """Begin nothing any more."""
+        with self._changed:
+            self._closed = True
+            self._asked.clear()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until there is nothing to do; False if there still is after `timeout` seconds."""

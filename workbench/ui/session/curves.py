@@ -20,6 +20,12 @@ from workbench.model.transform import Z95
 Array = NDArray[np.float64]
 
 
+Chosen = tuple[int, ...] | None  # places of subjects; None for all
+
+_FEW = 150  # subjects whose curves are prepared at once
+_KEPT = 8  # sets of subjects
+
+
 def is_quick(model: Model) -> bool:
     """Whether start values and curves take milliseconds: the prediction has a closed form that is compiled already."""
     return not unsaid(model.structure) and model.structure.is_linear
@@ -27,7 +33,7 @@ def is_quick(model: Model) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """Curves of one response on the scale of the data, one array per subject.
+    """Curves of one response on the scale of the data, one array per subject that was asked for.
 
     Attributes
     ----------
@@ -69,7 +75,9 @@ class Sketch:
     def __init__(self, start: Model, data: GroupedData):
         self._start, self._data = start, data
         self._statement = start.without_values()
-        self._curves = tuple(engine.curves(start, data, response=r) for r in range(len(start.structure.responses)))
+        self._curves: dict[tuple[int, Chosen], engine.Curves] = {}
+        for response in range(len(start.structure.responses)):  # says at once if model and data do not fit together
+            self._curves_of(response, None if len(data.events.subjects) <= _FEW else (0,))
 
     def is_of(self, start: Model, data: GroupedData) -> bool:
         """Whether it can evaluate a model."""
@@ -80,9 +88,18 @@ class Sketch:
         censored = bool((self._data.events.censored != 0).any())  # has predictions whatever is said of it
         return compile(self._start.with_blq("M3") if censored else self._start, self._data)
 
-    def drawn(self, model: Model, etas: Array | None, response: int) -> Drawn:
-        """Curves of a response; `etas` as a fit has them."""
-        curves, error = self._curves[response], model.errors[response]
+    def _curves_of(self, response: int, subjects: Chosen) -> engine.Curves:
+        key = response, subjects
+        if key not in self._curves:
+            while len(self._curves) >= _KEPT:
+                self._curves.pop(next(iter(self._curves)))
+            chosen = None if subjects is None else np.array(subjects, dtype=np.int64)
+            self._curves[key] = engine.curves(self._start, self._data, response=response, subjects=chosen)
+        return self._curves[key]
+
+    def drawn(self, model: Model, etas: Array | None, response: int, subjects: Chosen = None) -> Drawn:
+        """Curves of a response, of all subjects or those chosen; `etas` as a fit has them, of all."""
+        curves, error = self._curves_of(response, subjects), model.errors[response]
         population = [error.as_data(f) for f in curves.population(model)]
         individual = None if etas is None else [error.as_data(f) for f in curves.individual(model, etas)]
         return Drawn(curves.time, population, individual)

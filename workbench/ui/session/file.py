@@ -9,8 +9,8 @@ from typing import Any
 
 from workbench.data import GroupedData, read_data, table_of
 from workbench.data.names import SYNONYMS
-from workbench.data.reading import Table
 from workbench.data.roles import resolve, restated
+from workbench.data.tabular import Table
 from workbench.errors import DataError
 
 SINGLE = tuple(SYNONYMS)

@@ -9,14 +9,15 @@ from typing import Any
 
 from workbench import engine
 from workbench.data import GroupedData
+from workbench.errors import ModelError
 from workbench.model import Model
 from workbench.results.fit import FitResult, Progress, Settings, Status
 from workbench.ui.session.state import State, in_words
 from workbench.ui.session.work import Job, Portion, Request
 
 INTERVAL = 0.1  # seconds between redraws: a person sees motion, the browser is not drowned
-_REPLAYED = 6  # a fit that is done before the first redraw is shown in that many steps all the same
-_REPLAY_INTERVAL = 0.07
+_REPLAYED = 8  # a fit that is done before the first redraw is shown in that many steps all the same
+_REPLAY_INTERVAL = 0.0625  # half a second in all
 
 
 class Fitting:
@@ -36,10 +37,14 @@ class Fitting:
         self._keep_pace = keep_pace
         self._changed = threading.Condition()  # never held while the state is updated
         self._request: Request | None = None
+        self._due = 0.0
+        self._asked: tuple[Model, GroupedData, object, Settings] | None = None
         self._warming = False
         self._job: Job | None = None
         self._pump: threading.Thread | None = None
         self._waiting = 0
+        self._closed = False
+        self._compiled = 0  # parts, before the job that is running
 
     # -- asked from outside ------------------------------------------------------------------------------------
 
@@ -50,19 +55,31 @@ class Fitting:
             if self._warming or not self._state.ready:
                 self._ensure_pump()
 
-    def start(self, model: Model, data: GroupedData, method: object, settings: Settings = ()) -> None:
-        """Fit, in the background; what is running is given up."""
+    def start(
+        self, model: Model, data: GroupedData, method: object, settings: Settings = (), after: float = 0.0
+    ) -> None:
+        """Fit, in the background, `after` so many seconds without another request; what is running is given up."""
 
         def work(report: Callable[[Any], bool]) -> FitResult:
             more: dict[str, Any] = dict(settings)
             return engine.fit(model, data, method=method, callback=report, **more)  # type: ignore[arg-type]
 
-        self.ask(Request("", work, self._keep, model))
+        with self._changed:
+            self._asked = model, data, method, settings
+        self.ask(Request("", work, self._keep, model), after)
 
-    def ask(self, request: Request) -> None:
+    def is_asked(self, stated: tuple[Model, GroupedData, object, Settings]) -> bool:
+        """Whether just this fit is waited for, or at work."""
+        with self._changed:
+            return self._pump is not None and self._asked == stated
+
+    def ask(self, request: Request, after: float = 0.0) -> None:
         """Have some work done, in the background; what is running is given up."""
         with self._changed:
-            self._request = request
+            if self._closed:
+                raise ModelError("This Workbench is closed; make another one.")
+            self._request, self._due = request, time.monotonic() + after
+            self._changed.notify_all()
             if self._job is not None:
                 self._job.stop()
             self._ensure_pump()
@@ -76,6 +93,16 @@ class Fitting:
                 job.stop()
         if job is not None and self._state.activity in ("fitting", "working"):
             self._state.update(activity="stopping")
+
+    def close(self) -> None:
+        """Stop what runs, and begin nothing any more."""
+        with self._changed:
+            self._closed = True
+            self._request = None
+            self._due = 0.0
+            if self._job is not None:
+                self._job.stop()
+            self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing is running any more; False if it still is after `timeout` seconds."""
@@ -104,6 +131,8 @@ class Fitting:
                 if not self._state.ready:
                     self._prepare()
                 with self._changed:
+                    while self._request is not None and (left := self._due - time.monotonic()) > 0:
+                        self._changed.wait(left)
                     request, self._request = self._request, None
                     if request is None:
                         self._pump = None
@@ -115,6 +144,7 @@ class Fitting:
                     activity=activity, task=request.title, problem="", progress=None, portion=None,
                     running=request.model,
                 )  # fmt: skip
+                self._compiled = engine.parts_compiled()
                 job.start()
                 self._show(job)
                 self._finish(job, request)
@@ -124,27 +154,36 @@ class Fitting:
     def _prepare(self) -> None:
         job = Job(lambda report: engine.warm_up())
         if not engine.is_warm():
+            self._compiled = engine.parts_compiled()
             self._state.update(activity="compiling")
             job.start()
-            job.done.wait()
+            while not self._done(job):
+                pass
         problem = in_words(job.error) if job.error else self._state.problem
         self._state.update(ready=True, activity="", problem=problem)
 
     def _show(self, job: Job) -> None:
         """Redraw at most every `INTERVAL`, and no faster than the browser keeps up."""
         redraws, last = 0, None
-        while not job.done.wait(INTERVAL):
+        while not self._done(job):
             latest = job.latest()
             if latest is not last:
                 self._draw(latest)
                 redraws, last = redraws + 1, latest
-        steady = job.error is None and not job.stopped and not self._state.live
+        steady = job.error is None and not job.stopped and not self._state.live and self._state.replay
         if redraws == 0 and steady and isinstance(job.latest(), Progress):
             for snapshot in job.spread(_REPLAYED):
                 if self._waiting or job.stopped or self._request is not None:
                     return
                 self._draw(snapshot)
                 time.sleep(_REPLAY_INTERVAL)
+
+    def _done(self, job: Job) -> bool:
+        """Wait a little for a job; says how many parts it has compiled as long as that is what takes the time."""
+        done = job.done.wait(INTERVAL)
+        compiling = engine.parts_compiled() - self._compiled if engine.is_compiling() and not done else 0
+        self._state.update(compiling=compiling)
+        return done
 
     def _draw(self, snapshot: Progress | Portion) -> None:
         if isinstance(snapshot, Progress):
@@ -168,5 +207,5 @@ class Fitting:
         self._state.update(activity="", task="", progress=None, portion=None)
 
     def _keep(self, fit: FitResult) -> None:
-        runs = self._state.runs.add(fit)
+        runs = self._state.with_run(fit)
         self._state.update(runs=runs, run=runs[-1], activity="", progress=None, problem="")

@@ -237,7 +237,7 @@ def _changes(found: Stepwise) -> str:
 def _keep(state: State, before: Run, fit: FitResult, title: str, code: str, predicted: float) -> Run:
     """Add a fit to the history, show it, and say what it is beside the one before."""
     line = screening.compare(before.fit, fit).table.iloc[1]
-    runs = state.runs.add(fit)
+    runs = state.with_run(fit)
     step = Step(before, fit, title, code, predicted, float(line["delta_ofv"]), abs(int(line["df"])), float(line["p"]),
                 str(line["remark"]))  # fmt: skip
     studies = {**state.studies, (runs[-1].number, "step"): step}

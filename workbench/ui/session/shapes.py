@@ -48,8 +48,10 @@ def with_shape(model: Model, parameter: str, covariate: str, shape: str, referen
 
 
 def with_reference(model: Model, parameter: str, covariate: str, reference: Reference) -> Model:
-    """Another reference for a covariate; the coefficients stay, and what is fixed."""
-    acting = read_effects(model[parameter])[0][covariate]
+    """Another reference for a covariate; the coefficients stay, and what is fixed. One that does not act has none."""
+    acting = read_effects(model[parameter])[0].get(covariate)
+    if acting is None:
+        return model
     alone = with_shape(model.with_parameter(parameter, covariates=()), parameter, covariate, acting.shape, reference)
     pairs = zip(acting.effects, read_effects(alone[parameter])[0][covariate].effects, strict=True)
     moved = {old: replace(new, value=old.value, fixed=old.fixed) for old, new in pairs}

@@ -26,8 +26,10 @@ from workbench.model import Model, usual_model
 from workbench.model.families import family_of
 from workbench.results.fit import FitResult, Progress, Settings
 from workbench.results.runs import Run, Runs, cell
-from workbench.ui.session.curves import Drawn, Predicted, Sketch, is_quick
+from workbench.ui.session.curves import Chosen, Drawn, Predicted, Sketch, is_quick
 from workbench.ui.session.file import File
+from workbench.ui.session.selection import Selection
+from workbench.ui.session.words import in_room_words
 from workbench.ui.session.work import Portion
 
 Array = NDArray[np.float64]
@@ -36,12 +38,14 @@ Work = Callable[[], None]
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+LIVELY = 1.0  # seconds: a fit that takes longer is not live
+_KEPT = 6  # sets of curves and predictions
 
 
 def in_words(error: BaseException) -> str:
     """An exception as a sentence for the panel."""
     if isinstance(error, WorkbenchError):
-        return str(error)
+        return in_room_words(str(error))
     return f"This should not happen, and nothing was changed: {type(error).__name__}: {error}"
 
 
@@ -85,6 +89,8 @@ class State:
     running : Model or None
         What the last fit that was started is one of.
     activity : {"", "compiling", "fitting", "working", "stopping"}
+    compiling : int
+        How many parts what runs has compiled so far; 0 where nothing is being compiled.
     ready : bool
         The kernels are compiled.
     problem : str
@@ -101,6 +107,12 @@ class State:
         Response axes are logarithmic.
     response : int
         Which response of the structure is shown.
+    selection : Selection
+        The subjects and observations that are marked in all figures.
+    opining : bool
+        A second opinion on the shown run is being sought.
+    replay : bool
+        A fast fit that was asked for is shown in a few steps, so that one sees the curves move.
     start : Model or None
         `model` with all its values: where a fit starts.
     seeking : bool
@@ -126,6 +138,7 @@ class State:
             "studies",
             "running",
             "activity",
+            "compiling",
             "ready",
             "problem",
             "place",
@@ -135,6 +148,9 @@ class State:
             "logarithmic",
             "response",
             "start",
+            "selection",
+            "replay",
+            "opining",
         ]
     )
 
@@ -153,6 +169,7 @@ class State:
         self.studies: dict[tuple[int, str], Any] = {}
         self.running: Model | None = None
         self.activity = ""
+        self.compiling = 0
         self.ready = engine.is_warm()
         self.problem = self.place = ""
         self.draft: GroupedData | None = None
@@ -161,11 +178,14 @@ class State:
         self.logarithmic = False
         self.response = 0
         self.start: Model | None = None
+        self.selection = Selection()
+        self.replay = True
+        self.opining = False
         self.seeking = False
         self.background = background
         self._sketch: Sketch | None = None
         self._own_sketch: Sketch | None = None
-        self._evaluated: dict[str, tuple[_Point, Any]] = {}
+        self._evaluated: dict[tuple[str, Chosen], tuple[_Point, Any]] = {}
         self._watchers: list[Watcher] = []
         self._rendering = False
 
@@ -187,9 +207,38 @@ class State:
         run = self.run
         return run is not None and self.is_current and (run.method, run.settings) == (self.method, self.settings)
 
+    @property
+    def live_waits(self) -> bool:
+        """Whether a refit by itself has to wait, as the last one of these data took too long to be live."""
+        run = self.run
+        slow = (
+            run is not None and self.data is not None and run.data.hash == self.data.hash and run.fit.seconds > LIVELY
+        )
+        return self.live and slow and not self.is_as_stated
+
+    def _warmed(self, model: Model, data: GroupedData) -> Model:
+        """A model that states something else than before, with the estimates of the shown fit where that was sound."""
+        fit, before = self.fit, self.model
+        sound = fit is not None and fit.status.ok and not fit.message and fit.data.hash == data.hash
+        if fit is None or not sound or before is None or model.is_complete:
+            return model
+        if model.without_values() == before.without_values():  # values of its own were asked for
+            return model
+        try:
+            return engine.with_estimates(model, {line.name: line.value for line in fit.lines})
+        except WorkbenchError:
+            return model
+
     def keep(self, run: Run, name: str, result: object, **changes: Any) -> None:
         """Keep the result of further work on a run, and change other fields with it."""
         self.update(studies={**self.studies, (run.number, name): result}, **changes)
+
+    def with_run(self, fit: FitResult) -> Runs:
+        """The runs with one more, which came from the shown one where that is of the same data."""
+        before = self.run
+        same = before is not None and before.data.hash == fit.data.hash
+        parent = before.number if same and before is not None and self.runs.get(before.number) is not None else None
+        return self.runs.add(fit, parent=parent)
 
     def study(self, name: str) -> Any:
         """The result of further work on the shown run; None where there is none."""
@@ -255,9 +304,19 @@ class State:
                     model = model.with_parameter(p.name, covariates=p.covariates)
         return model
 
-    def drawn(self) -> Drawn | None:
-        """Curves of the response that is shown; those of a moment ago while new ones are computed."""
-        return self._at_point("curves", Sketch.drawn)
+    def drawn(self, subjects: Chosen = None) -> Drawn | None:
+        """Curves of the response that is shown; those of a moment ago while new ones are computed.
+
+        Parameters
+        ----------
+        subjects : tuple of int, optional
+            Their places; all of them unless said.
+        """
+
+        def evaluate(sketch: Sketch, model: Model, etas: Array | None, response: int) -> Drawn:
+            return sketch.drawn(model, etas, response, subjects)
+
+        return self._at_point("curves", evaluate, subjects)
 
     def predicted(self) -> Predicted | None:
         """Predictions of the response that is shown at its observations; as `drawn`."""
@@ -268,21 +327,24 @@ class State:
         model, _ = self.point()
         return None if self._sketch is None or model is None else self._sketch.band(model, prediction, self.response)
 
-    def _at_point(self, name: str, evaluate: Callable[[Sketch, Model, Array | None, int], T]) -> T | None:
+    def _at_point(
+        self, name: str, evaluate: Callable[[Sketch, Model, Array | None, int], T], subjects: Chosen = None
+    ) -> T | None:
         """What a sketch evaluates to now, at once if that is quick, else as soon as another thread has it."""
         model, etas = self.point()
         sketch = None if model is None else self._sketch_of(model, etas)
         if sketch is None or model is None:
             return None
         at = _Point(sketch, self.response, model, etas)
-        before, value = self._evaluated.get(name, (None, None))
+        key = (name, subjects)
+        before, value = self._evaluated.get(key, (None, None))
         if before is not None and before.is_same(at):
             return value
         if self.background is None or is_quick(model):
             value = evaluate(sketch, model, etas, self.response)
-            self._evaluated[name] = at, value
+            self._remember(key, at, value)
             return value
-        self.background(name, lambda: self._evaluate(name, at, evaluate))
+        self.background(f"{name} {subjects}", lambda: self._evaluate(key, at, evaluate))
         return value if before is not None and before.is_beside(at) else None
 
     def _sketch_of(self, model: Model, etas: Array | None) -> Sketch | None:
@@ -293,7 +355,16 @@ class State:
             self._own_sketch = Sketch(model, self.data)
         return self._own_sketch
 
-    def _evaluate(self, name: str, at: _Point, evaluate: Callable[[Sketch, Model, Array | None, int], Any]) -> None:
+    def _remember(self, key: tuple[str, Chosen], at: _Point, value: Any) -> None:
+        """Keep what was evaluated, of the last few that were asked for."""
+        self._evaluated.pop(key, None)
+        while len(self._evaluated) >= _KEPT:
+            self._evaluated.pop(next(iter(self._evaluated)))
+        self._evaluated[key] = at, value
+
+    def _evaluate(
+        self, key: tuple[str, Chosen], at: _Point, evaluate: Callable[[Sketch, Model, Array | None, int], Any]
+    ) -> None:
         try:
             value = evaluate(at.sketch, at.model, at.etas, at.response)
         except Exception as error:
@@ -301,8 +372,8 @@ class State:
             return
         with self.lock:
             if at.sketch in (self._sketch, self._own_sketch):
-                self._evaluated[name] = at, value
-                self._render(frozenset({name}))
+                self._remember(key, at, value)
+                self._render(frozenset({key[0]}))
 
     # -- changing ----------------------------------------------------------------------------------------------
 
@@ -310,21 +381,31 @@ class State:
         """Call `watcher` with the names of the fields that changed, after every change."""
         self._watchers.append(watcher)
 
+    def forget_watchers(self) -> None:
+        """Let nobody render it any more."""
+        with self.lock:
+            self._watchers.clear()
+            self._sketch = self._own_sketch = None
+            self._evaluated.clear()
+
     def update(self, **changes: Any) -> None:
         """Change fields together, then let every watcher render them."""
         unknown = changes.keys() - self.FIELDS
         if unknown:
             raise AttributeError(f"no field {', '.join(sorted(unknown))}")
         if "data" in changes:
-            changes = {"draft": None, "file": None, "refused": None, **changes}
+            kept = self.selection.within(changes["data"])
+            changes = {"draft": None, "file": None, "refused": None, "selection": kept, **changes}
         if "problem" in changes:
             changes = {"place": "", **changes}
         if "method" in changes and not method_of(changes["method"]).can(Ability.STARTS):
-            kept = tuple(one for one in self.settings if one[0] not in ("starts", "seed"))
-            changes = {"settings": kept, **changes}
+            settings = tuple(one for one in self.settings if one[0] not in ("starts", "seed"))
+            changes = {"settings": settings, **changes}
         model, data = changes.get("model", self.model), changes.get("data", self.data)
         if model is not None and data is not None and {"model", "data"} & changes.keys():
-            changes = {**changes, "model": model.with_settled_shapes(data)}
+            settled = model.with_settled_shapes(data)
+            live = self.live and "model" in changes and "run" not in changes
+            changes = {**changes, "model": self._warmed(settled, data) if live else settled}
         with self.lock:
             changed = {name for name, value in changes.items() if not _same(getattr(self, name), value)}
             for name in changed:
@@ -360,7 +441,24 @@ class State:
 
     def restore(self, run: Run) -> None:
         """Show a run again: its data, model, method and fit."""
-        self.update(data=run.data, model=run.model, method=run.method, settings=run.settings, run=run)
+        data, here = run.data, self.data
+        if here is not None and here.hash == data.hash and here.code() == data.code():
+            data = here  # it knows what was before its last step
+        self.update(data=data, model=run.model, method=run.method, settings=run.settings, run=run, problem="")
+
+    def select(self, subject: Any, *, more: bool = False) -> None:
+        """Mark a subject in all figures, or no longer; `more`: those that are marked stay."""
+        here = self.selection.subjects
+        if more or subject in here:
+            self.update(selection=self.selection.toggled(subject))
+        else:
+            self.update(selection=Selection((subject,)))
+
+    def leave_out(self) -> None:
+        """Take what is selected out of the data, by a recorded step."""
+        if self.data is None or not self.selection:
+            raise DataError("Nothing is selected.")
+        self.take(self.selection.excluded(self.data), self.file, edited=True)
 
     def refresh(self) -> None:
         """Render everything again, for instance after a widget was given what the model refuses."""
@@ -488,6 +586,6 @@ def _sought(model: Model, data: GroupedData, sketch: Sketch | None) -> tuple[Mod
 def _same(old: object, new: object) -> bool:
     if old is new:
         return True
-    if isinstance(old, Model | str | bool | int):
+    if isinstance(old, Model | Selection | str | bool | int):
         return old == new
     return False

@@ -55,7 +55,7 @@ def agreement(state: State, run: Run, method: str) -> Request:
 
     def done(fit: FitResult) -> None:
         others = {**(state.studies.get((run.number, "agreement")) or {}), fit.method: fit}
-        state.keep(run, "agreement", others, runs=state.runs.add(fit))
+        state.keep(run, "agreement", others, runs=state.with_run(fit))
 
     return Request(f"The same model by {method}", work, done)
 

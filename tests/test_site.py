@@ -1,0 +1,137 @@
+"""The documentation: it builds without a warning, finds every public name, needs no network, and its code runs."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+import workbench as wb
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = ROOT / "notebooks" / "site"
+PAGES = sorted((SITE / "pages").glob("*.md"))
+
+
+def blocks(name):
+    return re.findall(r"```python\n(.*?)```", (SITE / "pages" / name).read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    for needed in ("mkdocs", "material", "mkdocstrings", "latex2mathml"):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f'{needed} is not installed: pip install -e ".[docs]"')
+    folder = tmp_path_factory.mktemp("site")
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "-q",
+        "-f",
+        str(SITE / "mkdocs.yml"),
+        "-d",
+        str(folder),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_its_search_finds_every_public_name(built):
+    index = json.loads((built / "search" / "search_index.json").read_text(encoding="utf-8"))
+    titles = {entry["location"].rpartition("#")[2] for entry in index["docs"] if entry["location"].startswith("api/")}
+    rooms = {name: home for name, home in wb._PUBLIC.items() if name != "exercises"}
+    assert len(rooms) > 60
+    assert not [f"{home}.{name}" for name, home in rooms.items() if f"{home}.{name}" not in titles]
+    assert not [name for name in wb.exercises.__all__ if f"workbench.exercises.{name}" not in titles]
+
+
+def test_every_notebook_is_a_page(built):
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) > 5
+    index = (built / "notebooks.html").read_text(encoding="utf-8")
+    for path in notebooks:
+        page = (built / f"{path.stem}.html").read_text(encoding="utf-8")
+        assert "import workbench" in re.sub(r"<[^>]+>", "", page) and f'href="{path.stem}.html"' in index
+
+
+def test_nothing_comes_from_elsewhere(built):
+    """No page loads a script, a style, a font or a picture from another place; links to follow are no loads."""
+    loads = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=[\"']?((?:https?:)?//[^\"'\s>]+)")
+    found = {}
+    for page in built.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        elsewhere = loads.findall(text)
+        if elsewhere:
+            found[page.name] = elsewhere
+    assert not found
+    for style in built.rglob("*.css"):
+        assert not re.findall(r"url\([\"']?(?:https?:)?//", style.read_text(encoding="utf-8")), style.name
+
+
+def test_mathematics_is_made_while_it_is_built(built):
+    page = (built / "methods.html").read_text(encoding="utf-8")
+    assert page.count("<math") > 15 and "arithmatex" not in page and "\\frac" not in page
+    assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block"' in page
+
+
+def test_links_lead_somewhere(built):
+    ids = {}
+    for page in built.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        ids[page.resolve()] = (set(re.findall(r'\bid="([^"]+)"', text)), re.findall(r'<a [^>]*?href="([^"]+)"', text))
+    broken = []
+    for page, (_, links) in ids.items():
+        for link in links:
+            if re.match(r"[a-z]+:", link) or page.name == "404.html":
+                continue
+            place, _, anchor = unquote(link).partition("#")
+            target = (page.parent / place).resolve() if place else page
+            if not target.exists() or (anchor and target in ids and anchor not in ids[target][0]):
+                broken.append(f"{page.name}: {link}")
+    assert len(ids) > 20 and not broken
+
+
+@pytest.mark.parametrize("name", ["ten-calls.md", "exercises.md", "index.md"])
+def test_its_code_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks(name):
+        if "otter" in block:
+            continue  # runs in otter
+        exec(compile(block, name, "exec"), names)
+    assert names["wb"] is wb
+
+
+def test_the_ten_calls_are_ten_and_say_the_same_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = blocks("ten-calls.md")[0]
+    assert [int(n) for n in re.findall(r"^# (\d+)\. ", code, re.MULTILINE)] == list(range(1, 11))
+    first, second = {}, {}
+    exec(code, first)
+    exec(code, second)
+    seconds = r'"seconds\w*": [^,}]+'
+    assert first["answer"] == second["answer"] and first["said"] == second["said"].strip()
+    assert re.sub(seconds, "", first["record"]) == re.sub(seconds, "", second["record"])
+    assert first["fit"].converged and first["chance"].table["probability"].between(0, 1).all()
+
+
+def test_the_pages_name_no_way_to_install_another_project():
+    texts = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
+    assert len(texts) > 10
+    assert not [name for name, text in texts.items() if re.search(r"pip install workbench\b", text)]
+
+
+def test_the_exercises_are_all_on_their_page():
+    text = (SITE / "pages" / "exercises.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE) == wb.exercises.catalogue().index.tolist()

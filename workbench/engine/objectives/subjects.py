@@ -1,0 +1,457 @@
+"""Subject after subject, in machine code and in several threads: its mode, and the objective and its gradient there.
+
+Each is worked on in a `Room` of the size of one subject, so that memory does not grow with their number but for what is
+found of them, and caches stay warm. What is found of a subject does not depend on the others, nor on the thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.engine.objectives.corners import Corners, Expansion
+from workbench.engine.objectives.gradient import DERIVED_BY_OBSERVATION, Found, Start, derive, moved, new_derivatives
+from workbench.engine.objectives.likelihood import (
+    BY_OBSERVATION,
+    FAILED,
+    FOUND,
+    UNPREPARED,
+    Surface,
+    at_zero,
+    curvature,
+    enter,
+    linear_mode,
+    new_room,
+    place,
+    predicted,
+    records,
+    search,
+)
+from workbench.engine.objectives.linear import cholesky, congruent
+from workbench.engine.predictions.machine import (
+    INT,
+    INTEGERS,
+    Image,
+    address_of,
+    call,
+    callable_of,
+    inner,
+    is_known,
+    pointer,
+    view,
+)
+from workbench.engine.predictions.predictor import Single
+from workbench.engine.predictions.threads import over_subjects
+from workbench.engine.problem.problem import Problem
+from workbench.engine.problem.residual import MEASURED, SUM_OF_DEVIATIONS, address_of_rare
+from workbench.engine.problem.scale import Point
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+SEARCH, DERIVE = 1, 2
+AT_ZERO, MOVED, GIVEN = range(3)
+_MANY = 500  # subjects, for whom code is compiled that knows the numbers of coordinates and effects
+_ROUNDS = 4.0  # of a search, about
+_FAR = 10.0  # of ζ: a prediction of the mode as far as that is none
+_STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
+
+
+# Kernels take pointers: p to Surface, s to Start, r to Room, g to Derivatives, o to Found.
+
+
+def _in_turn(p, s, r, g, o, subjects, count, doing, begin):
+    """Find the modes of some subjects (SEARCH), and what follows from them (DERIVE).
+
+    Parameters
+    ----------
+    subjects : pointer to int64[count]
+    doing : int
+        SEARCH, DERIVE (at `Found.zeta`), or both.
+    begin : int
+        Where the searches do: AT_ZERO; MOVED: where the modes of `Start` have gone; GIVEN: at `Found.zeta`.
+    """
+    return _each(p, s, r, g, o, view(subjects, (count,)), doing, begin, r.zero, r.linear)
+
+
+@inner
+def _each(p, s, r, g, o, subjects, doing, begin, zero, linear):
+    zeta, trial, found, state, depth = r.zeta, r.trial, o.zeta, o.state, o.depth
+    f, fu, fuu = r.f, r.fu, r.fuu
+    Q = trial.shape[0]
+    for which in range(subjects.shape[0]):
+        i = subjects[which]
+        enter(i, p, r)
+        for q in range(Q):
+            trial[q] = found[i, q] if begin == GIVEN else 0.0
+        if begin == MOVED:
+            moved(i, p, s, r.step, trial)
+            far = False
+            for q in range(Q):
+                far = far or not abs(trial[q]) < _FAR
+            if far:
+                for q in range(Q):
+                    trial[q] = s.zeta[i, q]
+        prepared = True
+        if linear is not None:
+            prepared = at_zero(i, p, r, 2, f, fu, fuu)
+            for n in range(p.first[i + 1] - p.first[i]):
+                for d in range(fu.shape[1]):
+                    zero.fu[n, d] = fu[n, d]
+        elif zero is not None:
+            prepared = at_zero(i, p, r, 1, zero.f, zero.fu, fuu)
+        if not prepared:
+            state[i] = UNPREPARED
+        elif linear is not None:
+            linear_mode(i, p, r)
+            state[i], depth[i] = FOUND, np.inf
+        elif doing & SEARCH:
+            state[i] = call(r.search, (p, r, i))
+            depth[i] = r.depth[0]
+        else:
+            for q in range(Q):
+                zeta[q] = trial[q]
+            place(i, p, r, zeta)
+            state[i] = FOUND if predicted(i, p, r, 2, f, fu, fuu) else UNPREPARED
+        if state[i] != UNPREPARED:
+            for q in range(Q):
+                found[i, q] = zeta[q]
+        if doing & DERIVE:
+            if state[i] == FOUND:
+                call(r.derive, (p, r, g, o, i))
+            else:
+                o.ofv[i] = np.nan
+                _nothing(o.scores[i])
+                _nothing(o.inverse[i].reshape(-1))
+                _nothing(o.motion[i].reshape(-1))
+    return 0
+
+
+@inner
+def _nothing(numbers):
+    for k in range(numbers.shape[0]):
+        numbers[k] = np.nan
+
+
+def _bend(p, r, filled, o, subjects, count):
+    """Fill ∂l_uu/∂u at the modes of some subjects, by differences of fourth order, float64[N, D, D, D]."""
+    bend, u, luu, trial, modes, chosen = filled.bend, r.u, r.luu, r.trial, o.zeta, view(subjects, (count,))
+    D = u.shape[0]
+    for which in range(count):
+        i = chosen[which]
+        enter(i, p, r)
+        for q in range(trial.shape[0]):
+            trial[q] = modes[i, q]
+        for c in range(D):
+            for d in range(D):
+                for e in range(D):
+                    bend[i, d, e, c] = 0.0
+            for k in range(4):
+                place(i, p, r, trial)
+                u[c] += (2.0 if k % 2 else 1.0) * (1.0 if k < 2 else -1.0) * _STEP
+                predicted(i, p, r, 2, r.f, r.fu, r.fuu)
+                records(i, p, r, None)
+                curvature(i, p, r)
+                weight = (-1.0 if k % 2 else 8.0) * (1.0 if k < 2 else -1.0) / (12.0 * _STEP)
+                for d in range(D):
+                    for e in range(D):
+                        bend[i, d, e, c] += weight * luu[d, e]
+    return 0
+
+
+class _Bend(NamedTuple):
+    bend: Array
+
+
+def _expand(p, r, t, subjects, count, laplace):
+    """Fill an `Expansion` of subjects at zeta[k]; of how many that attempt is not prepared."""
+    return _each_expanded(p, r, t, view(subjects, (count,)), laplace, r.zero)
+
+
+@inner
+def _each_expanded(p, r, t, subjects, laplace, zero):
+    b, half, gauss, trial = r.b, pointer(r.half), r.hessian, r.trial
+    value, by_u, gradient, hessian, expected, logarithm = (
+        t.value, t.by_u, t.gradient, t.hessian, t.expected, t.log_determinant
+    )  # fmt: skip
+    D, Q = b.shape
+    left = 0
+    for k in range(subjects.shape[0]):
+        i = subjects[k]
+        enter(i, p, r)
+        if zero is not None:
+            at_zero(i, p, r, 1, zero.f, zero.fu, r.fuu)
+        for q in range(Q):
+            trial[q] = t.zeta[k, q]
+        place(i, p, r, trial)
+        if not predicted(i, p, r, 2, r.f, r.fu, r.fuu):
+            left += 1
+        value[k] = records(i, p, r, zero)
+        curvature(i, p, r)
+        congruent(pointer(b), pointer(r.luu), 2.0, half, pointer(hessian[k]), D, Q)
+        congruent(pointer(b), pointer(r.luu if laplace else r.W), 0.0, half, pointer(expected[k]), D, Q)
+        for d in range(D):
+            by_u[k, d] = r.lu[d]
+        for q in range(Q):
+            gradient[k, q] = 2.0 * trial[q]
+            for d in range(D):
+                gradient[k, q] += b[d, q] * r.lu[d]
+            for c in range(Q):
+                expected[k, q, c] = (0.5 if laplace else 1.0) * expected[k, q, c] + (1.0 if q == c else 0.0)
+                gauss[q, c] = expected[k, q, c]
+        logarithm[k] = -np.inf
+        if cholesky(pointer(gauss), Q):
+            logarithm[k] = 0.0
+            for q in range(Q):
+                logarithm[k] += 2.0 * math.log(gauss[q, q])
+    return left
+
+
+class _There(NamedTuple):
+    """Where an `Expansion` is wanted, and it."""
+
+    zeta: Array
+    value: Array
+    by_u: Array
+    gradient: Array
+    hessian: Array
+    expected: Array
+    log_determinant: Array
+
+
+class _Furnished(NamedTuple):
+    """A room with what is in it."""
+
+    rounds: Index
+    room: Image
+    derivatives: Image
+    singles: tuple[Single | None, ...]
+
+
+class Modes:
+    """The modes of the subjects of a problem, and what is derived from them, at one point after another.
+
+    Parameters
+    ----------
+    problem : Problem
+    zero : bool
+        Residual variances at η = 0.
+    linear : bool
+        f linear in ζ.
+    laplace : bool
+        H by the curvature of l.
+
+    Attributes
+    ----------
+    tolerance : float
+        Squared distance to a mode, in its standard errors, at which a search for it ends.
+    rounds : int
+        The most predictions that one of the latest searches took.
+    """
+
+    def __init__(self, problem: Problem, zero: bool, linear: bool, laplace: bool):
+        self._problem, self._zero, self._linear, self._laplace = problem, zero, linear, laplace
+        seen, layout, scale = problem.observations, problem.layout, problem.scale
+        _, D, Q = layout.B.shape
+        M, (responses, C) = layout.A.shape[2], scale.sigma.shape
+        rare = bool((seen.what != MEASURED).any()) or (not zero and bool((seen.kind > SUM_OF_DEVIATIONS).any()))
+        self._most = int(np.diff(seen.first).max(initial=0))
+        nowhere = np.zeros((0, D))
+        self._surface = Surface(
+            seen.first, seen.y, seen.upper, seen.what, seen.response, seen.kind, seen.logarithmic.astype(np.int64),
+            seen.floor, address_of_rare() if rare else 0, layout.A, layout.B, np.zeros((0, D)), np.zeros((Q, Q)),
+            np.zeros((responses, C)), np.zeros((M + Q * Q + responses * C, scale.size)), np.zeros(1), nowhere, nowhere,
+            None,
+        )  # fmt: skip
+        self._image = Image(self._surface)
+        none = Found._make([*(np.zeros((0, *shape)) for shape in self._shapes), np.zeros(0, dtype=np.int64)])
+        self._found = Image(none)
+        self._before = Start(
+            none.zeta, none.inverse, none.motion, np.zeros((0, D)), np.zeros((Q, Q)), np.zeros((responses, C))
+        )
+        self._start = Image(self._before)
+        self._prepared, self._rooms = 1, deque[_Furnished]()
+        self._function: Callable[..., int] | None = None
+        self.rounds = 0
+
+    @cached_property
+    def _shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of what is found of a subject."""
+        D, Q, S = self._problem.n_coordinates, self._problem.n_random, self._problem.scale.sigma.size
+        return (Q,), (), (), (self._problem.scale.size,), (Q, Q), (D + Q + 1 + S, Q)
+
+    def blank(self) -> Found:
+        """To be filled."""
+        N = self._problem.n_subjects
+        numbers = [np.empty((N, *shape)) for shape in self._shapes]
+        return Found._make([*numbers, np.empty(N, dtype=np.int64)])
+
+    @property
+    def tolerance(self) -> float:
+        return float(self._surface.tolerance[0])
+
+    @tolerance.setter
+    def tolerance(self, value: float) -> None:
+        self._surface.tolerance[0] = value
+
+    def go_to(self, point: Point, mean: Array, chain: Array | None = None, slopes: Array | None = None) -> None:
+        """From now on, at this point of the parameter space.
+
+        Parameters
+        ----------
+        point : Point
+        mean : float64[N, D]
+            a(θ).
+        chain : float64[M + Q² + responses·C, size], optional
+            Derivatives of the point by x; needed to derive anything.
+        slopes : float64[N, D, M], optional
+            Derivatives of a(θ), if they are not `Layout.A`.
+        """
+        self._surface.L[:], self._surface.sigma[:] = point.L, point.sigma
+        if chain is not None:
+            self._surface.chain[:] = chain
+        self._here = mean, self._problem.layout.A if slopes is None else slopes
+        self._image.put("mean", mean)
+        self._image.put("A", self._here[1])
+
+    def move_from(self, point: Point, mean: Array, found: Found) -> None:
+        """Searches that begin at MOVED follow the modes found at this point."""
+        self._there = mean, found
+        self._before.L[:], self._before.sigma[:] = point.L, point.sigma
+        for name in ("zeta", "inverse", "motion"):
+            self._start.put(name, getattr(found, name))
+        self._start.put("mean", mean)
+
+    def work(
+        self, subjects: Index, found: Found, doing: int, begin: int, corners: Corners | None = None,
+        bend: Array | None = None,
+    ) -> None:  # fmt: skip
+        """Fill what is found of some subjects: their modes (SEARCH), and what is derived from them (DERIVE).
+
+        Parameters
+        ----------
+        subjects : int64[k]
+        found : Found
+        doing : int
+            SEARCH, DERIVE, or their sum.
+        begin : int
+            AT_ZERO, MOVED (see `move_from`), or GIVEN: at the modes in `found`.
+        corners : Corners, optional
+        bend : float64[N, D, D, D], optional
+            See `bend`.
+        """
+        for name, array in zip(Found._fields, found, strict=True):
+            self._found.put(name, array)
+        image = self._image
+        if corners is not None or bend is not None:
+            surface = self._surface._replace(mean=self._here[0], A=self._here[1], bend=bend)
+            image = Image(surface if corners is None else surface._replace(pull=corners.pull, wall=corners.wall))
+        rounds = [0]
+
+        def task(part: Index) -> None:
+            f = self._furnished()
+            f.rounds[0] = 0
+            images = (image, self._start, f.room, f.derivatives, self._found)
+            if bend is not None:
+                _furnish(f, image, self._found)
+                _called(_in_turn, images, part, doing, begin)
+            else:
+                if self._function is None:
+                    address = address_of(_in_turn, images, INTEGERS, INT, INT, INT)
+                    self._function = callable_of(address, len(images) + 4)
+                pointers = (i.address for i in images)
+                self._function(*pointers, part.ctypes.data, len(part), doing, begin)
+            rounds.append(int(f.rounds[0]))
+            self._rooms.append(f)
+
+        seconds = self._problem.predictor.seconds(2) * (_ROUNDS if doing & SEARCH else 1.0)
+        left = subjects
+        while left.size:
+            over_subjects(task, left, len(left) * seconds)
+            left = left[found.state[left] == UNPREPARED]
+            if left.size and not self._prepare():
+                found.state[left] = FAILED
+                break
+        self.rounds = max(rounds)
+
+    def bend(self, subjects: Index, found: Found) -> Array:
+        """∂l_uu/∂u at the modes of some subjects, float64[N, D, D, D], the last index the direction."""
+        N, D = self._here[0].shape
+        bend = np.zeros((N, D, D, D))
+        filled = Image(_Bend(bend))
+        self._found.put("zeta", found.zeta)
+
+        def task(part: Index) -> None:
+            f = self._furnished()
+            images = (self._image, f.room, filled, self._found)
+            _called(_bend, images, part)
+            self._rooms.append(f)
+
+        over_subjects(task, subjects, len(subjects) * self._problem.predictor.seconds(2) * 4 * D)
+        return bend
+
+    def expansion(self, subjects: Index, zeta: Array) -> Expansion:
+        """l of some subjects at ζ[k, Q] with its derivatives."""
+        found = Expansion.blank(len(subjects), *self._surface.B.shape[1:])
+        while True:
+            f = self._furnished()
+            there = Image(_There(np.ascontiguousarray(zeta), *found))
+            left = _called(_expand, (self._image, f.room, there), np.ascontiguousarray(subjects), int(self._laplace))
+            self._rooms.append(f)
+            if not left or not self._prepare():
+                return found
+
+    def _prepare(self) -> bool:
+        """Prepare the next attempt to predict subjects; False if there is none."""
+        if self._prepared >= self._problem.predictor.attempts:
+            return False
+        self._prepared += 1
+        self._rooms.clear()
+        return True
+
+    def _furnished(self) -> _Furnished:
+        """A room that nobody is in."""
+        try:
+            return self._rooms.pop()
+        except IndexError:
+            predictor = self._problem.predictor
+            singles = tuple(
+                predictor.lend(attempt) if attempt < self._prepared else None for attempt in range(predictor.attempts)
+            )
+            D, Q, M = *self._surface.B.shape[1:], self._surface.A.shape[2]
+            responses, C = self._surface.sigma.shape
+            room = new_room(self._most, D, Q, C, singles, self._zero, self._linear)
+            derivatives = new_derivatives(self._most, D, Q, M, responses, C)
+            known = len(self._problem.observations.first) > _MANY
+            furnished = _Furnished(
+                room.rounds, Image(room, known=known, loose=BY_OBSERVATION),
+                Image(derivatives, known=known, loose=DERIVED_BY_OBSERVATION), singles,
+            )  # fmt: skip
+            _furnish(furnished, self._image, self._found)
+            return furnished
+
+
+def _furnish(f: _Furnished, surface: Image, found: Image) -> None:
+    """Let the room know the code that suits the surface."""
+    images = (surface, f.room, f.derivatives, found)
+    f.room.put("search", address_of(search, images[:2], INT))
+    f.room.put("derive", address_of(derive, images, INT))
+
+
+def is_compiled() -> bool:
+    """Whether the search for modes is compiled in this process."""
+    return is_known(_in_turn)
+
+
+def _called(function: Callable[..., int], images: Sequence[Image], subjects: Index, *others: int) -> int:
+    """Call a function of pointers to images, of subjects, and of other integers."""
+    address = address_of(function, images, INTEGERS, *[INT] * (1 + len(others)))
+    pointers = [image.address for image in images]
+    call = callable_of(address, len(images) + 2 + len(others))
+    return int(call(*pointers, subjects.ctypes.data, len(subjects), *others))
