@@ -58,11 +58,17 @@ def _episodes(share: float) -> tuple[str, bool]:
                 rows.append([str(seed), example, last, trouble.replace("|", "/").replace("\n", " ")])
                 break
         bench.close(300)
-        left = [thread.name for thread in threading.enumerate() if thread.name.startswith(OWN)]
+        left = [thread.name for thread in threading.enumerate() if thread.name.startswith(OWN) and _goes_on(thread)]
         if left and not trouble:
             rows.append([str(seed), example, last, f"closed, and {', '.join(left)} goes on"])
     about = f"{done} actions in {episodes} episodes, each with a Workbench of its own; {len(rows)} ended in trouble."
     return f"{about}\n\n" + (table(["seed", "data", "last action", "trouble"], rows) if rows else ""), not rows
+
+
+def _goes_on(thread: threading.Thread) -> bool:
+    """Whether a thread is more than a moment from its end."""
+    thread.join(10)
+    return thread.is_alive()
 
 
 def _act(bench: wb.Workbench, rng: random.Random) -> str:

@@ -110,3 +110,18 @@ def test_what_is_compiled_is_said_as_long_as_it_takes_the_time(monkeypatch):
     assert fitting.wait(10)
     assert "7 parts so far" in said[0] and "14 parts so far" in said[1]
     assert state.compiling == 0 and "Compiling" not in controls.status.value
+
+
+def test_what_cannot_be_shown_comes_to_its_end_all_the_same(monkeypatch):
+    state, gate, kept = State(), threading.Event(), []
+    state.update(ready=True)
+    fitting = Fitting(state)
+
+    def refuses(job):
+        threading.Timer(0.2, gate.set).start()
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(fitting, "_show", refuses)
+    fitting.ask(Request("Bootstrap", lambda report: gate.wait(10), kept.append))
+    assert fitting.wait(10)
+    assert kept == [True] and "no room" in state.problem and state.activity == ""

@@ -146,8 +146,10 @@ class Fitting:
                 )  # fmt: skip
                 self._compiled = engine.parts_compiled()
                 job.start()
-                self._show(job)
+                hidden = self._show_all(job)
                 self._finish(job, request)
+                if hidden:
+                    self._state.update(problem=hidden)
             except Exception as error:
                 self._state.update(activity="", task="", progress=None, portion=None, problem=in_words(error))
 
@@ -161,6 +163,16 @@ class Fitting:
                 pass
         problem = in_words(job.error) if job.error else self._state.problem
         self._state.update(ready=True, activity="", problem=problem)
+
+    def _show_all(self, job: Job) -> str:
+        """Show a job until it has ended; says what kept it from being shown, which does not keep it from its end."""
+        hidden = ""
+        try:
+            self._show(job)
+        except Exception as error:
+            hidden = in_words(error)
+        job.join()
+        return hidden
 
     def _show(self, job: Job) -> None:
         """Redraw at most every `INTERVAL`, and no faster than the browser keeps up."""

@@ -29,6 +29,10 @@ class Job:
         """Begin."""
         self._thread.start()
 
+    def join(self) -> None:
+        """Block until its thread has ended."""
+        self._thread.join()
+
     def stop(self) -> None:
         """Ask the work to end at its next report."""
         self.stopped = True
