@@ -135,3 +135,21 @@ def test_the_pages_name_no_way_to_install_another_project():
 def test_the_exercises_are_all_on_their_page():
     text = (SITE / "pages" / "exercises.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE) == wb.exercises.catalogue().index.tolist()
+
+
+def test_the_moving_picture_is_of_a_fit(monkeypatch):
+    """What it shows at the end is what the fit says; without motion it is that end, and nothing in it can run."""
+    spec = importlib.util.spec_from_file_location("moving", SITE / "moving.py")
+    moving = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "moving", moving)
+    spec.loader.exec_module(moving)
+    fit, seen = moving.replayed()
+    kept, fresh = moving.PICTURE.read_text(encoding="utf-8"), moving.drawn(fit, seen)
+    assert fit.converged and len(seen) > 10 and fresh.count('class="w') == len(seen)
+    first, last = ([part.partition("</g>")[0] for part in text.split('class="w')] for text in (kept, fresh))
+    for k in (1, -1):
+        numbers = [[float(n) for n in re.findall(r"-?\d+\.?\d*", part[k].partition(">")[2])] for part in (first, last)]
+        assert len(numbers[0]) > 1000
+        assert numbers[0][:-1] == pytest.approx(numbers[1][:-1], abs=0.2, rel=0.01)
+    assert f"{fit.ofv:.2f}" in first[-1] and len(kept) < 1_000_000
+    assert "prefers-reduced-motion" in kept and "<script" not in kept and 'aria-label="' in kept
