@@ -1,6 +1,7 @@
 """`workbench doctor` says what is missing, and how to get it."""
 
 import importlib.metadata
+import json
 import sys
 
 import pytest
@@ -31,6 +32,50 @@ def test_what_is_missing_or_old_is_named(monkeypatch, capsys):
     assert 'WRONG  pint is missing — pip install "pint>=0.24.4"' in lines
     assert any(line.startswith("WRONG  scipy 0.1rc1 — at least 1.15 is needed") for line in lines)
     assert lines[-1] == "2 to mend."
+
+
+def test_what_only_some_uses_need_is_absent_with_its_extra(monkeypatch, capsys):
+    real = installation.find_spec
+    monkeypatch.setattr(installation, "find_spec", lambda name: None if name in ("voila", "pyarrow") else real(name))
+    assert cli.main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for what, extra in (("Voila for `workbench app`: voila", "app"), ("Parquet files: pyarrow", "parquet")):
+        assert any(line.startswith(f'absent {what} — the extra "{extra}": pip install ') for line in lines)
+    assert f"ok     figures for print: matplotlib {importlib.metadata.version('matplotlib')}" in lines
+
+
+@pytest.mark.parametrize(
+    "stated, command",
+    [
+        ({"archive_info": {}}, 'pip install "{place}[lab]"'),
+        ({"dir_info": {"editable": True}}, 'pip install -e "{place}[lab]"'),
+        ({"dir_info": {}}, 'pip install "{place}[lab]"'),
+    ],
+)
+def test_an_extra_is_got_from_where_the_installation_came(stated, command, tmp_path, monkeypatch):
+    place = tmp_path / "its place" / "one.whl"
+    place.mkdir(parents=True)
+    record = {"url": place.as_uri(), **stated}
+    monkeypatch.setattr(installation, "distribution", lambda name: Recorded(json.dumps(record)))
+    assert installation.how_to_get("lab") == f'the extra "lab": {command.format(place=place)}'
+    place.rmdir()
+    assert installation.how_to_get("lab") == 'the extra "lab": pip install jupyterlab matplotlib'
+
+
+@pytest.mark.parametrize("record", [None, "{", '{"url": "https://example.org/one.whl"}'])
+def test_an_extra_of_an_installation_from_an_index_is_named_by_its_packages(record, monkeypatch):
+    monkeypatch.setattr(installation, "distribution", lambda name: Recorded(record))
+    assert installation.how_to_get("cluster") == 'the extra "cluster": pip install dask distributed'
+
+
+class Recorded:
+    """What an installer wrote beside a distribution."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def read_text(self, name):
+        return self.text if name == "direct_url.json" else None
 
 
 def test_a_browser_that_does_not_know_the_widgets(monkeypatch, tmp_path):

@@ -1,8 +1,12 @@
 """The wheel alone, without a clone: what is in it, and what `workbench lab` does with it."""
 
+import json
 import os
+import re
 import subprocess
 import sys
+import urllib.request
+import venv
 import zipfile
 from pathlib import Path
 
@@ -82,8 +86,60 @@ def test_without_its_extra_the_lab_says_what_is_missing(unpacked, tmp_path):
         "sys.exit(cli.main(['lab', '--dir', 'lab', '--no-browser']))\n"
     )
     done = run(unpacked, code, tmp_path)
-    assert done.returncode == 1 and "JupyterLab is not installed; get it with: pip install jupyterlab" in done.stderr
+    assert done.returncode == 1
+    assert (
+        'JupyterLab is not installed. It comes with the extra "lab": pip install jupyterlab matplotlib' in done.stderr
+    )
     assert not (tmp_path / "lab").exists()
+
+
+@pytest.mark.slow
+def test_installed_with_its_extra_in_a_fresh_environment_the_lab_opens(wheel, tmp_path):
+    """As a user does it, away from the clone: without the extra the command names it, and what it names suffices."""
+    environment, folder = tmp_path / "environment", tmp_path / "away"
+    folder.mkdir()
+    venv.create(environment, with_pip=True)
+    bin_ = environment / ("Scripts" if os.name == "nt" else "bin")
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "JUPYTER_PATH")}
+
+    def said(*command):
+        return subprocess.run(  # noqa: PLW1510 - the test looks at how it ended
+            [str(bin_ / command[0]), *command[1:]], cwd=folder, env=kept, capture_output=True, text=True, timeout=600
+        )
+
+    installed = said("python", "-m", "pip", "install", "-q", str(wheel))
+    assert installed.returncode == 0, installed.stderr
+    alone = said("workbench", "lab", "--no-browser")
+    assert alone.returncode == 1 and not (folder / "workbench-lab").exists()
+    assert f'JupyterLab is not installed. It comes with the extra "lab": pip install "{wheel}[lab]"' in alone.stderr
+    doctor = said("workbench", "doctor")
+    assert doctor.returncode == 0 and "absent JupyterLab for `workbench lab`: jupyterlab — the extra" in doctor.stdout
+
+    installed = said("python", "-m", "pip", "install", "-q", f"{wheel}[lab]")
+    assert installed.returncode == 0, installed.stderr
+    assert "ok     JupyterLab for `workbench lab`: jupyterlab 4" in said("workbench", "doctor").stdout
+    command = [str(bin_ / "workbench"), "lab", "--no-browser"]
+    with subprocess.Popen(command, cwd=folder, env=kept, stdout=subprocess.PIPE, text=True) as lab:
+        try:
+            address = next(line.split(": ")[1].strip() for line in lab.stdout if line.startswith("JupyterLab: "))
+            base, _, rest = address.partition("lab/tree/")
+            page, _, token = rest.partition("?")
+            listed = {
+                entry["name"]
+                for place in ("", "data")
+                for entry in asked(f"{base}api/contents/{place}", token)["content"]
+            }
+            notebook = asked(f"{base}api/contents/{page}", token)
+            kernels = asked(f"{base}api/kernelspecs", token)["kernelspecs"]
+        finally:
+            lab.terminate()
+    assert {path.name for path in (ROOT / "notebooks").glob("*.ipynb")} <= listed and "theophylline.csv" in listed
+    assert notebook["type"] == "notebook" and "python3" in kernels and "site" not in listed
+
+
+def asked(address, token):
+    with urllib.request.urlopen(f"{address}?{token}", timeout=60) as answer:
+        return json.loads(answer.read())
 
 
 def test_the_clone_does_not_copy_the_site_either(tmp_path):
@@ -92,3 +148,14 @@ def test_the_clone_does_not_copy_the_site_either(tmp_path):
     assert (ROOT / "notebooks" / "site" / "mkdocs.yml").is_file()
     copy_examples(tmp_path)
     assert (tmp_path / "quickstart.ipynb").is_file() and not (tmp_path / "site").exists()
+
+
+def test_nothing_says_to_install_another_project():
+    """On the public index `workbench` belongs to others."""
+    said = re.compile(r"pip install (?:-\S+ )*[\"']?workbench(?![\w-])")
+    kinds = {".md", ".py", ".pyi", ".ipynb", ".toml", ".yml", ".txt", ".css", ".html"}
+    places = [ROOT, *(ROOT / name for name in ("workbench", "notebooks", "data", "tests", ".github", ".ci"))]
+    files = {path for place in places[1:] for path in place.rglob("*")} | set(places[0].iterdir())
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.is_file() and path.suffix in kinds}
+    assert len(texts) > 300 and said.search("pip install 'workbench[lab]'") and not said.search('"workbench lab"')
+    assert not [path for path, text in texts.items() if path != Path(__file__) and said.search(text)]

@@ -347,8 +347,7 @@ def _writable(text: str) -> Path:
 def open_lab(args: argparse.Namespace) -> int:
     """Serve JupyterLab on a working folder until it is stopped."""
     if find_spec("jupyterlab") is None:
-        print("workbench: JupyterLab is not installed; get it with: pip install jupyterlab matplotlib", file=sys.stderr)
-        return FAILED
+        return _missing("JupyterLab", "lab")
     folder = args.dir.expanduser().resolve()
     kept = copy_examples(folder)
     print(f"Working folder: {folder}")
@@ -357,6 +356,13 @@ def open_lab(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     with compiling_beside():
         return _serve(folder, args)
+
+
+def _missing(what: str, extra: str) -> int:
+    from workbench.installation import how_to_get
+
+    print(f"workbench: {what} is not installed. It comes with {how_to_get(extra)}", file=sys.stderr)
+    return FAILED
 
 
 def _serve(folder: Path, args: argparse.Namespace) -> int:
@@ -378,11 +384,15 @@ def _serve(folder: Path, args: argparse.Namespace) -> int:
     options += ["--no-browser"] if args.no_browser else []
     server = LabApp.initialize_server(argv=[*options, *args.options])
     server.web_app.settings["page_config_hook"] = _without_news
-    # The sockets listen from here on: the port is the one that was got, and the address is good.
-    print(f"JupyterLab: {server.connection_url}{quote(page)}?{urlencode({'token': token})}")
-    print("Stop it with Ctrl-C.", flush=True)
+    server.io_loop.add_callback(_said_where, f"{server.connection_url}{quote(page)}?{urlencode({'token': token})}")
     server.start()
     return 0
+
+
+def _said_where(address: str) -> None:
+    """Comes after what binds the sockets: whoever reads the address finds somebody there."""
+    print(f"JupyterLab: {address}")
+    print("Stop it with Ctrl-C.", flush=True)
 
 
 # -- workbench app -------------------------------------------------------------------------------------------------
@@ -398,8 +408,7 @@ bench.view"""
 def open_app(args: argparse.Namespace) -> int:
     """Serve the panels alone until that is stopped."""
     if find_spec("voila") is None:
-        print("workbench: Voila is not installed; get it with: pip install voila", file=sys.stderr)
-        return FAILED
+        return _missing("Voila", "app")
     data = ""
     if args.file is not None:
         if not args.file.is_file():

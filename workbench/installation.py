@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, metadata, version
+from importlib.metadata import PackageNotFoundError, distribution, metadata, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 DISTRIBUTION = "nlme-workbench"
 LOWEST_PYTHON = (3, 11)
 
-_EXTRAS = {"matplotlib": "figures for print", "pyarrow": "Parquet files", "distributed": "fits on a cluster"}
+_EXTRAS = {  # extra: a package of it, its module, and what that is for
+    "lab": ("jupyterlab", "jupyterlab", "JupyterLab for `workbench lab`"),
+    "app": ("voila", "voila", "Voila for `workbench app`"),
+    "plots": ("matplotlib", "matplotlib", "figures for print"),
+    "parquet": ("pyarrow", "pyarrow", "Parquet files"),
+    "cluster": ("distributed", "distributed", "fits on a cluster"),
+    "nonmem": ("pharmpy-core", "pharmpy", "control streams of NONMEM"),
+}
 _EXTENSIONS = {"@jupyter-widgets/jupyterlab-manager": "ipywidgets", "bqplot": "bqplot"}
 
 
@@ -38,12 +48,65 @@ def examined() -> Iterator[Found]:
     """What an installation needs, looked at one by one; nothing is changed but the folder for what is compiled."""
     yield _python()
     yield from _packages()
-    yield from _notebooks()
-    for module, use in _EXTRAS.items():
-        there = find_spec(module) is not None
-        yield Found("well" if there else "absent", f"{use}: {module}", "" if there else f"pip install {module}")
+    for extra, (package, module, use) in _EXTRAS.items():
+        if find_spec(module) is None:
+            yield Found("absent", f"{use}: {package}", how_to_get(extra))
+        else:
+            yield Found("well", f"{use}: {package} {version(package)}")
+    yield from _front_ends()
     yield _cache()
     yield _engine()
+
+
+def how_to_get(extra: str) -> str:
+    """What adds an extra to this installation, from where the installation came.
+
+    Parameters
+    ----------
+    extra : str
+        As `pyproject.toml` names it.
+
+    Examples
+    --------
+    >>> "lab" in how_to_get("lab")
+    True
+    """
+    source, editable = _source()
+    if source is not None:
+        return f'the extra "{extra}": pip install {"-e " if editable else ""}"{source}[{extra}]"'
+    return f'the extra "{extra}": pip install {" ".join(_named_by(extra))}'
+
+
+def _source() -> tuple[Path | None, bool]:
+    """The file or folder that was installed, if that is known and still there, and whether it is used in its place."""
+    try:
+        stated = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return None, False
+    address = urlsplit(str(stated.get("url", "")))
+    source = Path(url2pathname(address.path))
+    known = address.scheme == "file" and source.exists()
+    return (source if known else None), bool(stated.get("dir_info", {}).get("editable"))
+
+
+def _named_by(extra: str) -> list[str]:
+    """What an extra asks for, those that it includes among it; its module where no metadata are at hand."""
+    try:
+        required = metadata(DISTRIBUTION).get_all("Requires-Dist") or []
+    except PackageNotFoundError:
+        return [_EXTRAS[extra][0]]
+    named = []
+    for line in required:
+        wanted, _, condition = line.partition(";")
+        if f"extra == '{extra}'" not in condition.replace('"', "'"):
+            continue
+        within = re.fullmatch(rf"{DISTRIBUTION}\[([\w,-]+)\]", wanted.strip())
+        found = re.match(r"[\w.-]+", wanted)
+        if within:
+            named += [name for one in within[1].split(",") for name in _named_by(one)]
+        elif found:
+            named.append(found[0])
+    return named
 
 
 def _python() -> Found:
@@ -79,11 +142,9 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(found[0]) for part in text.split(".") if (found := re.match(r"\d+", part)))
 
 
-def _notebooks() -> Iterator[Found]:
-    if find_spec("jupyterlab") is None:
-        yield Found("absent", "JupyterLab", "for `workbench lab`: pip install jupyterlab")
+def _front_ends() -> Iterator[Found]:
+    if find_spec("jupyter_core") is None:
         return
-    yield Found("well", f"JupyterLab {version('jupyterlab')}")
     from jupyter_core.paths import jupyter_path
 
     folders = [Path(folder) for folder in jupyter_path("labextensions")]
