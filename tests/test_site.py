@@ -104,8 +104,20 @@ def test_links_lead_somewhere(built):
     assert len(ids) > 20 and not broken
 
 
-@pytest.mark.parametrize("name", ["ten-calls.md", "exercises.md", "index.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ten-calls.md",
+        "exercises.md",
+        "index.md",
+        "security.md",
+        pytest.param("scale-out.md", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore:Port")]),
+    ],
+)
 def test_its_code_runs(name, tmp_path, monkeypatch):
+    if name == "scale-out.md":
+        for needed in ("distributed", "pyarrow"):
+            pytest.importorskip(needed)
     monkeypatch.chdir(tmp_path)
     names = {}
     for block in blocks(name):
@@ -113,6 +125,19 @@ def test_its_code_runs(name, tmp_path, monkeypatch):
             continue  # runs in otter
         exec(compile(block, name, "exec"), names)
     assert names["wb"] is wb
+
+
+def test_papers_of_the_methods_are_those_of_the_code():
+    """Volume and page are as the docstrings have them, and each paper is named in the text."""
+    text = (SITE / "pages" / "methods.md").read_text(encoding="utf-8")
+    body, _, listed = text.partition("## Papers")
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workbench").rglob("*.py"))
+    papers = re.findall(r"^- ([\w-]+) .+?((?:19|20)\d\d)[;.]?(?:\s+(\d+): (\w+))?", listed, re.MULTILINE | re.DOTALL)
+    assert len(papers) > 20
+    beside = {("8", "195"), ("", "")}  # FO's first paper; a book
+    assert not [one for one in papers if one[2:] not in beside and not re.search(rf"\b{one[2]}:{one[3]}\b", code)]
+    for name, year, *_ in papers:
+        assert re.search(rf"{name}[^()]*?\(?{year}|{name}.{{0,80}}?{year}", body, re.DOTALL), (name, year)
 
 
 def sentences(path):
@@ -195,3 +220,29 @@ def test_the_moving_picture_is_of_a_fit(monkeypatch):
         assert numbers[0][:-1] == pytest.approx(numbers[1][:-1], abs=0.2, rel=0.01)
     assert f"{fit.ofv:.2f}" in first[-1] and len(kept) < 1_000_000
     assert "prefers-reduced-motion" in kept and "<script" not in kept and 'aria-label="' in kept
+
+
+def test_every_page_with_code_has_it_run():
+    here = Path(__file__).read_text(encoding="utf-8")
+    pages = [path.name for path in (SITE / "pages").glob("*.md") if blocks(path.name)]
+    assert len(pages) > 3 and not [name for name in pages if f'"{name}"' not in here]
+
+
+def test_every_command_that_the_pages_name_is_one(capsys):
+    """Subcommands and options of `workbench`, as the command itself lists them."""
+    from workbench import cli
+
+    texts = [path.read_text(encoding="utf-8") for path in [*(SITE / "pages").glob("*.md"), ROOT / "README.md"]]
+    named = {found for text in texts for found in re.findall(r"(?<![\w-])workbench ([a-z]+)((?: --[a-z-]+)*)", text)}
+    commands = set()
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    known = set(re.findall(r"^    ([a-z]+) ", capsys.readouterr().out, re.MULTILINE))
+    for command, options in named:
+        if command in known:
+            with pytest.raises(SystemExit):
+                cli.main([command, "--help"])
+            listed = capsys.readouterr().out
+            assert not [option for option in options.split() if option != "--" and option not in listed]
+            commands.add(command)
+    assert {"lab", "app", "fit", "doctor", "report", "convert"} <= commands

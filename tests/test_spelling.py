@@ -16,7 +16,7 @@ import workbench as wb
 
 ROOT = Path(__file__).resolve().parents[1]
 # Names of the field and of people, which a dictionary of mistakes takes for something else.
-NAMES = ("fo", "saem", "donn", "poped", "stram", "ther")
+NAMES = ("fo", "saem", "donn", "numer", "poped", "stram", "ther", "tht")
 AMERICAN = re.compile(
     r"""\b(
     (?:dis|un)?colou?r(?<!our)\w* | behavior\w* | favor\w* | neighbor\w* | labor\w* | tumor\w* | flavor\w* | honor\w*
