@@ -41,7 +41,7 @@ def test_an_effect_is_put_in_and_taken_back(notebook):
     cell.focus()
     page.page.keyboard.press("Enter")
     page.page.locator(".wb-heat button.wb-chosen", has_text="CL ~ WT").wait_for()
-    assert cell.inner_text().split("\n")[0] == "7e−7" and "shrinkage" in cell.get_attribute("title").lower()
+    assert cell.inner_text().split("\n")[0] == "7·10⁻⁷" and "shrinkage" in cell.get_attribute("title").lower()
     page.choose("shape", "power")
     page.page.locator(".wb-right .bqplot path.line").first.wait_for(state="attached")
     for theme in ("JupyterLab Dark", "JupyterLab Light"):

@@ -165,6 +165,8 @@ ELSEWHERE = {
     ("ui/panels/band.py", "individual"),  # a prediction
     ("ui/session/board/errors.py", "individual"),
     ("ui/session/board/kinds.py", "individual"),
+    ("ui/session/terms.py", "individual"),  # a curve
+    ("ui/session/terms.py", "pooled"),
     ("reporting/page.py", "individual"),  # a table of parameters
     ("reporting/tables.py", "individual"),
     ("simulation/dose.py", "individual"),  # a person

@@ -39,7 +39,7 @@ def test_joined_curves_have_gaps():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0404, "0.04040"), (103.9446, "103.9"), (-0.5, "−0.5000"), (1e-7, "1.000e-07"), (math.nan, "–"),
+    [(0.0404, "0.04040"), (103.9446, "103.9"), (-0.5, "−0.5000"), (1e-7, "1.000·10⁻⁷"), (math.nan, "–"),
      (1234.5, "1234"), (0.0, "0.000")],
 )  # fmt: skip
 def test_numbers(value, text):

@@ -126,7 +126,7 @@ def test_what_cannot_be_screened_is_grey_and_says_why(shown, data, model):
     cell = panel.heatmap.cells["CL", "SAME"]
     assert cell.description.startswith("–") and "wb-none" in cell._dom_classes and "It is constant" in cell.tooltip
     assert "A single subject" in panel.heatmap.cells["V", "ODD"].tooltip
-    assert texts(panel)["V", "WT"] == "2e−23"
+    assert texts(panel)["V", "WT"] == "2·10⁻²³"
     cell.click()
     assert "It is constant" in panel.relation.table.value and panel.relation.add.disabled
     assert not panel.relation.points.visible

@@ -6,6 +6,7 @@ import math
 import numbers
 
 NONE = "–"  # where there is no number
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def short(value: float, digits: int = 4) -> str:
@@ -30,14 +31,21 @@ def number(value: float | None, digits: int = 4) -> str:
     Examples
     --------
     >>> number(-3.0), number(12345678.0), number(float("nan"))
-    ('−3.000', '1.235e+07', '–')
+    ('−3.000', '1.235·10⁷', '–')
     """
     if value is None or not math.isfinite(value):
         return NONE
     if value != 0 and not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.{digits - 1}e}"
+        return _with_power(value, digits)
     text = f"{value:#.{digits}g}"
     return text.removesuffix(".").replace("-", "−")
+
+
+def _with_power(value: float, digits: int) -> str:
+    """A number as people write very small and very large ones: with a power of ten."""
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    factor = "" if mantissa == "1" else f"{mantissa}·"
+    return f"{factor}10{str(int(exponent)).translate(_RAISED)}".replace("-", "−")
 
 
 def decimals(value: float, places: int, none: str = NONE) -> str:
@@ -56,14 +64,13 @@ def p_value(p: float) -> str:
     Examples
     --------
     >>> p_value(0.0312), p_value(0.9999), p_value(3.4e-7)
-    ('0.031', '1.0', '3e−7')
+    ('0.031', '1.0', '3·10⁻⁷')
     """
     if not math.isfinite(p):
         return NONE
     if p >= 0.001:
         return f"{p:.2g}" if p < 0.995 else "1.0"
-    mantissa, exponent = f"{p:.0e}".split("e")
-    return f"{mantissa}e−{-int(exponent)}"
+    return _with_power(p, 1) if p > 0 else "0"
 
 
 def percent(share: float, places: int = 0) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,9 +126,13 @@ class _Check:
 
     # -- where it is -------------------------------------------------------------------------------------------
 
+    def labels(self, at: Mask) -> tuple[Any, ...]:
+        """Labels of the rows of some records."""
+        return tuple(self.frame.index[np.unique(self.events.row[at])])
+
     def rows(self, at: Mask) -> str:
         """Labels of the rows of some records, in brackets."""
-        labels = self.frame.index[np.unique(self.events.row[at])]
+        labels = self.labels(at)
         more = ", …" if len(labels) > 5 else ""
         return f"(row{'' if len(labels) == 1 else 's'} {', '.join(map(str, labels[:5]))}{more})"
 
@@ -465,6 +469,7 @@ class _Check:
                         f"are not positive {self.rows(low)}. Leave them out, take wb.Combined2(), or state "
                         "log_data=True if they are logarithms already.",
                         "error",
+                        rows=self.labels(low),
                     )
                 if error.counts_zero_as is None and none.any():
                     yield Finding(
@@ -473,6 +478,7 @@ class _Check:
                         f"{int(none.sum())} observations before or at the first dose {self.rows(none)}. Leave them "
                         "out, or state a floor, wb.Exponential(floor=…).",
                         "error",
+                        rows=self.labels(none),
                     )
             elif error.vanishes() and none.any():
                 yield Finding(
@@ -481,6 +487,7 @@ class _Check:
                     f"{int(none.sum())} observations before or at the first dose {self.rows(none)}, which would have "
                     "no error at all. Leave them out, or take wb.Combined2().",
                     "error",
+                    rows=self.labels(none),
                 )
 
     def without_drug(self) -> Mask:

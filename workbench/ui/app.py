@@ -197,7 +197,7 @@ class Workbench:
         self.turn_to("Data" if self._state.data is None else "Fit")
         style = HTML(f"<style>{_style()}</style>", layout={"display": "none"})
         view = VBox([
-            style, self.controls.view, self.tab, self.controls.status, self._pages.body, self.foot.drawer,
+            style, self.controls.view, self.tab, self.controls.strip, self._pages.body, self.foot.drawer,
             self.foot.view, HTML(behaviour()),
         ])  # fmt: skip
         view.add_class("wb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from functools import cache
 from importlib import resources
@@ -11,6 +12,7 @@ from ipywidgets import IntText, jslink
 
 from workbench import markup
 from workbench.markup import Html
+from workbench.ui.session.terms import TERMS
 
 
 class FrontEnd:
@@ -62,5 +64,5 @@ def behaviour() -> str:
     button = markup.tag(
         "button", Html(_ICON), class_="wb-full", type="button", title="fill the screen", aria_label="fill the screen"
     )
-    begun = f"((start) => {{ {script}\n}})(this)"
+    begun = f"((start, terms) => {{ {script}\n}})(this, {json.dumps(TERMS, ensure_ascii=False)})"
     return markup.tag("span", button, class_="wb-behaviour", onanimationstart=begun)

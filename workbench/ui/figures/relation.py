@@ -34,6 +34,8 @@ class Relation:
         By locally weighted regression; of numbers only.
     levels : tuple of str
         Of a category.
+    owner : int64[points]
+        The place of the subject that each point is.
     """
 
     x: Array
@@ -41,6 +43,7 @@ class Relation:
     line: tuple[Array, Array]
     smooth: tuple[Array, Array] | None
     levels: tuple[str, ...]
+    owner: NDArray[np.int64]
 
 
 def relation(found: Screening, parameter: str, covariate: str, shape: str, *, natural: bool = False) -> Relation:
@@ -77,7 +80,7 @@ def relation(found: Screening, parameter: str, covariate: str, shape: str, *, na
         bars = np.column_stack([grid - _BAR, grid + _BAR, np.full(len(grid), np.nan)]).ravel()
         heights = np.column_stack([fitted, fitted, np.full(len(grid), np.nan)]).ravel()
         levels = tuple(str(plain_label(level)) for level in candidate.levels)
-        return Relation((x + beside)[drawn], shown[drawn], (bars, heights), None, levels)
+        return Relation((x + beside)[drawn], shown[drawn], (bars, heights), None, levels, use[drawn])
     order = np.argsort(x, kind="stable")
     smooth = smoothed(x[order], shown[order])
-    return Relation(x[drawn], shown[drawn], (grid, fitted), (x[order], smooth), ())
+    return Relation(x[drawn], shown[drawn], (grid, fitted), (x[order], smooth), (), use[drawn])

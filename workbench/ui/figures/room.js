@@ -1,6 +1,6 @@
 // What the room needs of the page itself; started by an animation that every view of it plays once, with `start` its
-// element. It keeps keys that are pressed in the room from JupyterLab, gives figures and sliders names that a screen
-// reader can say, lets every figure and table be saved, copied or read as a table, fills the screen on demand, and says
+// element and `terms` what the terms of the field mean. It keeps keys that are pressed in the room from JupyterLab, gives figures and sliders names that a screen
+// reader can say and terms their meaning, lets every figure and table be saved, copied or read as a table, fills the screen on demand, and says
 // so when the kernel is gone. Text from data is only ever set as text. (In a handler `URL` is that of the document.)
 const room = start.closest('.wb');
 if (!room || room.wbReady) return;
@@ -178,8 +178,13 @@ const visit = () => {
     const label = handle.closest('.widget-slider')?.querySelector('.widget-label');
     handle.setAttribute('aria-label', label?.textContent || 'slider');
   }
+  for (const one of room.querySelectorAll(NAMED)) {
+    const meaning = terms[one.textContent.trim()];
+    if (meaning && !one.title) one.title = meaning;
+  }
   for (const code of room.querySelectorAll('pre[aria-label]:not([role])')) code.setAttribute('role', 'region');
 };
+const NAMED = 'th, h4, .widget-label, .wb-kpi span, .wb-legend span, .wb-key, .wb-run span, .wb-note .widget-html-content';
 let asked = false;
 new MutationObserver(() => {
   if (asked) return;

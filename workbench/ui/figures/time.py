@@ -281,9 +281,10 @@ class Trace:
 
     def __init__(self, height: int = 180):
         self.plane = Plane("iteration", "OFV")
+        self.plane.y_axis.label_offset = "4.2em"
         self.line = self.plane.line(INDIVIDUAL, 1.8)
         self.points = self.plane.points(INDIVIDUAL, 14)
-        self.view = self.plane.figure([self.line, self.points], height, (10, 14, 44, 62))
+        self.view = self.plane.figure([self.line, self.points], height, (10, 14, 44, 68))
 
     def show(self, trace: Sequence[tuple[int, float]]) -> None:
         """Draw iterations and their objective; a start far above the rest is cut off."""

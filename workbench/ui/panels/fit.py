@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ipywidgets import HTML, Widget
+from scipy.special import gammaincc
 
 from workbench import markup
 from workbench.methods import method_of
@@ -45,18 +46,24 @@ class CriteriaPanel(Panel):
         else:
             fit, before = state.run.fit, parent_of(state.run, state.runs)
             delta = fit.ofv - before.facts.ofv if before is not None else math.nan
-            self.text.value = _figures(fit.ofv, delta, fit.aic, fit.bic, _cause(state.run, before), _reason(before))
+            cause, p = _cause(state.run, before), _chance(delta, state.run, before)
+            self.text.value = _figures(fit.ofv, delta, fit.aic, fit.bic, cause, _reason(before, p), better=p < 0.05)
 
 
-def _figures(ofv: float, delta: float, aic: float, bic: float, cause: str, about: str) -> str:
+def _figures(ofv: float, delta: float, aic: float, bic: float, cause: str, about: str, *, better: bool = False) -> str:
     """OFV, its last change, AIC and BIC; each has its place from the beginning, so that nothing moves."""
     parts = [("OFV", markup.decimals(ofv, 2, none="–"), "−2 log-likelihood, less a constant: lower is better")]
     parts += [("last change", markup.signed(delta, 2) if math.isfinite(delta) else "–", about)]
     parts += [("AIC", markup.decimals(aic, 1, none="–"), "−2LL + 2 × number of estimates: lower is better")]
     parts += [("BIC", markup.decimals(bic, 1, none="–"), "−2LL + log(n) × number of estimates: lower is better")]
+    green = ("last change",) if better else ()
     cells = [
-        markup.tag("div", markup.tag("span", name), markup.tag("b", value), title=tip) for name, value, tip in parts
-    ]
+        markup.tag(
+            "div", markup.tag("span", name), markup.tag("b", value, class_="wb-better" if name in green else ""),
+            title=tip,
+        )
+        for name, value, tip in parts
+    ]  # fmt: skip
     return markup.tag("div", *cells, markup.tag("p", cause), class_="wb-kpi")
 
 
@@ -64,8 +71,19 @@ def _cause(run: Run, before: Run | None) -> str:
     return "; ".join(changes_between(before, run)) if before is not None else ""
 
 
-def _reason(before: Run | None) -> str:
-    return f"against run {before.number}" if before is not None else "there is no run before it on these data"
+def _chance(delta: float, run: Run, before: Run | None) -> float:
+    """p of a gain that more parameters brought, by χ²; NaN where the runs do not compare so."""
+    more = run.fit.n_estimated - before.facts.parameters if before is not None else 0
+    if before is None or more <= 0 or not delta < 0 or before.facts.method != method_of(run.method).name:
+        return math.nan
+    return float(gammaincc(more / 2, -delta / 2))
+
+
+def _reason(before: Run | None, p: float) -> str:
+    if before is None:
+        return "there is no run before it on these data"
+    tested = f"; p {markup.p_value(p)} if that is a special case of this one" if math.isfinite(p) else ""
+    return f"against run {before.number}{tested}"
 
 
 class TracePanel(Panel):

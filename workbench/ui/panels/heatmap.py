@@ -182,7 +182,7 @@ def _names(screened: Screened) -> tuple[list[str], list[str], list[str]]:
 
 def _legend(which: Which) -> str:
     first = "p ≥ 0.05" if which != "delta_ofv" else "p of ΔOFV ≥ 0.05"
-    texts = (first, *(f"&lt; {level:g}" for level in _LEVELS))
+    texts = (first, *(f"&lt; {markup.p_value(level)}" for level in _LEVELS))
     swatches = "".join(f"<span class='wb-p{k}'>{text}</span>" for k, text in enumerate(texts))
     others: Sequence[str] = (f"{MODELLED} acts in the model", f"{SHRUNK} shrinkage above 30 %", "– not screened")
     return f"<div class='wb-heat-legend'>{swatches}{''.join(f'<i>{text}</i>' for text in others)}</div>"

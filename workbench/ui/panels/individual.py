@@ -102,6 +102,7 @@ class IndividualPanel(Panel):
         self.large.figure.layout.height = "300px"
         self.large.name.tooltip = "back to all subjects"
         self.about = HTML()
+        self.about.add_class("wb-about-one")
         self.close = Button(description="All subjects", icon="th", tooltip="back to all subjects")
         self.close.add_class("wb-toggle")
         self.close.on_click(handler(lambda _: self._open(None)))
@@ -292,11 +293,14 @@ class IndividualPanel(Panel):
             )
         after, own = bool(self.time.value), self._own_axes
         seen, predicted = state.seen(), self._predictions()
+        chosen, label = subjects_at(data, state.selection), data.roles.get("subject", "ID")
         rows = records_at(data, state.selection)
+        if state.selection.subjects:
+            whole = subjects_at(data, Selection(state.selection.subjects))
+            rows = rows | np.repeat(whole, np.diff(data.events.start))
         shown = {i: subject_of(data, i, Timeline(data.events, i, after), seen, rows, predicted) for i in places}
         everybody = None if own else self._everybody(data, seen, after)
         drawn = state.drawn(tuple(places)) if own else None
-        chosen, label = subjects_at(data, state.selection), data.roles.get("subject", "ID")
         for tile, (k, i) in zip(self._tiles(), enumerate(places), strict=False):
             curves = None if drawn is None else (drawn.individual or drawn.population)[k]
             window = self._windows.get(i if own else None)
@@ -400,7 +404,7 @@ class IndividualPanel(Panel):
                 time, *(c if c is not None and len(c) == len(time) else None for c in curves)
             )
             tile.show_curves(at, *cut)
-            if settled and individual is not None:
+            if settled and individual is not None and self.alone is None:
                 self._settled[i] = run, time, individual
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from bqplot import Tooltip
 from ipywidgets import HTML, Button, Dropdown, ToggleButtons, VBox
 
 from workbench import markup
@@ -16,11 +17,12 @@ from workbench.model.shapes import SHAPES
 from workbench.screening.result import Tested
 from workbench.screening.scope import Candidate
 from workbench.ui.figures.relation import Relation, relation
-from workbench.ui.figures.time import INDIVIDUAL, Array, Plane, put, ticks
+from workbench.ui.figures.time import INDIVIDUAL, OBSERVED, SELECTED, Array, Plane, put, ticks
 from workbench.ui.panels.heatmap import refusal
 from workbench.ui.panels.panel import Refusal, row
 from workbench.ui.session import screenings
 from workbench.ui.session.screenings import Screened
+from workbench.ui.session.selection import subjects_at
 from workbench.ui.session.state import State
 from workbench.ui.session.work import Request
 
@@ -59,6 +61,9 @@ class RelationView:
         self.outcome, self.table, self.code = HTML(), HTML(), HTML()
         self.plane = Plane()
         self.points = self.plane.points(size=30)
+        self.points.tooltip, self.points.enable_hover = Tooltip(fields=["name"], show_labels=False), False
+        self.points.on_element_click(guard(lambda _, event: self._press(event["data"]["index"])))
+        self._owner = np.zeros(0, dtype=np.int64)  # whose each point is
         self.line = self.plane.line(INDIVIDUAL, 2.2)
         self.smooth = self.plane.line(SMOOTH, 1.8, "dashed")
         self.figure = self.plane.figure([self.points, self.line, self.smooth], 270, (10, 14, 46, 62))
@@ -113,7 +118,28 @@ class RelationView:
             raise ModelError("There is no step to undo.")
         self._state.restore(back)
 
+    def _press(self, point: int) -> None:
+        """Select whose point it is."""
+        data = self._state.data
+        known = point < len(self._owner)
+        if (
+            known
+            and data is not None
+            and self._screened is not None
+            and data.hash == self._screened.found.fit.data.hash
+        ):
+            self._state.select(data.events.subjects[int(self._owner[point])])
+
     # -- rendering ---------------------------------------------------------------------------------------------
+
+    def mark(self) -> None:
+        """Show who is selected."""
+        screened, data = self._screened, self._state.data
+        if screened is None or data is None or data.hash != screened.found.fit.data.hash:
+            return
+        chosen = subjects_at(data, self._state.selection)[self._owner]
+        colors = [SELECTED if one else OBSERVED for one in chosen.tolist()] or [OBSERVED]
+        self.points.colors = colors if chosen.any() else [OBSERVED]
 
     def render_buttons(self) -> None:
         """Offer what can be done with the shown run now."""
@@ -186,7 +212,13 @@ class RelationView:
         self.plane.x_axis.label = f"{covariate} ({unit})" if unit else covariate
         self.plane.y_axis.label = parameter if self.y.value else f"η of {parameter}"
         self.legend.value = _legend("mean of each level" if drawn.levels else "regression in this shape", drawn.smooth)
-        put(self.points, drawn.x, drawn.y)
+        self._owner = drawn.owner
+        with self.points.hold_sync():
+            put(self.points, drawn.x, drawn.y)
+            label = data.roles.get("subject", "subject")
+            self.points.names = np.array([f"{label} {data.events.subjects[i]}" for i in drawn.owner.tolist()] or [""])
+            self.points.display_names = False
+        self.mark()
         put(self.line, *drawn.line)
         put(self.smooth, *(drawn.smooth or (None, None)))
         self.table.value = _table(screened, parameter, covariate)

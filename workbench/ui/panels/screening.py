@@ -32,7 +32,8 @@ class ScreeningPanel(Panel):
     """A heatmap of all pairs, one of them in detail, steps to other models, a stepwise search, and a forest plot."""
 
     title = "Screening"
-    follows = frozenset({"run", "runs", "studies", "activity", "data", "model", "problem", "place", "portion"})
+    follows = frozenset({"run", "runs", "studies", "activity", "data", "model", "problem", "place", "portion",
+                         "selection"})  # fmt: skip
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
@@ -100,6 +101,9 @@ class ScreeningPanel(Panel):
     def render(self, changed: frozenset[str]) -> None:
         """Show what was found of the shown run, and of the last one that was screened until this one is."""
         state, run = self.state, self.state.run
+        if changed == {"selection"}:
+            self.relation.mark()
+            return
         self.refusal.render()
         self.body.layout.display = "none" if run is None else None
         if run is None:
@@ -132,7 +136,8 @@ class ScreeningPanel(Panel):
 
     def _about(self, run: Run) -> str:
         if self._screened is None:
-            return f"Run {run.number} has not been screened: press Screen."
+            then = "; every new run is screened from then on" if self.auto.value else ""
+            return f"Run {run.number} has not been screened: press Screen{then}."
         if self._of is not run and self._of is not None:
             return f"Run {run.number} has not been screened; what follows is of run {self._of.number}."
         return f"Screen of run {run.number}. Press a cell to see the effect, and to put it into the model."

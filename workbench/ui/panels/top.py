@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from ipywidgets import HTML, Box, Button, Checkbox, Dropdown, HTMLMath, Widget
@@ -12,12 +13,19 @@ from workbench import markup
 from workbench.methods import METHODS, method_of
 from workbench.results.fit import Progress
 from workbench.ui.panels.equations import in_one_line
+from workbench.ui.panels.kept import hide, is_shown
 from workbench.ui.panels.panel import Panel
 from workbench.ui.session.opinion import STUDY, Opinion
 from workbench.ui.session.state import State
+from workbench.ui.session.ways import Way, ways_out
 from workbench.ui.session.words import in_room_words
 from workbench.ui.session.work import Portion
 
+_CHIPS = 3  # that the strip has room for
+_OF_LIVE = (
+    ("Fit now", "fit what is stated, once"),
+    ("Live all the same", "refit by itself from now on, however long that takes"),
+)
 _SIGNS = {"agrees": "check-circle", "differs": "exclamation-triangle", "none": "circle", "busy": "hourglass-half"}
 
 
@@ -27,7 +35,7 @@ class FitControls(Panel):
     follows = frozenset(
         ["data", "draft", "model", "start", "seeking", "method", "settings", "live", "run", "progress", "portion",
          "task", "activity", "compiling", "problem", "ready", "studies",
-         "opining", "refused"]
+         "opining", "refused", "insisting"]
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +69,15 @@ class FitControls(Panel):
         head = Box([self.summary, actions, self.mathematics])
         head.add_class("wb-head")
         self.status = HTML()
-        self.status.add_class("wb-strip")
+        self._ways: tuple[Way, ...] = ()
+        self._about: object = None  # what they are ways out of
+        self.chips = tuple(Button() for _ in range(_CHIPS))
+        for number, chip in enumerate(self.chips):
+            chip.add_class("wb-chip")
+            chip.on_click(handler(lambda _, number=number: self._press(number)))
+            hide(chip)
+        self.strip = Box([self.status, *self.chips])
+        self.strip.add_class("wb-strip")
         self.method.observe(handler(lambda change: self._choose(change["new"])), "value")
         self.live.observe(handler(lambda change: self.state.update(live=change["new"])), "value")
         self.fit.on_click(handler(lambda _: self._fit()))
@@ -87,7 +103,9 @@ class FitControls(Panel):
         self._render_opinion()
         kind, text = self._sentence()
         self.status.value = f"<div class='wb-status {kind}' role='status'><div class='wb-said'>{text}</div></div>"
-        (self.status.add_class if kind in ("bad", "fair") else self.status.remove_class)("wb-own-line")
+        self._offer()
+        own = kind in ("bad", "fair") or is_shown(self.chips[0])
+        (self.strip.add_class if own else self.strip.remove_class)("wb-own-line")
 
     def _render_opinion(self) -> None:
         """The light: green where others agree, amber where they do not, grey while they are asked."""
@@ -111,6 +129,34 @@ class FitControls(Panel):
             change = self.opinion.add_class if name == kind else self.opinion.remove_class
             if (f"wb-says-{name}" in self.opinion._dom_classes) != (name == kind):
                 change(f"wb-says-{name}")
+
+    def _offer(self) -> None:
+        """What can be done about what the strip says."""
+        state = self.state
+        about = state.problem, state.model, state.data
+        if about != self._about:
+            self._about, self._ways = about, ways_out(state)
+        offers = [(way.title, way.code) for way in self._ways] if state.activity == "" else []
+        if not offers and self._waits:
+            offers = list(_OF_LIVE)
+        for chip, offer in zip_longest(self.chips, offers[:_CHIPS]):
+            hide(chip, offer is None)
+            if offer is not None:
+                chip.description, chip.tooltip = offer
+
+    @property
+    def _waits(self) -> bool:
+        return self.state.live_waits and self.state.activity == "" and not self.state.problem
+
+    def _press(self, number: int) -> None:
+        if number < len(self._ways):
+            way = self._ways[number]
+            self.state.update(model=way.model, data=way.data, problem="")
+        elif self._waits and number == 0:
+            self._fit()
+        elif self._waits:
+            self.state.update(insisting=True)
+            self._fit()
 
     def _choose(self, name: str) -> None:
         if name != method_of(self.state.method).name:  # else its options would be lost

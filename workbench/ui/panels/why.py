@@ -8,6 +8,7 @@ from ipywidgets import HTML, Box, Button, VBox, Widget
 
 from workbench import markup
 from workbench.markup import svg
+from workbench.model import Model
 from workbench.results.runs import Run
 from workbench.ui.figures.time import INDIVIDUAL, OBSERVED, Plane, axis_title, in_hours, put
 from workbench.ui.panels.kept import hide, show_only
@@ -54,6 +55,7 @@ class WhyPanel(Panel):
         self._causes: tuple[why.Cause, ...] = ()
         self._of: Run | None = None
         self._known: dict[str, why.Outcome] = {}
+        self._rival: Model | None = None
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
@@ -75,11 +77,22 @@ class WhyPanel(Panel):
             button.add_class("wb-link")
             button.on_click(handler(lambda _, act=act: act()))
         self._before: Run | None = None
-        self.card = VBox([self.cause, self.twins, self.remedies, row(self.see, self.undo)])
+        self._folded: Run | None = None
+        self.fold = Button()
+        self.fold.add_class("wb-link")
+        self.fold.add_class("wb-fold")
+        self.fold.on_click(handler(lambda _: self._turn()))
+        self.card = VBox([self.fold, self.cause, self.twins, self.remedies, row(self.see, self.undo)])
         self.card.add_class("wb-why")
         return [self.card]
 
     # -- acts --------------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """Fold the card to its headline, or unfold it; that of the next run is open again."""
+        self._folded = None if self._folded is self.state.run else self.state.run
+        with self.state.quietly():
+            self.render(frozenset())
 
     def _see(self) -> None:
         if self.state.run is not None:
@@ -113,9 +126,12 @@ class WhyPanel(Panel):
         there = bool(self._causes) and current
         undoable = self._before is not None and run is not None and run is not self._before and current
         hide(self.card, not (there or undoable))
-        for widget in (self.cause, self.remedies):
+        folded = there and run is self._folded
+        for widget in (self.cause, self.fold):
             hide(widget, not there)
-        hide(self.see, not there or not any(cause.remedies for cause in self._causes))
+        hide(self.remedies, not there or folded)
+        hide(self.twins, folded or self._rival is None)
+        hide(self.see, not there or folded or not any(cause.remedies for cause in self._causes))
         hide(self.undo, not undoable)
         for button in (self.see, self.undo, *(line.button for line in self.lines)):
             button.disabled = state.activity != ""
@@ -124,9 +140,13 @@ class WhyPanel(Panel):
         parts = [
             markup.tag("div", markup.tag("h4", cause.title), markup.tag("p", cause.about)) for cause in self._causes[:3]
         ]
+        self.fold.description = "Show" if folded else "Fold"
+        self.fold.tooltip = "show cause and remedies" if folded else "fold this card to its headline"
         head = f"Why did run {run.number} not simply converge?"
         if why.is_plain(run):
             head = f"Run {run.number} converged; still there is something to know of it"
+        if folded:
+            parts = [markup.tag("h4", self._causes[0].title)]
         self.cause.value = markup.tag("div", markup.tag("span", head), *parts, class_="wb-causes")
         remedies = why.ranked(self._causes, known)[:_MOST]
         for line, remedy in zip(self.lines, remedies, strict=False):
@@ -135,8 +155,7 @@ class WhyPanel(Panel):
 
     def _draw(self, run: Run | None) -> None:
         """The typical curves of two solutions that the data cannot tell apart, of the first subject."""
-        rival = next((cause.rival for cause in self._causes if cause.rival is not None), None)
-        hide(self.twins, rival is None)
+        self._rival = rival = next((cause.rival for cause in self._causes if cause.rival is not None), None)
         if run is None or rival is None:
             return
         ours, theirs = (Sketch(m, run.data).drawn(m, None, 0, (0,)) for m in (run.fit.model, rival))

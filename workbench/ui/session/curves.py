@@ -24,6 +24,7 @@ Chosen = tuple[int, ...] | None  # places of subjects; None for all
 
 _FEW = 150  # subjects whose curves are prepared at once
 _KEPT = 8  # sets of subjects
+_POINTS, _POINTS_ALONE = 80, 400  # times of a curve: the one of a subject that is looked at alone is large
 
 
 def is_quick(model: Model) -> bool:
@@ -94,7 +95,8 @@ class Sketch:
             while len(self._curves) >= _KEPT:
                 self._curves.pop(next(iter(self._curves)))
             chosen = None if subjects is None else np.array(subjects, dtype=np.int64)
-            self._curves[key] = engine.curves(self._start, self._data, response=response, subjects=chosen)
+            points = _POINTS_ALONE if subjects is not None and len(subjects) == 1 else _POINTS
+            self._curves[key] = engine.curves(self._start, self._data, points, response, chosen)
         return self._curves[key]
 
     def drawn(self, model: Model, etas: Array | None, response: int, subjects: Chosen = None) -> Drawn:

@@ -77,6 +77,8 @@ class State:
         Further arguments of a fit that are not the usual ones: starts, seed, covariance.
     live : bool
         Refit whenever the statement changes.
+    insisting : bool
+        However long that takes.
     runs : Runs
     run : Run or None
         The run that is shown.
@@ -130,6 +132,7 @@ class State:
             "method",
             "settings",
             "live",
+            "insisting",
             "runs",
             "run",
             "progress",
@@ -160,7 +163,7 @@ class State:
         self.model: Model | None = None
         self.method: object = USUAL
         self.settings: Settings = ()
-        self.live = False
+        self.live = self.insisting = False
         self.runs = Runs()
         self.run: Run | None = None
         self.progress: Progress | None = None
@@ -214,7 +217,7 @@ class State:
         slow = (
             run is not None and self.data is not None and run.data.hash == self.data.hash and run.fit.seconds > LIVELY
         )
-        return self.live and slow and not self.is_as_stated
+        return self.live and slow and not self.insisting and not self.is_as_stated
 
     def _warmed(self, model: Model, data: GroupedData) -> Model:
         """A model that states something else than before, with the estimates of the shown fit where that was sound."""
@@ -396,6 +399,8 @@ class State:
         if "data" in changes:
             kept = self.selection.within(changes["data"])
             changes = {"draft": None, "file": None, "refused": None, "selection": kept, **changes}
+        if changes.get("live") is False:
+            changes = {"insisting": False, **changes}
         if "problem" in changes:
             changes = {"place": "", **changes}
         if "method" in changes and not method_of(changes["method"]).can(Ability.STARTS):

@@ -272,15 +272,11 @@ def _rivals(run: Run) -> list[Cause]:
             p.name: float(_number(p.value)) for p in rival.model.parameters
             if p.value is not None and abs(p.value - (run.fit.model[p.name].value or 0.0)) > 1e-3 * abs(p.value)
         }  # fmt: skip
-        lower = "lower" if rival.delta_ofv < 0 else "higher"
         # a variance that went to 0 at the one solution has to be given back for the other
         gone = [p.name for p in run.fit.model.parameters if isinstance(p.iiv, float) and p.iiv < _ZERO]
         verbs = [_Verb("with_values", (values,)), *(_Verb("with_iiv", (name,), (("sd", 0.3),)) for name in gone)]
         remedies = _remedy(run, f"Start at the other solution: {rival.what}", *verbs)
-        about = (
-            f"The other solution ({rival.what}) is {markup.decimals(abs(rival.delta_ofv), 2)} points of OFV {lower}. "
-            f"{rival.said}"
-        )
+        about = f"The other solution: {rival.what}. {rival.said}"
         title = "Another solution explains the data better."
         if abs(rival.delta_ofv) <= _BETTER:
             title = "Two solutions explain the data about equally well."

@@ -1,0 +1,102 @@
+"""How long a person waits: from an event in the page until the page has drawn what follows from it.
+
+No test of the default suite: `python -m tests.long latency` runs it, and asserts nothing about time. Times are read in
+the page, from the event until the last change of a curve that it brings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+TIMES = int(os.environ.get("WORKBENCH_TIMES", "50"))
+SHOW = "import workbench as wb\nbench = wb.Workbench(wb.load_example({name!r}))\nbench.run()\nbench.wait(120)\nbench"
+MANY = """import numpy as np, pandas as pd, workbench as wb
+one = wb.load_example("theophylline").frame
+data = wb.read_data(pd.concat([one.assign(ID=one["ID"] + 12 * k) for k in range(300)], ignore_index=True),
+    roles={"subject": "ID", "time": "TIME", "response": "DV", "amount": "AMT"})
+bench = wb.Workbench(data, wb.Model(wb.pk(compartments=1, absorption="first-order"), error=wb.Combined2()))
+bench"""
+# Milliseconds from `act` until the last change of a drawn line, once `done` holds and nothing changed for a while.
+WATCH = """async ([act, done, quiet, room]) => {
+    const place = document.querySelector(room);
+    let last = 0;
+    const lines = new MutationObserver(() => { last = performance.now(); });
+    lines.observe(place, {subtree: true, attributes: true, attributeFilter: ['d']});
+    const begun = performance.now();
+    (0, eval)(act);
+    const holds = (0, eval)(done);
+    for (const end = begun + 60000; performance.now() < end;) {
+        await new Promise(resolve => requestAnimationFrame(resolve));
+        if (last && performance.now() - last > quiet && holds()) break;
+    }
+    lines.disconnect();
+    return last - begun;
+}"""
+KEY = """(() => { const handle = document.querySelectorAll('.wb-slide .noUi-handle')[%d]; handle.focus();
+    handle.dispatchEvent(new KeyboardEvent('keydown', {key: %r, bubbles: true})); })()"""
+CHOOSE = """(() => { const box = [...document.querySelectorAll('.wb-card select')].find(one =>
+    [...one.options].some(option => option.text === %r)); box.value = %r;
+    box.dispatchEvent(new Event('change', {bubbles: true})); })()"""
+PRESS = "[...document.querySelectorAll('.wb-actions button')].find(one => one.textContent.trim() === %r).click()"
+SAID = "(() => () => document.querySelector('.wb-said').textContent.includes(%r))()"
+ALWAYS = "(() => () => true)()"
+
+
+def told(what: str, times: list[float]) -> None:
+    """Hand a measurement to who asked for it."""
+    row = {"what": what, "times": [round(one, 1) for one in times]}
+    print(what, f"{statistics.median(times):.0f} ms")
+    if path := os.environ.get("WORKBENCH_MEASURED"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def begun(notebook, *cells):
+    page = notebook(*cells)
+    page.run()
+    page.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+    page.wait_text("Run 1") if "bench.run" in cells[0] else page.wait_text("press Fit")
+    page.settle(600)
+    return page
+
+
+@pytest.mark.parametrize("name", ["theophylline", "quinidine"])
+def test_a_slider_moves_the_curves(notebook, name):
+    page = begun(notebook, SHOW.format(name=name))
+    times = []
+    for k in range(TIMES):
+        key = KEY % (k % 2, "ArrowLeft" if k // 2 % 2 else "ArrowRight")
+        times.append(page.page.evaluate(WATCH, [key, ALWAYS, 120, ".wb-trellis"]))
+    told(f"{name}: slider → curves", times)
+
+
+@pytest.mark.parametrize("name", ["theophylline", "quinidine"])
+def test_a_dropdown_refits(notebook, name):
+    page = begun(notebook, SHOW.format(name=name))
+    page.python("bench.state.update(live=True)")
+    errors, times = ("combined2", "constant") if name == "theophylline" else ("combined2", "proportional"), []
+    for k in range(TIMES):
+        act = CHOOSE % (errors[k % 2], errors[k % 2])
+        times.append(page.page.evaluate(WATCH, [act, SAID % f"Run {k + 2} ", 150, ".wb-trellis"]))
+        page.settle(50)
+    told(f"{name}: error model → refitted curves", times)
+
+
+def test_many_subjects(notebook):
+    page = begun(notebook, MANY)
+    redraws, cancels = [], []
+    for _ in range(max(1, TIMES // 10)):
+        redraws.append(page.page.evaluate(WATCH, [PRESS % "Fit", ALWAYS, 0, ".wb-trellis"]))
+        cancels.append(page.page.evaluate(WATCH, [PRESS % "Cancel", SAID % "Run ", 0, ".wb-trellis"]))
+        page.settle(300)
+        page.python("bench.model = bench.model.with_values({'ka': 1.0 + 0.5 * len(bench.runs)}); bench.wait(60)")
+        page.settle(300)
+    told("3,600 subjects: Fit → first redraw", redraws)
+    told("3,600 subjects: Cancel → the run that is left", cancels)
