@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import sympy
+
+from workbench.exchange.abbreviated import Fault, replaced
 
 UNSET = "UNSET"  # what a name is where none of its conditions holds
 _FUNCTIONS = {
@@ -105,6 +109,9 @@ def chosen(condition: Any, first: str, second: str, power: str = "^") -> str:
     raise NoWordsError(f"the condition {condition}")
 
 
+_MOST_OPERATIONS = 20_000
+
+
 @dataclass
 class Program:
     """Assignments that are carried out one after the other.
@@ -113,26 +120,140 @@ class Program:
     ----------
     now : dict of str to expression
         What each name is now, in terms of what is never assigned and of what is kept.
+    kept : dict of str to expression
+        What the names that are kept stand for.
+    settle : callable, optional
+        Is given the name and the value of each assignment, and answers with what that is: it may have `UNSET` in it.
     """
 
     now: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
+    settle: Callable[[str, Any], Any] | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def run(self, assignments: Sequence[tuple[str, Any]], keep: Iterable[str] = ()) -> Program:
         """Carry them out; a name to keep stands for itself after its last assignment, which goes to `kept`."""
         keep = set(keep)
         last = {name: i for i, (name, _) in enumerate(assignments)}
         for i, (name, expression) in enumerate(assignments):
+            self.sizes[name] = self._size(name, expression)
             known = {s: self.now[str(s)] for s in expression.free_symbols if str(s) in self.now}
-            value = expression.xreplace(known)
-            if isinstance(expression, sympy.Piecewise) and expression.args[-1][1] != True:  # noqa: E712 - sympy's
-                branches = [(v.xreplace(known), c.xreplace(known)) for v, c in expression.args]
-                value = sympy.Piecewise(*branches, (self.now.get(name, sympy.Symbol(UNSET)), True))
+            if name not in self.now:
+                known[sympy.Symbol(name)] = sympy.Symbol(UNSET)
+            value = flat(replaced(expression, known))
+            if self.settle is not None:
+                value = self.settle(name, value)
             if name in keep and last[name] == i:
                 self.kept[name] = value
                 value = sympy.Symbol(name)
+                self.sizes[name] = 1
             self.now[name] = value
         return self
+
+    def _size(self, name: str, expression: Any) -> int:
+        """How many operations an assignment comes to."""
+        size = sum(self.sizes.get(str(e), 1) if e.is_Symbol else 1 for e in sympy.preorder_traversal(expression))
+        if size > _MOST_OPERATIONS:
+            raise Fault(f"{name}, which needs more than {_MOST_OPERATIONS:,} operations")
+        return size
+
+
+def flat(value: Any) -> Any:
+    """What is chosen by conditions, with the choice in its last branch as further branches."""
+    if not isinstance(value, sympy.Piecewise):
+        return value
+    branches = list(value.args)
+    while branches[-1][1] == True and isinstance(branches[-1][0], sympy.Piecewise):  # noqa: E712 - sympy's
+        branches = [*branches[:-1], *branches[-1][0].args]
+    return sympy.Piecewise(*branches)
+
+
+def reaching(value: Any, columns: Mapping[str, Any], where: Any) -> tuple[Any, Any]:
+    """Without the branches that no record takes; and the records in which a name would be unset.
+
+    Parameters
+    ----------
+    value : expression
+    columns : dict of str to array
+        Of the data, by name.
+    where : array of bool
+        The records that are asked for.
+
+    Raises
+    ------
+    NoWordsError
+        If a condition asks for more than the data say.
+    """
+    if not value.has(sympy.Symbol(UNSET)):
+        return value, np.zeros_like(where)
+    if value.is_Symbol:
+        return value, where
+    if not isinstance(value, sympy.Piecewise):
+        found = [reaching(part, columns, where) for part in value.args]
+        return value.func(*(part for part, _ in found)), np.any([unset for _, unset in found], axis=0)
+    branches: list[Any] = []
+    unset, rest = np.zeros_like(where), where
+    for part, condition in value.args:
+        held = rest & by_record(condition, columns, len(where)).astype(bool)
+        rest = rest & ~held
+        if held.any() or not part.has(sympy.Symbol(UNSET)):
+            made, missing = reaching(part, columns, held)
+            branches.append((made, condition))
+            unset = unset | missing
+    if not rest.any() and branches and branches[-1][1] != True:  # noqa: E712 - sympy's
+        branches[-1] = (branches[-1][0], sympy.true)
+    return (sympy.Piecewise(*branches) if branches else sympy.Symbol(UNSET)), unset
+
+
+_OF_ARRAYS: dict[Any, Any] = {
+    sympy.exp: np.exp, sympy.log: np.log, sympy.Abs: np.abs, sympy.sin: np.sin, sympy.cos: np.cos, sympy.tan: np.tan,
+    sympy.tanh: np.tanh, sympy.Eq: np.equal, sympy.Ne: np.not_equal, sympy.Lt: np.less, sympy.Le: np.less_equal,
+    sympy.Gt: np.greater, sympy.Ge: np.greater_equal, sympy.Not: np.logical_not,
+}  # fmt: skip
+_OF_MANY: dict[Any, Any] = {
+    sympy.Add: np.add, sympy.Mul: np.multiply, sympy.Min: np.minimum, sympy.Max: np.maximum,
+    sympy.And: np.logical_and, sympy.Or: np.logical_or,
+}  # fmt: skip
+_NAMED = {"INT": np.trunc, "MOD": np.fmod, "FLOOR": np.floor, "DINT": np.trunc, "AINT": np.trunc, "DMOD": np.fmod,
+          "AMOD": np.fmod, "ATAN": np.arctan, "ASIN": np.arcsin, "ACOS": np.arccos,
+          "SINH": np.sinh, "COSH": np.cosh}  # fmt: skip
+
+
+def by_record(expression: Any, columns: Mapping[str, Any], length: int) -> Any:
+    """An expression of columns of data, as an array with a value by record.
+
+    Raises
+    ------
+    NoWordsError
+        If it holds anything else.
+    """
+    e = expression
+    if e.is_Symbol:
+        if str(e) not in columns:
+            raise NoWordsError(str(e))
+        return columns[str(e)]
+    if e in (sympy.true, sympy.false):
+        return np.full(length, bool(e))
+    if e.is_number and not e.has(sympy.Function):
+        return np.full(length, float(e))
+    with np.errstate(all="ignore"):
+        if isinstance(e, sympy.Piecewise):
+            value, rest = np.full(length, np.nan), np.ones(length, dtype=bool)
+            for part, condition in e.args:
+                held = rest & by_record(condition, columns, length).astype(bool)
+                value = np.where(held, by_record(part, columns, length), value)
+                rest &= ~held
+            return value
+        parts = [by_record(part, columns, length) for part in e.args]
+        if isinstance(e, sympy.Pow):
+            return np.power(parts[0], parts[1])
+        for kind, function in _OF_MANY.items():
+            if isinstance(e, kind):
+                return functools.reduce(function, parts)
+        made = next((f for kind, f in _OF_ARRAYS.items() if isinstance(e, kind)), _NAMED.get(e.func.__name__))
+        if made is None:
+            raise NoWordsError(f"{e.func.__name__}(…)")
+        return made(*parts)
 
 
 def at(expression: Any, names: Mapping[Any, float]) -> float:
