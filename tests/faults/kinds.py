@@ -20,6 +20,7 @@ Study = tuple[wb.Model, wb.GroupedData]
 SUBJECTS = 20
 RICH = (0.25, 0.5, 1.0, 2.0, 3.5, 5.0, 7.0, 9.0, 12.0, 24.0)
 INVISIBLE = 0.1  # points of OFV: a part of a model that brings less cannot be seen in the data
+CHANCE = 2.0  # and one that brings no more may be there by chance
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,13 @@ def _spread(rng: Generator) -> Study:
     return _study(rng, _oral(), _frame(rng, RICH, 320.0))
 
 
-def _brings_nothing(edit: Callable[[wb.Model], wb.Model]) -> Callable[[Study, wb.FitResult], bool]:
+def _brings_nothing(
+    edit: Callable[[wb.Model], wb.Model], most: float = INVISIBLE
+) -> Callable[[Study, wb.FitResult], bool]:
     """Whether the model without a part explains the data as well."""
 
     def shows(study: Study, best: wb.FitResult) -> bool:
-        return wb.fit(edit(best.model), study[1], covariance=False).ofv - best.ofv < INVISIBLE
+        return wb.fit(edit(best.model), study[1], covariance=False).ofv - best.ofv < most
 
     return shows
 
@@ -253,6 +256,11 @@ def _without(name: str) -> Callable[[wb.Model], wb.Model]:
     return lambda model: model.with_parameter(name, iiv=None)
 
 
+def _linear(model: wb.Model) -> wb.Model:
+    """With an elimination that is never saturated."""
+    return wb.Model(wb.pk(), [wb.Parameter("CL", 4.0, iiv=0.25), model["V"]], error=model.error)
+
+
 def _with(kind: type, part: str) -> Callable[[wb.Model], wb.Model]:
     return lambda model: model.with_error(kind(getattr(model.error, part)))
 
@@ -286,7 +294,8 @@ KINDS: dict[str, Kind] = {
         _from((8.0, 10.0, 12.0, 16.0, 24.0, 30.0)), _from(RICH),
     ),
     "saturation": Kind(
-        "elimination far from saturation", ("flat",), ("Vm", "Km"), _saturable(4.0), _saturable(2000.0),
+        "elimination far from saturation", ("flat",), ("Vm", "Km"), _saturable(4.0), _saturable(700.0),
+        _brings_nothing(_linear, CHANCE),
     ),
     "compartment": Kind(
         "a peripheral compartment that is not there", ("flat",), ("Q", "V2"), _compartments(1), _compartments(2),

@@ -36,7 +36,7 @@ class Seen:
     above : float
         OFV of the first remedy above the best of many starts of what it states; NaN without a card.
     kept : bool
-        Whether the first remedy ended as was promised when it was tried.
+        Whether the first remedy ended as was promised when it was tried; nothing was promised without a card.
     drawn : int
         Data sets that were drawn until the fault showed.
     """
@@ -82,7 +82,7 @@ def seen(kind: Kind, study: Study, count: int = 1) -> Seen:
     named = any(c.kind in kind.causes and any(n in f"{c.title} {c.about}" for n in kind.names) for c in card)
     remedies = why.ranked(card, outcomes)
     if not remedies:
-        return Seen(card, named, float("nan"), False, count)
+        return Seen(card, named, float("nan"), True, count)
     first = remedies[0]
     settings = dict(first.settings)
     ofv = wb.fit(first.model, first.data, **settings).ofv  # type: ignore[arg-type]
@@ -90,28 +90,29 @@ def seen(kind: Kind, study: Study, count: int = 1) -> Seen:
     return Seen(card, named, ofv - _best(first.model, first.data).ofv, kept, count)
 
 
-def run(share: float) -> tuple[str, bool]:
-    """The table, and whether all held."""
+def run(share: float, first: int = 0, kinds: tuple[str, ...] = tuple(KINDS)) -> tuple[str, bool]:
+    """The table, and whether all held; `first` is the number of the first study of each kind, a seed."""
     faulty, sound = max(2, round(FAULTY * share)), max(1, round(SOUND * share))
     rows = []
     total: Counter[str] = Counter()
-    for name, kind in KINDS.items():
-        found = [seen(kind, *drawn(name, number, faulty=True)) for number in range(faulty)]
-        calm = [seen(kind, *drawn(name, number, faulty=False)) for number in range(sound)]
+    for name in kinds:
+        kind = KINDS[name]
+        found = [seen(kind, *drawn(name, first + number, faulty=True)) for number in range(faulty)]
+        calm = [seen(kind, *drawn(name, first + number, faulty=False)) for number in range(sound)]
         here = Counter(
             named=sum(s.named for s in found), near=sum(s.above < NEAR for s in found), kept=sum(s.kept for s in found),
             false=sum(bool(s.causes) for s in calm),
         )  # fmt: skip
         total += here
-        first = Counter(s.causes[0].kind if s.causes else "none" for s in found)
+        leading = Counter(s.causes[0].kind if s.causes else "none" for s in found)
         rows.append(
             [kind.what, f"{here['named']} of {faulty}", f"{here['near']} of {faulty}", f"{here['kept']} of {faulty}",
-             ", ".join(f"{k} {n}" for k, n in first.most_common()), f"{here['false']} of {sound}",
+             ", ".join(f"{k} {n}" for k, n in leading.most_common()), f"{here['false']} of {sound}",
              f"{sum(s.drawn for s in found)}"]
         )  # fmt: skip
         print(" | ".join(rows[-1]), [[(c.kind, c.title) for c in s.causes] for s in found if not s.named],
               [[(c.kind, c.title) for c in s.causes] for s in calm if s.causes], flush=True)  # fmt: skip
-    many, few = faulty * len(KINDS), sound * len(KINDS)
+    many, few = faulty * len(kinds), sound * len(kinds)
     shares = {"named": 100 * total["named"] / many, "near": 100 * total["near"] / many,
               "kept": 100 * total["kept"] / many, "false": 100 * total["false"] / few}  # fmt: skip
     about = (

@@ -35,7 +35,8 @@ _LEVER = 4.0  # a subject's OFV so many robust deviations above the others stand
 _FAR = 6.0  # and so does a random effect that is as many robust deviations from the others,
 _WIDE = 2.5  # and as many standard deviations as were estimated with it
 _STARTS = 5
-_SUSPECT = 40.0  # per cent of RSE, from which on a fit tells whether an estimate is known at all
+_SUSPECT = 40.0  # per cent of RSE, from which on a fit tells whether a part of the model is needed,
+_OPEN = 15.0  # and from which on one tells how far a value can go: a likelihood may be open to a side of a narrow peak
 _NEEDED = 2.71  # of the OFV: 5 % of a variance that may only be positive (Self & Liang 1987, J Am Stat Assoc 82:605)
 _KNOWN = 3.84  # of the OFV: 5 % of a value that may be anything
 _TIMES = 10.0
@@ -186,7 +187,8 @@ def _remedies(found: Iterable[Cause]) -> list[Remedy]:
 
 def _probes(run: Run) -> list[Remedy]:
     """What is fitted to tell causes apart."""
-    found = [r for line in run.fit.lines if _is_suspect(line) for r in (*_simpler(run, line), *_moved(run, line))]
+    found = [r for line in run.fit.lines if _is_suspect(line) for r in _simpler(run, line)]
+    found += [r for line in run.fit.lines if _is_suspect(line, _OPEN) for r in _moved(run, line)]
     return found if run.fit.status is Status.converged else [*found, *_elsewhere(run)]
 
 
@@ -407,8 +409,9 @@ def _kept(name: str, value: float) -> _Verb:
 def _unbounded(run: Run, outcomes: Outcomes, known: list[Cause]) -> list[Cause]:
     """Typical values that could as well be ten times as large, or a tenth."""
     found: list[Cause] = []
-    for line in filter(_is_suspect, run.fit.lines):
-        if any(cause.kind == "flat" and cause.title == _not_determined(line.name) for cause in known):
+    said = {cause.title for cause in known if cause.kind == "flat"}
+    for line in run.fit.lines:
+        if not _is_suspect(line, _OPEN) or _not_determined(line.name) in said:
             continue
         costs = {
             word: outcomes[r.code].ofv - run.fit.ofv
@@ -429,8 +432,8 @@ def _higher(by: float) -> str:
     return f"only {markup.decimals(by, 2)} higher" if by > 0 else f"{markup.decimals(-by, 2)} lower"
 
 
-def _is_suspect(line: Estimate) -> bool:
-    return not line.fixed and math.isfinite(line.rse) and line.rse > _SUSPECT
+def _is_suspect(line: Estimate, from_rse: float = _SUSPECT) -> bool:
+    return not line.fixed and math.isfinite(line.rse) and line.rse > from_rse
 
 
 def _not_determined(name: str) -> str:
