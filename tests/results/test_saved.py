@@ -145,7 +145,7 @@ def test_a_strangers_file_is_bounded(fit, tmp_path):
         begun = time.perf_counter()
         with pytest.raises(wb.FileError, match=said):
             wb.load(file)
-        assert time.perf_counter() - begun < 2
+        assert time.perf_counter() - begun < 30  # it would be hours, or no end
 
     refused(pickle.dumps({"schema": 1}), "could run code")
     refused(gzip.compress(b"{}"), "JSON")

@@ -248,7 +248,7 @@ def test_callbacks_do_not_wait_for_start_values(bench, slow):
     begun = time.perf_counter()
     editor.template.value = "one compartment, oral"
     editor.apply.click()
-    assert time.perf_counter() - begun < 5
+    assert time.perf_counter() - begun < 25  # the start values would keep it for 30
     assert "Computing start values" in bench.controls.status.value
     row = bench.model_panel.rows["ka"]
     assert row.value.disabled and "wb-unknown" in row.value._dom_classes

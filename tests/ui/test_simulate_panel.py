@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -130,19 +128,6 @@ def test_what_is_never_dosed_has_no_regimens(shown):
     empty = shown()
     empty.turn_to("Simulate")
     assert "Load data" in empty.simulate_panel.about.value
-
-
-def test_a_slider_is_followed_at_once(room):
-    """1,000 people and four doses in the time of a glance; the machine may be busy."""
-    panel = room.simulate_panel
-    panel.above.value, panel.times.value = "5", 4
-    assert room.wait(60)
-    seconds = []
-    for k in range(6):
-        begun = time.process_time()
-        scenarios.simulated(room.fit, panel.scenario.with_regimen(wb.Regimen(3 + 0.01 * k, every=12, times=4)))
-        seconds.append(time.process_time() - begun)
-    assert min(seconds) < 0.3, seconds
 
 
 def test_a_target_may_be_an_area(room):
