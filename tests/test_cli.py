@@ -293,10 +293,10 @@ def test_app_serves_the_data_with_a_look_that_fetches_nothing_from_elsewhere(tmp
         monkeypatch.setenv(name, "")
     served = {}
 
-    def serve(page, options):
+    def serve(page, options, token):
         served["code"] = json.loads(page.read_text())["cells"][0]["source"]
         served["look"] = (page.parent / "voila" / "templates" / "workbench" / "index.html.j2").read_text()
-        served["options"] = options
+        served["options"], served["token"] = options, token
         return 0
 
     monkeypatch.setattr(cli, "_serve_alone", serve)
@@ -307,6 +307,7 @@ def test_app_serves_the_data_with_a_look_that_fetches_nothing_from_elsewhere(tmp
     assert repr(str(file.resolve())) in served["code"]
     assert os.environ["WORKBENCH_RUNS"] == "memory"
     assert "//cdn." not in served["look"] and "--port=8999" in served["options"]
+    assert f"--token={served['token']}" in served["options"] and len(served["token"]) > 40
 
 
 def test_a_method_whose_name_is_a_word_is_no_capitals(capsys):

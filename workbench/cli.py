@@ -384,14 +384,15 @@ def _serve(folder: Path, args: argparse.Namespace) -> int:
     options += ["--no-browser"] if args.no_browser else []
     server = LabApp.initialize_server(argv=[*options, *args.options])
     server.web_app.settings["page_config_hook"] = _without_news
-    server.io_loop.add_callback(_said_where, f"{server.connection_url}{quote(page)}?{urlencode({'token': token})}")
+    address = f"{server.connection_url}{quote(page)}?{urlencode({'token': token})}"
+    server.io_loop.add_callback(_said_where, "JupyterLab", address)
     server.start()
     return 0
 
 
-def _said_where(address: str) -> None:
-    """Comes after what binds the sockets: whoever reads the address finds somebody there."""
-    print(f"JupyterLab: {address}")
+def _said_where(what: str, address: str) -> None:
+    """Said by the loop that serves, after it has bound the sockets: whoever reads the address finds somebody there."""
+    print(f"{what}: {address}")
     print("Stop it with Ctrl-C.", flush=True)
 
 
@@ -424,9 +425,7 @@ def open_app(args: argparse.Namespace) -> int:
         token, port = secrets.token_hex(24), args.port if args.port is not None else _free_port(8866)
         options += [f"--port={port}", f"--token={token}", *(["--no-browser"] if args.no_browser else [])]
         with compiling_beside():
-            print(f"Workbench: http://127.0.0.1:{port}/?{urlencode({'token': token})}")
-            print("Stop it with Ctrl-C.", flush=True)
-            return _serve_alone(page, [*options, *args.options])
+            return _serve_alone(page, [*options, *args.options], token)
 
 
 def _own_template(folder: Path) -> None:
@@ -445,11 +444,17 @@ def _own_template(folder: Path) -> None:
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("JUPYTER_PATH"))))
 
 
-def _serve_alone(page: Path, options: Sequence[str]) -> int:
+def _serve_alone(page: Path, options: Sequence[str], token: str) -> int:
+    from tornado.ioloop import IOLoop
     from voila.app import Voila  # type: ignore[import-untyped]
 
     server = Voila()
     server.initialize([str(page), *options])
+
+    def said() -> None:
+        _said_where("Workbench", f"http://127.0.0.1:{server.port}/?{urlencode({'token': token})}")
+
+    IOLoop.current().add_callback(said)  # it gets to it once it listens
     server.start()
     return 0
 
