@@ -1,9 +1,10 @@
 """Speed of fits. Run on request: pytest tests/benchmarks --benchmark-only
 
-`numpy_pass` is a fixed piece of numpy work run beside the fits, so that figures of different days and machines can
-be put as ratios to it.
+`numpy_pass` and `numpy_reference` are fixed pieces of numpy work run beside the fits, so that figures of different days
+and machines can be put as ratios to them.
 """
 
+import os
 import pickle
 import subprocess
 import sys
@@ -43,6 +44,19 @@ def test_numpy_pass(benchmark):
     benchmark(lambda: np.linalg.svd(x))
 
 
+def numpy_reference():
+    """3,000 predictions of 132 points: what a fit of theophylline that calls numpy would take for them alone."""
+    time = np.tile([0.0, 0.25, 0.5, 1, 2, 3.5, 5, 7, 9, 12, 24], 12)
+    for number in range(3_000):
+        ka, k = 1.5 + 1e-5 * number, 0.08
+        curve = 4.0 * ka / (0.5 * (ka - k)) * (np.exp(-k * time) - np.exp(-ka * time))
+    return curve
+
+
+def test_numpy_reference(benchmark):
+    benchmark(numpy_reference)
+
+
 @pytest.mark.parametrize("error", [wb.Constant(), wb.Combined2()], ids=lambda e: e.title)
 def test_theophylline_from_nothing(benchmark, error):
     data = wb.load_example("theophylline")
@@ -74,6 +88,25 @@ def test_phenobarbital_from_values(benchmark):
     assert fit.converged
 
 
+def growth():
+    """The orange trees as a logistic curve, from round values."""
+    return wb.Model(
+        wb.equation("Asym/(1 + exp((xmid - t)/scal))"),
+        [
+            wb.Parameter("Asym", 190, iiv=30, transform="identity"),
+            wb.Parameter("xmid", 700, transform="identity"),
+            wb.Parameter("scal", 350, transform="identity"),
+        ],
+        error=wb.Constant(10),
+    )
+
+
+@pytest.mark.parametrize("covariance", [True, False])
+def test_orange_trees(benchmark, covariance):
+    model, data = growth(), wb.load_example("orange_trees")
+    assert benchmark(lambda: wb.fit(model, data, covariance=covariance)).converged
+
+
 @pytest.mark.parametrize("method", ["fo", "foce", "focei", "laplace"])
 def test_an_evaluation_of_theophylline(benchmark, method):
     """Objective and gradient, the modes being searched from where they are expected to be."""
@@ -99,12 +132,18 @@ def test_ten_thousand_subjects_with_standard_errors(benchmark):
     assert benchmark.pedantic(lambda: wb.fit(model, data), rounds=1, warmup_rounds=1).converged
 
 
+def test_two_stage_of_ten_thousand_subjects(benchmark):
+    model, data = simulated(10_000)
+    assert benchmark.pedantic(lambda: wb.fit(model, data, "two-stage"), rounds=2, warmup_rounds=1).converged
+
+
 PEAK = """
 import resource, sys
 from tests.benchmarks.test_fit_speed import simulated, wb
 model, data = simulated(int(sys.argv[1]))
-assert wb.fit(model, data, covariance=False).converged
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / int(sys.argv[1]))
+fit = wb.fit(model, data, covariance=False)
+assert fit.converged
+print(fit.seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / int(sys.argv[1]))
 """
 
 
@@ -113,11 +152,23 @@ def test_bytes_of_a_subject(benchmark):
 
     def work():
         command = [sys.executable, "-c", PEAK, "100000"]
-        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[1])
 
     found = benchmark.pedantic(work, rounds=1, iterations=1)
     benchmark.extra_info["bytes of a subject"] = found
     assert found < 11_000
+
+
+@pytest.mark.skipif("MILLION" not in os.environ, reason="ten minutes and 6 GB: on request, MILLION=1")
+def test_a_million_subjects(benchmark):
+    """10 observations each; the most that the process holds, the simulation of the data included, in bytes."""
+    command = [sys.executable, "-c", PEAK, "1000000"]
+    run = benchmark.pedantic(
+        lambda: subprocess.run(command, capture_output=True, text=True, check=True), rounds=1, iterations=1
+    )
+    seconds, found = map(float, run.stdout.split())
+    benchmark.extra_info["seconds of the fit"], benchmark.extra_info["bytes of a subject"] = seconds, found
+    assert found < 6_000
 
 
 @pytest.mark.parametrize("subjects", [120, 1_000, 10_000])
@@ -143,8 +194,6 @@ def test_memory_of_a_fit(benchmark):
 
 
 def run(code, **environment):
-    import os
-
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **environment})
 
 

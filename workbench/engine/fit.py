@@ -19,7 +19,7 @@ from workbench.engine.ending.fit_result import fit_result, with_doubts
 from workbench.engine.ending.uncertainty import Kind
 from workbench.engine.methods import Task, way_of
 from workbench.engine.parts import fit_parts
-from workbench.engine.problem.compile import check_types, compile
+from workbench.engine.problem.compile import check_types, compile, restated
 from workbench.engine.problem.refusals import check_start
 from workbench.engine.search.initial import beginnings
 from workbench.engine.search.progress import Callback, Reports
@@ -187,7 +187,8 @@ def fit(
     beginning = beginnings(model, data)
     begun = beginning.model
     fitted = chosen.fitted(begun)
-    problem = compile(fitted, data)
+    known = beginning.problem if fitted is begun else None
+    problem = compile(fitted, data) if known is None else restated(known, fitted, data)
     check_start(problem, fitted, data)
     if chosen.random_effects and not problem.n_random:
         raise FitError(f"method={chosen.name!r} is for models with random effects; without any use method={USUAL!r}.")

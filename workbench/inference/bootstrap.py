@@ -131,12 +131,15 @@ class _Resampled(Objective):
 
     weights: Array
 
+    def count(self, weights: Array) -> None:
+        """Count every subject so often from now on."""
+        self.weights = weights
+        self.only(np.flatnonzero(weights > 0))
+
     def evaluate(self, x: Array, start: Array | None = None) -> Evaluation:
         """Compute objective and gradient at x."""
         at = super().evaluate(x, start)
-        drawn = self.weights > 0
-        scores = np.where(drawn[:, None], at.scores, 0.0) * self.weights[:, None]
-        by_subject = np.where(drawn, at.by_subject, 0.0) * self.weights
+        scores, by_subject = at.scores * self.weights[:, None], at.by_subject * self.weights
         total = float(by_subject.sum()) if np.isfinite(at.ofv) else at.ofv
         return replace(at, ofv=total, gradient=scores.sum(axis=0), by_subject=by_subject, scores=scores)
 
@@ -186,12 +189,12 @@ class _Resampling:
     def __call__(self) -> Work:
         problem = compile(self.model, self.data)
         target = _Resampled(problem, method_of(self.method).approximation)
-        target.weights = np.ones(problem.n_subjects)
+        target.count(np.ones(problem.n_subjects))
         centre = target.evaluate(problem.x)
         unbounded = _unbounded(problem, centre)
 
         def replicate(number: int) -> _Replicate:
-            target.weights = self.drawn(number)
+            target.count(self.drawn(number))
             without_end = unbounded(target.weights)
             if without_end:
                 free = int((~problem.scale.fixed).sum())

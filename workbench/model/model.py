@@ -328,8 +328,12 @@ class Model:
         A random effect of its own takes the place of a shared one, and the other way round; one that is taken away or
         to be found from the data is not fixed any more. Another transform comes without the bounds of the old one.
         """
-        changed = _changed(self[name], **changes)
-        return self._with_parameters(changed if p.name == name else p for p in self.parameters)
+        return self.with_parameters({name: changes})
+
+    def with_parameters(self, changes: Mapping[str, Mapping[str, Any]]) -> Model:
+        """Change fields of several parameters at once, by name; see `with_parameter`."""
+        changed = {name: _changed(self[name], **some) for name, some in changes.items()}
+        return self._with_parameters(changed.get(p.name, p) for p in self.parameters) if changed else self
 
     def with_values(self, values: Mapping[str, float]) -> Model:
         """Set typical values by name, on the natural scale."""

@@ -23,6 +23,7 @@ Range = tuple[float, float]
 
 Z95 = 1.959963984540054  # the normal quantile of a 95 % interval
 _EDGE = 1e-12
+_ORDINARY = 700.0  # logarithms whose exponential is neither 0 nor infinite
 _NORMAL = NormalDist()
 
 
@@ -216,8 +217,11 @@ class _Log(_Known):
     is_relative = True
 
     def back(self, z: float, bounds: Range = (0.0, 1.0)) -> tuple[float, float]:
-        with np.errstate(over="ignore", under="ignore"):
+        if -_ORDINARY < z < _ORDINARY:
             p = float(np.exp(z))
+        else:
+            with np.errstate(over="ignore", under="ignore"):
+                p = float(np.exp(z))
         return p, p
 
     def to(self, p: float, bounds: Range = (0.0, 1.0)) -> float:

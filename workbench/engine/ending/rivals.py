@@ -73,7 +73,7 @@ def _searched(target: Objective, at: Evaluation, x: Array, max_iterations: int) 
     if not (begin.finite and begin.ofv < at.ofv + _NEAR):
         return None
     try:
-        outcome = minimise(target, x, max_iterations=max_iterations)
+        outcome = minimise(target, x, max_iterations=max_iterations, begin=begin)
         outcome = off_edges(target, outcome, lambda iteration, now: False, max_iterations)
     except FitError:
         return None

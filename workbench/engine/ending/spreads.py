@@ -46,7 +46,7 @@ def from_plausible_spreads(
     max_iterations : int
     """
     problem = target.problem
-    scale, begun = problem.scale, problem.scale.point(problem.x)
+    scale, begun = problem.scale, problem.begun[0]
     wanted = _changed(scale, begun, lambda share: (share < PLAUSIBLE[0]) | (share > PLAUSIBLE[1]))
     if wanted is None or found.status is Status.stopped:
         return found

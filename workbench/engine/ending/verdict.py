@@ -124,7 +124,7 @@ def _far(problem: Problem, at: Evaluation) -> list[str]:
     A spread that began as good as nowhere may grow to what is usual, and one that goes to 0 is at an edge.
     """
     scale = problem.scale
-    names, begun = scale.quantities, scale.estimates(problem.x)
+    names, begun = scale.quantities, problem.begun[1].copy()
     spread = np.array([name.kind in ("iiv", "iov") for name in names], dtype=bool)
     own = [u[psi.own] for psi, u in zip((scale.subject, scale.occasion), scale.units(at.point), strict=True)]
     begun[spread] = np.clip(begun[spread], *np.outer(PLAUSIBLE, np.concatenate(own)))

@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 
 from workbench.data import GroupedData
 from workbench.engine.predictions.machine import kernel
+from workbench.engine.predictions.threads import over_subjects
 from workbench.engine.problem.compile import compile
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import CENSORED, record, record_slopes, variances
@@ -36,6 +37,8 @@ Ask = Callable[[int, float, dict[str, float]], bool]  # iteration, sum over the 
 _NEAR = 0.5  # first spread of a subject's values around the typical ones, in units: it keeps to their basin
 _FAR = 5.0  # units
 _SAME = 1e-9  # of the sum: what a turn may change at the minimum
+_BLOCK = 1024  # subjects that are added up together
+_SECONDS_A_SUBJECT = 1e-6  # about
 _WIDEST = 25.0  # of a logarithm of σ from where it began
 
 
@@ -282,15 +285,21 @@ class _OwnFits(Descent):
         if self.spare() <= 0 or not len(places[0]):
             return
         self.problem.predict(found, self.u, 0, self.f, self._fu, self._fuu)
-        total, by_sigma, sigma = np.empty(1), np.empty_like(self.sigma), self.sigma.copy()
+        sigma, blocks = self.sigma.copy(), np.arange(0, len(found), _BLOCK)  # the same, however many threads
+        totals, slopes = np.empty((len(blocks), 1)), np.empty((len(blocks), *self.sigma.shape))
+
+        def task(some: Index) -> None:
+            for begin in some.tolist():
+                at = begin // _BLOCK
+                _by_sigma(
+                    found[begin : begin + _BLOCK], seen.first, seen.y, seen.upper, seen.what, seen.response, self.f,
+                    seen.kind, sigma, totals[at], slopes[at],
+                )  # fmt: skip
 
         def value(logs: Array) -> tuple[float, Array]:
             sigma[places] = np.exp(logs)
-            _by_sigma(
-                found, seen.first, seen.y, seen.upper, seen.what, seen.response, self.f, seen.kind, sigma, total,
-                by_sigma,
-            )  # fmt: skip
-            return float(total[0]), by_sigma[places] * sigma[places]
+            over_subjects(task, blocks, _SECONDS_A_SUBJECT * len(found))
+            return float(totals.sum()), slopes.sum(axis=0)[places] * sigma[places]
 
         begin = np.log(self.sigma[places])
         box = [(log - _WIDEST, log + _WIDEST) for log in begin]

@@ -19,7 +19,6 @@ from workbench.engine.objectives.likelihood import FOUND, KINK
 from workbench.engine.objectives.scan import Scan, few_draws
 from workbench.engine.objectives.subjects import AT_ZERO, DERIVE, GIVEN, MOVED, SEARCH, Modes
 from workbench.engine.problem.problem import Problem
-from workbench.engine.problem.residual import variances
 from workbench.engine.problem.scale import Point
 from workbench.methods import Approximation
 
@@ -172,11 +171,17 @@ class Objective:
         self._linear, self._laplace = self.approximation.linear, self.approximation is Approximation.LAPLACE
         self._modes = Modes(problem, not self.approximation.interaction, self._linear, self._laplace)
         self._all = np.arange(problem.n_subjects)
+        self.only(self._all)
         self._accepted: Evaluation | None = None
-        self._scan = Scan(problem, np.zeros(0, dtype=np.int64) if self._linear else _moving(problem))
+        self._scan = Scan(self._modes, np.zeros(0, dtype=np.int64) if self._linear else _moving(problem))
         self.tolerance, self.grain = _TOLERANCE, 0.0
         self.evaluations = 0
         self.rounds = 0
+
+    def only(self, subjects: Index) -> None:
+        """From now on the others add nothing: their modes stay, and are not looked for."""
+        self._counted = subjects
+        self._others = np.setdiff1d(self._all, subjects, assume_unique=True)
 
     @property
     def cornered(self) -> bool:
@@ -201,15 +206,11 @@ class Objective:
         if self._linear or not self.problem.n_random:
             return at
         point, mean = at.point, at.mean
-        Bl = self.problem.layout.B @ point.L
         zeta, depth = at.zeta.copy(), at.depth.copy()
-        starts = [np.zeros_like(zeta)]
-        starts += self._scan.starts(
-            mean, Bl, point.L, point.sigma, self._variance_at_zero(point, mean), zeta, depth, _BASINS
-        )
+        starts = [np.zeros_like(zeta), *self._scan.starts(point, mean, zeta, depth, _BASINS)]
 
         def look(start: Array) -> None:
-            subjects = np.flatnonzero(np.isfinite(start).all(axis=1))
+            subjects = self._counted[np.isfinite(start[self._counted]).all(axis=1)]
             other, below = self._searched(point, mean, start, subjects)
             self.rounds += self._modes.rounds
             deeper = np.zeros(len(depth), dtype=bool)
@@ -218,7 +219,7 @@ class Objective:
 
         for start in starts:
             look(start)
-        bent = self._bent(zeta)
+        bent = self._bent(at, zeta)
         if bent.any():
             for draw in few_draws(zeta.shape[1])[:_TRIES]:
                 look(np.where(bent[:, None], draw, np.nan))
@@ -226,26 +227,21 @@ class Objective:
             return at
         return self.evaluate(at.x, zeta)
 
-    def _bent(self, zeta: Array) -> NDArray[np.bool_]:
+    def _bent(self, at: Evaluation, zeta: Array) -> NDArray[np.bool_]:
         """Whose data bend l down along some direction at the mode: there may be another one beside it."""
-        everyone = np.flatnonzero(np.isfinite(zeta).all(axis=1))
         bent = np.zeros(len(zeta), dtype=bool)
-        with np.errstate(all="ignore"):
-            curvature = 0.5 * self._modes.expansion(everyone, zeta[everyone]).hessian
-        known = np.isfinite(curvature).all(axis=(1, 2))
-        bent[everyone[known]] = np.linalg.eigvalsh(curvature[known])[:, 0] < _BENT
+        counted = np.isin(self._all, self._counted, assume_unique=True)
+        same = (zeta == at.zeta).all(axis=1) & np.isfinite(at.by_subject) & ~at.at_corner & counted
+        if same.any():
+            bent[same] = 0.5 / np.linalg.eigvalsh(at.inverse[same])[:, -1] < _BENT
+        others = np.flatnonzero(~same & np.isfinite(zeta).all(axis=1) & counted)
+        if others.size:
+            with np.errstate(all="ignore"):
+                self._modes.go_to(at.point, at.mean)
+                curvature = 0.5 * self._modes.expansion(others, zeta[others]).hessian
+            known = np.isfinite(curvature).all(axis=(1, 2))
+            bent[others[known]] = np.linalg.eigvalsh(curvature[known])[:, 0] < _BENT
         return bent
-
-    def _variance_at_zero(self, point: Point, mean: Array) -> Array | None:
-        """Residual variance at η = 0, float64[n], where it is taken from there."""
-        if self.approximation.interaction:
-            return None
-        problem, seen = self.problem, self.problem.observations
-        n, D = len(seen.y), problem.n_coordinates
-        f, R, R_f = np.empty((3, n))
-        problem.predict(self._all, mean, 0, f, np.empty((0, D)), np.empty((0, D, D)))
-        variances(seen.kind, seen.response, f, point.sigma, R, R_f, np.empty((n, point.sigma.shape[1])))
-        return R
 
     def _searched(self, point: Point, mean: Array, start: Array, subjects: Index) -> tuple[Array, Array]:
         """The modes of some subjects, searched from start[N, Q], and l there; infinite where nothing was found."""
@@ -286,7 +282,6 @@ class Objective:
             One where no random effect moves an event in time.
         """
         point, mean = at.point, at.mean
-        Bl = self.problem.layout.B @ point.L
         self._modes.go_to(point, mean)
         known = np.where((at.at_corner | ~np.isfinite(at.by_subject))[:, None, None], np.nan, at.inverse)
         first = self._basin(at.zeta, known)
@@ -296,8 +291,7 @@ class Objective:
             return found
         N, Q = at.zeta.shape
         others, depth = np.full((most, N, Q), np.nan), np.full((most, N), np.inf)
-        R0 = self._variance_at_zero(point, mean)
-        for start in self._scan.starts(mean, Bl, point.L, point.sigma, R0, at.zeta, at.depth, _BASINS):
+        for start in self._scan.starts(point, mean, at.zeta, at.depth, _BASINS):
             subjects = np.flatnonzero(np.isfinite(start).all(axis=1))
             zeta, below = self._searched(point, mean, start, subjects)
             for i in subjects[below[subjects] < at.depth[subjects] + _MATTERS]:
@@ -365,7 +359,9 @@ class Objective:
         elif last is not None and last.found is not None:
             modes.move_from(last.point, last.mean, last.found)
             begin = MOVED
-        modes.work(self._all, found, SEARCH if self._laplace else SEARCH + DERIVE, begin)
+        counted, others = self._counted, self._others
+        found.state[others] = FOUND
+        modes.work(counted, found, SEARCH if self._laplace else SEARCH + DERIVE, begin)
         rounds = modes.rounds + (not self.approximation.interaction)
         kinked, corners = self._settle(found)
         every = bool((found.state == FOUND).all())
@@ -373,12 +369,17 @@ class Objective:
             for array in (found.ofv, found.scores, found.inverse, found.motion):
                 array[:] = np.nan
             if every:
-                modes.work(self._all, found, DERIVE, GIVEN, corners, modes.bend(self._all, found))
+                modes.work(counted, found, DERIVE, GIVEN, corners, modes.bend(counted, found))
                 rounds += 4 * problem.n_coordinates
         elif corners is not None:
             modes.work(kinked, found, DERIVE, GIVEN, corners)
         ofv = found.ofv
         ofv += problem.observations.jacobian
+        if others.size:
+            for array in (ofv, found.scores, found.inverse, found.motion):
+                array[others] = 0.0
+            found.depth[others] = -np.inf
+            found.zeta[others] = 0.0 if last is None else last.zeta[others]
         self.evaluations += 1
         self.rounds += rounds
         total = float(ofv.sum()) if every else float("nan")

@@ -15,10 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from workbench.engine.predictions.machine import kernel
-from workbench.engine.problem.problem import Problem
-from workbench.engine.problem.residual import record
-from workbench.engine.problem.views import of_subjects
+from workbench.engine.objectives.subjects import Modes
+from workbench.engine.problem.scale import Point
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -30,7 +28,6 @@ _FINE = 0.1  # of the transformed scale between two points of a grid
 _FEWEST, _MOST = 17, 65  # points of a grid
 _APART = 0.25  # of a standard deviation: nearer points are in the same basin
 _BESIDE = 0.1  # of a standard deviation: into a basin that begins right beside a mode
-_TOGETHER = 16_000  # observations predicted in one call
 
 
 class Scan:
@@ -38,34 +35,21 @@ class Scan:
 
     Parameters
     ----------
-    problem : Problem
+    modes : Modes
     moving : int64[k]
         The random effects that move events in time.
     """
 
-    def __init__(self, problem: Problem, moving: Index):
-        self._problem, self.moving = problem, moving
-        self._copies: Problem | None = None
+    def __init__(self, modes: Modes, moving: Index):
+        self._modes, self.moving = modes, moving
 
-    @property
-    def _together(self) -> Problem:
-        """Copies of the problem, as many as are predicted together."""
-        if self._copies is None:
-            problem = self._problem
-            most = max(1, min(_TOGETHER // max(len(problem.y), 1), _MOST)) if len(self.moving) else 1
-            everyone = np.arange(problem.n_subjects)
-            self._copies = of_subjects(problem, np.tile(everyone, most)) if most > 1 else problem
-        return self._copies
-
-    def starts(self, mean: Array, Bl: Array, L: Array, sigma: Array, R0: Array | None, zeta: Array,
-               depth: Array, most: int) -> list[Array]:  # fmt: skip
+    def starts(self, point: Point, mean: Array, zeta: Array, depth: Array, most: int) -> list[Array]:
         """Points from which modes deeper than the known ones could be found.
 
         Parameters
         ----------
-        mean : float64[N, D]; Bl : float64[N, D, Q]; L : float64[Q, Q]; sigma : float64[responses, k]
-        R0 : float64[n] or None
-            Residual variance at η = 0, where it is taken from there.
+        point : Point
+        mean : float64[N, D]
         zeta : float64[N, Q]; depth : float64[N]
             The known modes, and l there.
         most : int
@@ -76,8 +60,9 @@ class Scan:
         list of float64[N, Q]
             NaN for a subject that has no further one.
         """
-        points = self._points(L, zeta)
-        values = self._depths(points, mean, Bl, sigma, R0)
+        points = self._points(point.L, zeta)
+        self._modes.go_to(point, mean)
+        values = self._modes.depths(points)
         values[~np.isfinite(values)] = np.inf
         if not len(self.moving):
             values[values >= depth - 1e-6] = np.inf  # a smooth l: only what is lower already
@@ -116,29 +101,6 @@ class Scan:
                 return np.asarray(np.abs(points - taken)[:, :, self.moving].max(axis=2) < _APART)
             return np.asarray(np.linalg.norm(points - taken, axis=2) < 1.0)
 
-    def _depths(self, points: Array, mean: Array, Bl: Array, sigma: Array, R0: Array | None) -> Array:
-        """l at the points, float64[points, N]."""
-        seen = self._problem.observations
-        K, N, _ = points.shape
-        D, n = mean.shape[1], len(seen.y)
-        copies = self._together
-        most = copies.n_subjects // N
-        f, none = np.empty(most * n), (np.empty((0, D)), np.empty((0, D, D)))
-        depth = np.empty((K, N))
-        interaction = R0 is None
-        variance = np.ones(n) if R0 is None else R0
-        with np.errstate(all="ignore"):
-            for begin in range(0, K, most):
-                part = points[begin : begin + most]
-                k = len(part)
-                u = mean + np.einsum("idq,kiq->kid", Bl, part)
-                copies.predict(np.arange(k * N), u.reshape(k * N, D), 0, f, *none)
-                depths(
-                    interaction, seen.first, seen.y, seen.upper, seen.what, seen.response, f[: k * n].reshape(k, n),
-                    seen.kind, sigma, variance, depth[begin : begin + k],
-                )  # fmt: skip
-        return np.asarray(depth + (points**2).sum(axis=2))
-
 
 @lru_cache(maxsize=16)
 def _draws(Q: int) -> Array:
@@ -155,15 +117,3 @@ def few_draws(Q: int) -> Array:
     rng = np.random.default_rng(1)
     strata = rng.permuted(np.tile(np.arange(_FEW_DRAWS)[:, None], (1, Q)), axis=0)
     return np.asarray(ndtri((strata + rng.random((_FEW_DRAWS, Q))) / _FEW_DRAWS))
-
-
-@kernel
-def depths(interaction, first_observation, y, upper, what, response, f, kind, sigma, R0, depth):
-    """-2 log p(y | ζ) of each subject at each node, float64[k, N], but for a constant; predictions f float64[k, n]."""
-    for node in range(depth.shape[0]):
-        for i in range(depth.shape[1]):
-            depth[node, i] = 0.0
-            for j in range(first_observation[i], first_observation[i + 1]):
-                k = response[j]
-                L, _, _, _, _ = record(interaction, what[j], kind[k], y[j], upper[j], f[node, j], sigma, k, R0[j])
-                depth[node, i] += L

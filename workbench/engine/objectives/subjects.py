@@ -213,6 +213,39 @@ def _each_expanded(p, r, t, subjects, laplace, zero):
     return left
 
 
+def _look(p, r, t, subjects, count):
+    """Fill l of subjects at points[K, count, Q]; of how many that attempt is not prepared."""
+    return _each_looked_at(p, r, t, view(subjects, (count,)), r.zero)
+
+
+@inner
+def _each_looked_at(p, r, t, subjects, zero):
+    points, depth, trial = t.points, t.depth, r.trial
+    left = 0
+    for n in range(subjects.shape[0]):
+        i = subjects[n]
+        enter(i, p, r)
+        prepared = True
+        if zero is not None:
+            prepared = at_zero(i, p, r, 0, zero.f, zero.fu, r.fuu)
+        for k in range(points.shape[0]):
+            for q in range(trial.shape[0]):
+                trial[q] = points[k, n, q]
+            place(i, p, r, trial)
+            prepared = predicted(i, p, r, 0, r.f, r.fu, r.fuu) and prepared
+            depth[k, n] = records(i, p, r, zero)
+        if not prepared:
+            left += 1
+    return left
+
+
+class _Look(NamedTuple):
+    """Where l is wanted, float64[K, N, Q], and it, float64[K, N]."""
+
+    points: Array
+    depth: Array
+
+
 class _There(NamedTuple):
     """Where an `Expansion` is wanted, and it."""
 
@@ -406,6 +439,24 @@ class Modes:
             self._rooms.append(f)
             if not left or not self._prepare():
                 return found
+
+    def depths(self, points: Array) -> Array:
+        """l of all subjects at ζ[K, N, Q], float64[K, N]; not finite where it cannot be computed."""
+        K, N, _ = points.shape
+        depth = np.empty((K, N))
+
+        def task(part: Index) -> None:
+            f = self._furnished()
+            look = _Look(np.ascontiguousarray(points[:, part]), np.empty((K, len(part))))
+            left.append(_called(_look, (self._image, f.room, Image(look)), part))
+            depth[:, part] = look.depth
+            self._rooms.append(f)
+
+        while True:
+            left: list[int] = []
+            over_subjects(task, np.arange(N), N * K * self._problem.predictor.seconds(0))
+            if not any(left) or not self._prepare():
+                return depth
 
     def _prepare(self) -> bool:
         """Prepare the next attempt to predict subjects; False if there is none."""

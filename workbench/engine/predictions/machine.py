@@ -295,7 +295,11 @@ class Kernel:
         numbers: list[Any] = []
         copies: list[tuple[NDArray[Any], NDArray[Any]]] = []
         for value in given:
-            _pass_on(value, form, numbers, copies)
+            if type(value) is np.ndarray and value.flags.c_contiguous:  # mostly, and this is called often
+                form += (value.dtype, value.ndim)
+                numbers += (_address(value), *value.shape)
+            else:
+                _pass_on(value, form, numbers, copies)
         key = tuple(form)
         found = self._known.get(key)
         if found is None:

@@ -42,8 +42,7 @@ def over_subjects(task: Callable[[Index], None], subjects: Index, work: float) -
     work : float
         How long all of it takes, in seconds, roughly; what is short is not worth a second thread.
     """
-    workers = threads()
-    if workers < 2 or work < _WORTH_IT or len(subjects) < 2 or is_alone():
+    if work < _WORTH_IT or len(subjects) < 2 or is_alone() or (workers := threads()) < 2:
         task(subjects)
         return
     chunks = np.array_split(subjects, min(len(subjects), workers * _CHUNKS, max(workers, int(work / _PIECE))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,11 @@ class Problem:
     scale: Scale
     errors: tuple[ResidualError, ...]
     x: Array
+
+    @cached_property
+    def begun(self) -> tuple[Point, Array]:
+        """The point that the model states, and its estimates."""
+        return self.scale.point(self.x), self.scale.estimates(self.x)
 
     @property
     def y(self) -> Array:

@@ -85,7 +85,7 @@ class Psi:
         """The effects that are shares of another."""
         return [int(r) for r in np.flatnonzero(self.owner >= 0)]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many numbers are free."""
         return len(self.entries)
@@ -128,7 +128,7 @@ class Psi:
             L[r] = scale[r] * L[self.owner[r]]
         return L
 
-    @property
+    @cached_property
     def plain(self) -> list[tuple[int, int, int, float]] | None:
         """Where every number of L is fixed, or a multiple of a number of x or of its exponential: (r, c, which, times).
 
@@ -171,10 +171,11 @@ class Psi:
         for r, c, free in self.entries:
             if free == "entry":
                 values.append(L[r, c])
-            elif free in ("log diagonal", "log sd"):
-                size = L[r, r] if free == "log diagonal" else np.linalg.norm(L[r])
+            elif free == "log diagonal":
+                values.append(np.log(L[r, r]))
+            elif free == "log sd":
                 with np.errstate(divide="ignore"):  # a deviation of 0 is at -inf
-                    values.append(np.log(size))
+                    values.append(np.log(np.linalg.norm(L[r])))
             elif free == "direction":
                 values.append(L[r, c] / L[r, r])
             else:
@@ -225,17 +226,17 @@ class Psi:
 
     # -- what is reported --------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def own(self) -> list[int]:
         """Rows with an effect of their own."""
         return [r for r in range(len(self.names)) if self.owner[r] < 0]
 
-    @property
+    @cached_property
     def pairs(self) -> list[tuple[int, int]]:
         """Rows (later, earlier) that may be correlated."""
         return [(r, c) for r in self.own for c in self.own if c < r and self.block[c] == self.block[r]]
 
-    @property
+    @cached_property
     def labels(self) -> tuple[list[str], list[str], list[str]]:
         """Names of the standard deviations, correlations and scales."""
         stem = "corr" if self.level == "iiv" else "corr_iov"
@@ -245,7 +246,7 @@ class Psi:
             [f"share_{name}" for r, name in enumerate(self.names) if self.owner[r] >= 0],
         )
 
-    @property
+    @cached_property
     def fixed(self) -> list[bool]:
         """For each of the labels, whether it is fixed."""
         shared = np.flatnonzero(self.owner >= 0)
@@ -257,9 +258,13 @@ class Psi:
 
     def estimates(self, L: Array) -> Array:
         """Standard deviations, correlations and scales at L."""
-        deviations = np.linalg.norm(L, axis=1)
+        if not self.names:
+            return np.zeros(0)
+        deviations: Array = np.sqrt((L * L).sum(axis=1))
+        if not (self.pairs or self._owned):
+            return deviations
         rows = L / np.maximum(deviations, _TINY)[:, None]
-        shared = [self._scale_at(L, r) for r in np.flatnonzero(self.owner >= 0).tolist()]
+        shared = [self._scale_at(L, r) for r in self._owned]
         return np.array([*deviations[self.own], *(rows[r] @ rows[c] for r, c in self.pairs), *shared], dtype=float)
 
     def _scale_at(self, L: Array, r: int) -> float:

@@ -28,7 +28,7 @@ def check_start(problem: Problem, model: Model, data: GroupedData) -> None:
     FitError
         If a prediction is not a number, or its derivative by a parameter is not.
     """
-    point = problem.scale.point(problem.x)
+    point = problem.begun[0]
     f, slopes = _typical(problem, point)
     f = problem.analysed(f)
     if not np.isfinite(f).all():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +125,26 @@ class ErrorEntry:
     is_deviation: bool
 
 
+class _Plain(NamedTuple):
+    """A point of which each number is fixed, or a multiple of a number of x or of its exponential.
+
+    Attributes
+    ----------
+    fixed : float64[M + Q² + responses·C]
+        The numbers of θ, L and σ that are not such a multiple.
+    place, of : int64[k]; factor : float64[k]
+        Those that are, in their order: their places, which x, times what.
+    logarithm : int64[.]
+        The x that enter by their exponential.
+    """
+
+    fixed: Array
+    place: Index
+    of: Index
+    factor: Array
+    logarithm: Index
+
+
 @dataclass(frozen=True, eq=False)
 class Scale:
     """Conversions between x, a `Point`, and the reported estimates of one model.
@@ -155,7 +176,7 @@ class Scale:
     errors: tuple[ErrorEntry, ...]
     sigma: Array
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Length of x."""
         return int(self.theta_free.sum()) + self.subject.size + self.occasion.size + len(self._errors_free)
@@ -169,12 +190,12 @@ class Scale:
         """Parameters with a random effect between subjects."""
         return self.subject.names
 
-    @property
+    @cached_property
     def n_random(self) -> int:
         """Q, the random effects of a subject, those of its occasions included."""
         return len(self.subject.names) + self.occasions * len(self.occasion.names)
 
-    @property
+    @cached_property
     def logarithmic(self) -> NDArray[np.bool_]:
         """For each x, whether it is a logarithm."""
         theta = np.array([name.link.is_logarithm for name in self.thetas], dtype=bool) & ~self._bounded
@@ -182,7 +203,7 @@ class Scale:
         errors = np.ones(len(self._errors_free), dtype=bool)
         return np.concatenate([theta[self.theta_free], np.array(psi, dtype=bool), errors])
 
-    @property
+    @cached_property
     def labels_of_x(self) -> tuple[str, ...]:
         """For each x, the label of the reported quantity that it is mostly about."""
         labels = [name.label for name, free in zip(self.thetas, self.theta_free, strict=True) if free]
@@ -231,8 +252,8 @@ class Scale:
 
     def split(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """θ, the numbers of Ψ between subjects and between occasions, and the residual error's of x."""
-        ends = np.cumsum([int(self.theta_free.sum()), self.subject.size, self.occasion.size])
-        return x[: ends[0]], x[ends[0] : ends[1]], x[ends[1] : ends[2]], x[ends[2] :]
+        theta, subject, occasion, logs = self._slices
+        return x[theta], x[subject], x[occasion], x[logs]
 
     def _within(self, x: float, m: int) -> tuple[float, float]:
         """θ[m] at x, and the derivative, where it has bounds."""
@@ -252,6 +273,10 @@ class Scale:
 
     def point(self, x: Array) -> Point:
         """The point at x."""
+        return self._by_parts(x) if self._plain is None else self._of_numbers(self._numbers(x)[0])
+
+    def _by_parts(self, x: Array) -> Point:
+        """The point at x, whatever its parts are made of."""
         free, subject, occasion, logs = self.split(x)
         theta = self.theta_fixed.copy()
         theta[self.theta_free] = free
@@ -377,33 +402,35 @@ class Scale:
         chain : float64[M + Q² + responses·C, size]
             Of θ, L and σ, row after row.
         """
-        shape, (M, Q) = self.sigma.shape, (len(self.thetas), self.n_random)
         if self._plain is None:
-            point = self.point(x)
+            shape, (M, Q), point = self.sigma.shape, (len(self.thetas), self.n_random), self.point(x)
             one = np.eye(M + Q * Q + self.sigma.size)
             by_L, by_sigma = one[:, M : M + Q * Q].reshape(-1, Q, Q), one[:, M + Q * Q :].reshape(-1, *shape)
             return point, self.gradient(point, np.ascontiguousarray(one[:, :M]), by_L, by_sigma)
+        numbers, slopes = self._numbers(x)
+        chain = np.zeros((len(numbers), len(x)))
+        chain[self._plain.place, self._plain.of] = slopes
+        return self._of_numbers(numbers), chain
+
+    def _numbers(self, x: Array) -> tuple[Array, Array]:
+        """The numbers of a point row after row, float64[M + Q² + responses·C], and the slopes of those that change."""
+        assert self._plain is not None
         fixed, place, of, factor, logarithm = self._plain
+        value, by = x.copy(), np.ones(len(x))
         with np.errstate(over="ignore", under="ignore"):
-            value = np.where(logarithm, np.exp(np.where(logarithm, x, 0.0)), x)
-        numbers, chain = fixed.copy(), np.zeros((len(fixed), len(x)))
+            value[logarithm] = by[logarithm] = np.exp(x[logarithm])
+        numbers = fixed.copy()
         numbers[place] = factor * value[of]
-        chain[place, of] = factor * np.where(logarithm, value, 1.0)[of]
+        return numbers, factor * by[of]
+
+    def _of_numbers(self, numbers: Array) -> Point:
+        M, Q = len(self.thetas), self.n_random
         theta, L, sigma = numbers[:M], numbers[M : M + Q * Q], numbers[M + Q * Q :]
-        return Point(theta, L.reshape(Q, Q), sigma.reshape(shape)), chain
+        return Point(theta, L.reshape(Q, Q), sigma.reshape(self.sigma.shape))
 
     @cached_property
-    def _plain(self) -> tuple[Array, Index, Index, Array, NDArray[np.bool_]] | None:
-        """Where each number of a point is a multiple of one of x, or of its exponential: which, and how much of it.
-
-        Returns
-        -------
-        fixed : float64[M + Q² + responses·C]
-            The numbers that are not.
-        place, of : int64[k]; factor : float64[k]
-            Those that are, in their order: their places, which x, times what.
-        logarithm : bool[size]
-        """
+    def _plain(self) -> _Plain | None:
+        """Where each number of a point is a multiple of one of x, or of its exponential: which, and how much of it."""
         if (self._bounded & self.theta_free).any():
             return None
         Q, M = self.n_random, len(self.thetas)
@@ -418,13 +445,13 @@ class Scale:
             start += psi.size
         for at, entry in enumerate(self._errors_free):
             entries.append((M + Q * Q + entry.response * self.sigma.shape[1] + entry.which, start + at, 1.0))
-        point = self.point(np.zeros(self.size))
+        point = self._by_parts(np.zeros(self.size))
         fixed = np.concatenate([point.theta, point.L.ravel(), point.sigma.ravel()])
         place, of, factor = (np.array(column) for column in zip(*entries, strict=True)) if entries else (
             np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))  # fmt: skip
         logarithm = self.logarithmic.copy()
         logarithm[: int(self.theta_free.sum())] = False
-        return fixed, place, of, factor, logarithm
+        return _Plain(fixed, place, of, factor, np.flatnonzero(logarithm))
 
     def _first_occasion(self, L: Array) -> Array:
         n, k = len(self.subject.names), len(self.occasion.names)
@@ -436,16 +463,10 @@ class Scale:
         """The reported quantities at x, in the order of `names`, on the natural scale."""
         point = self.point(x)
         theta = [name.natural(value)[0] for name, value in zip(self.thetas, point.theta.tolist(), strict=True)]
-        n = len(self.subject.names)
-        errors = [point.sigma[entry.response, entry.which] for entry in self.errors]
-        return np.concatenate(
-            [
-                np.array(theta, dtype=float),
-                self.subject.estimates(point.L[:n, :n]),
-                self.occasion.estimates(self._first_occasion(point.L)),
-                np.array(errors, dtype=float),
-            ]
-        )
+        n, sigma = len(self.subject.names), point.sigma.tolist()
+        errors = [sigma[entry.response][entry.which] for entry in self.errors]
+        between, within = point.L[:n, :n], self._first_occasion(point.L)
+        return np.array([*theta, *self.subject.estimates(between), *self.occasion.estimates(within), *errors], float)
 
     def jacobian(self, x: Array) -> Array:
         """∂ estimates / ∂x, float64[names, size]."""
@@ -472,9 +493,9 @@ class Scale:
             row += 1
         return slopes
 
-    @property
+    @cached_property
     def _slices(self) -> tuple[slice, slice, slice, slice]:
-        ends = np.cumsum([0, int(self.theta_free.sum()), self.subject.size, self.occasion.size])
+        ends = np.cumsum([0, int(self.theta_free.sum()), self.subject.size, self.occasion.size]).tolist()
         return slice(0, ends[1]), slice(ends[1], ends[2]), slice(ends[2], ends[3]), slice(ends[3], self.size)
 
     def model_at(self, model: Model, x: Array) -> Model:
@@ -561,6 +582,7 @@ def with_estimates(model: Model, values: dict[str, float]) -> Model:
     A search may end at the edge of what a model can state (a variance of 0, a correlation of 1): there the nearest
     value that can be stated is put in.
     """
+    changed: dict[str, dict[str, object]] = {}
     for parameter in model.parameters:
         if parameter.column is not None:
             continue
@@ -580,14 +602,15 @@ def with_estimates(model: Model, values: dict[str, float]) -> Model:
         if effects:
             changes["covariates"] = tuple(effects)
         if changes:
-            model = model.with_parameter(name, **changes)
+            changed[name] = changes
+    model = model.with_parameters(changed)
     blocks = []
     for block in model.correlate:
         stem = "corr" if block.level == "subject" else "corr_iov"
         pairs = [(block.names[i], block.names[j]) for i in range(len(block.names)) for j in range(i)]
         known = zip(pairs, block.correlations, strict=True)
         blocks.append(_nearest_block(block, [_pair(values, stem, *pair, old) for pair, old in known]))
-    model = model.with_correlate(blocks)
+    model = model.with_correlate(blocks) if blocks else model
     several = len(model.errors) > 1
     for response, error, labels in zip(model.structure.responses, model.errors, model.error_labels, strict=True):
         found_values = {n: values.get(label) for n, label in zip(error.names, labels, strict=True)}

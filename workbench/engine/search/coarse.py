@@ -36,6 +36,7 @@ _STEP = 1.5  # of ζ
 _FAR = 4.0  # of ζ
 _LOST = 100.0  # what an observation counts that cannot be predicted
 _DAMPING = 1e-2
+_DAMPED = 0.02  # a step of typical values, so much of the curvature
 _SPREADS = (0.1, 1.0)  # in which the spreads of a search begin, in natural sizes
 
 
@@ -308,36 +309,63 @@ def without_effects(problem: Problem, seen: Seen, point: Point) -> Population:
 
 
 @kernel
-def _linear_model(S, s, W, zeta, C, v, inverse, A, b, found):
-    """The linear mixed model at ζ: W = (X, B L) are the slopes of u by k typical values and Q effects ζ.
+def _turn(
+    S, s, squares, X, Bl, L, zeta, counts, present, variance, theta, size, lowest, highest, lost, C, v, inverse, A, b,
+    new_theta, new_zeta, second, told, spare, left, found,
+):  # fmt: skip
+    """A turn of the linear mixed model at ζ, with W = (X, B L) the slopes of u by k typical values and Q effects ζ.
 
-    Fills C = Wᵀ S W and v = Wᵀ z, z the deviations from the linear model at ζ = 0; inverse = (C_ζζ + 1)⁻¹; and A and b,
-    with which the step of the typical values is A⁻¹ b; and found[0], the sum of log |C_ζζ + 1|.
+    Fills who is lost, as their sums are no numbers; the next typical values and ζ; of the effects the sum of E(η²) over
+    the subjects that have them, and how many these are; by response the observations less what the subjects' own
+    values take of them, and the squares that are left; and found[0], the objective here.
     """
-    D, m = W.shape[1], W.shape[2]
-    Q, k = zeta.shape[1], W.shape[2] - zeta.shape[1]
-    SW, G, half, unit = np.zeros((D, m)), np.zeros(Q * Q), np.zeros(Q), np.zeros(Q)
-    logs = 0.0
+    N, Q, D, K, k = S.shape[0], zeta.shape[1], S.shape[1], counts.shape[1], theta.shape[0]
+    m = k + Q
+    W, SW, G, half, unit = np.zeros((D, m)), np.zeros((D, m)), np.zeros(Q * Q), np.zeros(Q), np.zeros(Q)
+    value = largest = 0.0
     A[:] = 0.0
     b[:] = 0.0
-    for i in range(S.shape[0]):
-        for e in range(m):
-            v[i, e] = 0.0
+    left[:] = 0.0
+    for i in range(N):
+        total = 0.0
+        for r in range(K):
+            total += squares[i, r]
+        for d in range(D):
+            for c in range(D):
+                total += S[i, d, c]
+        for q in range(Q):
+            value += zeta[i, q] * zeta[i, q]
+        for r in range(K):
+            value += counts[i, r] * math.log(variance[r])
+        lost[i] = not math.isfinite(total)
+        if lost[i]:
+            for r in range(K):
+                value += _LOST * counts[i, r]
+            continue
+        for r in range(K):
+            value += squares[i, r] / variance[r]
+            left[r] += squares[i, r]
+        for d in range(D):
+            for e in range(k):
+                W[d, e] = X[i, d, e]
+            for q in range(Q):
+                W[d, k + q] = Bl[i, d, q]
+        v[i] = 0.0
         for d in range(D):
             z = s[i, d]
             for e in range(m):
                 SW[d, e] = 0.0
                 for c in range(D):
-                    SW[d, e] += S[i, d, c] * W[i, c, e]
+                    SW[d, e] += S[i, d, c] * W[c, e]
             for q in range(Q):
                 z += SW[d, k + q] * zeta[i, q]
             for e in range(m):
-                v[i, e] += W[i, d, e] * z
+                v[i, e] += W[d, e] * z
         for e in range(m):
             for c in range(m):
                 C[i, e, c] = 0.0
                 for d in range(D):
-                    C[i, e, c] += W[i, d, e] * SW[d, c]
+                    C[i, e, c] += W[d, e] * SW[d, c]
         for q in range(Q):
             for r in range(Q):
                 G[q * Q + r] = C[i, k + q, k + r]
@@ -346,7 +374,7 @@ def _linear_model(S, s, W, zeta, C, v, inverse, A, b, found):
             found[0] = np.nan
             return
         for q in range(Q):
-            logs += 2.0 * math.log(G[q * Q + q])
+            value += 2.0 * math.log(G[q * Q + q])
             unit[:] = 0.0
             unit[q] = 1.0
             solve(G, Q, unit, 1)
@@ -360,10 +388,57 @@ def _linear_model(S, s, W, zeta, C, v, inverse, A, b, found):
                     half[q] += C[i, e, k + r] * inverse[i, r, q]
                 b[e] -= half[q] * v[i, k + q]
             for c in range(k):
-                A[e, c] += C[i, e, c]
+                A[e * k + c] += C[i, e, c]
                 for q in range(Q):
-                    A[e, c] -= half[q] * C[i, k + q, c]
-    found[0] = logs
+                    A[e * k + c] -= half[q] * C[i, k + q, c]
+    found[0] = value
+    # the next typical values
+    for e in range(k):
+        largest = max(largest, A[e * k + e])
+    for e in range(k):
+        A[e * k + e] += _DAMPED * A[e * k + e] + 1e-6 * (1.0 + largest)
+    if not cholesky(A, k):
+        found[0] = np.nan
+        return
+    solve(A, k, b, 1)
+    for e in range(k):
+        step = min(max(b[e], -_LONGEST), _LONGEST)
+        new_theta[e] = min(max(theta[e] + step * size[e], lowest[e]), highest[e])
+        b[e] = (new_theta[e] - theta[e]) / size[e]
+    # the next ζ, and what they say of spreads
+    second[:] = 0.0
+    told[:] = 0.0
+    spare[:] = 0.0
+    for i in range(N):
+        number = taken = 0.0
+        for r in range(K):
+            number += counts[i, r]
+        if lost[i]:
+            for q in range(Q):
+                new_zeta[i, q] = 0.5 * zeta[i, q]
+        else:
+            for q in range(Q):
+                taken += 1.0 - inverse[i, q, q]
+                for e in range(k):
+                    v[i, k + q] -= C[i, k + q, e] * b[e]
+            for q in range(Q):
+                wanted = 0.0
+                for r in range(Q):
+                    wanted += inverse[i, q, r] * v[i, k + r]
+                step = min(max(wanted - zeta[i, q], -_STEP), _STEP)
+                new_zeta[i, q] = min(max(zeta[i, q] + step, -_FAR), _FAR)
+            for q in range(Q):
+                if not present[i, q]:
+                    continue
+                eta = around = 0.0
+                for r in range(Q):
+                    eta += L[q, r] * new_zeta[i, r]
+                    for c in range(Q):
+                        around += L[q, r] * inverse[i, r, c] * L[q, c]
+                second[q] += eta * eta + around
+                told[q] += 1.0
+        for r in range(K):
+            spare[r] += counts[i, r] - counts[i, r] * taken / max(number, 1.0)
 
 
 def population(
@@ -400,13 +475,13 @@ def population(
     N, Q, k, K = problem.n_subjects, problem.n_random, len(free), len(seen.kind)
     layout, B, size = problem.layout, problem.layout.B[order], unit[free]
     sums, counts = Sums(problem, seen, order), _counts(seen, N)[order]
-    number, of_subject = np.maximum(counts.sum(axis=0), 1.0), np.maximum(counts.sum(axis=1), 1.0)
-    least = (0.01 * seen.spread) ** 2
+    number, least = np.maximum(counts.sum(axis=0), 1.0), (0.01 * seen.spread) ** 2
     point, zeta, variance = begun.point, begun.zeta[order], begun.variance
     theta, lowest, highest = _reach(point.theta, free, bounds, size)
     present: NDArray[np.bool_] = np.asarray(np.abs(B).sum(axis=1) > 0.0)  # [N, Q]
     C, v, inverse = np.empty((N, k + Q, k + Q)), np.empty((N, k + Q)), np.empty((N, Q, Q))
-    A, b, logs, u = np.empty((k, k)), np.empty(k), np.empty(1), np.empty((N, layout.B.shape[1]))
+    A, b, value, u, lost = np.empty(k * k), np.empty(k), np.empty(1), np.empty((N, B.shape[1])), np.zeros(N, dtype=bool)
+    second, told, spare, left = np.empty(Q), np.empty(Q), np.empty(K), np.empty(K)
     best = replace(begun, objective=math.inf)
     X = layout.A[order][:, :, free] * size
     for turn in range(rounds + 1):
@@ -416,41 +491,23 @@ def population(
         Bl = B @ point.L
         u[order] = mean[order] + (Bl @ zeta[:, :, None])[:, :, 0]
         S, s, squares = sums.at(u, 1.0 / variance)
-        lost = ~np.isfinite(squares.sum(axis=1) + S.sum(axis=(1, 2)))
-        if lost.all():
+        new, found = np.empty(k), np.empty_like(zeta)
+        _turn(
+            S, s, squares, X, Bl, point.L, zeta, counts, present, variance, theta[free], size, lowest, highest, lost,
+            C, v, inverse, A, b, new, found, second, told, spare, left, value,
+        )  # fmt: skip
+        objective = float(value[0])
+        if lost.all() or not math.isfinite(objective):
             break
-        if lost.any():
-            S[lost], s[lost], squares[lost] = 0.0, 0.0, 0.0
-        W = np.concatenate([X, Bl], axis=2)
-        _linear_model(S, s, W, zeta, C, v, inverse, A, b, logs)
-        value = float(logs[0]) + float((squares / variance + counts * np.log(variance)).sum() + (zeta**2).sum())
-        value += _LOST * float(counts[lost].sum())
-        if not math.isfinite(value):
-            break
-        if value < best.objective:
-            best = Population(replace(point, theta=theta), zeta, variance, value)
+        if objective < best.objective:
+            best = Population(replace(point, theta=theta), zeta, variance, objective)
         if turn == rounds:
             break
-        right = v[:, k:]
-        if k:
-            diagonal = A.diagonal()
-            damped = A + np.diag(0.02 * diagonal + 1e-6 * (1.0 + diagonal.max()))
-            step = np.linalg.solve(damped, b).clip(-_LONGEST, _LONGEST)
-            new = (theta[free] + step * size).clip(lowest, highest)
-            right = right - C[:, k:, :k] @ ((new - theta[free]) / size)
-            theta = theta.copy()
-            theta[free] = new
-        wanted = (inverse @ right[:, :, None])[:, :, 0]
-        found = (zeta + (wanted - zeta).clip(-_STEP, _STEP)).clip(-_FAR, _FAR)
-        zeta = np.where(lost[:, None], 0.5 * zeta, found)
+        theta = theta.copy()
+        theta[free], zeta = new, found
         # spreads and variances by EM
-        second = (zeta @ point.L.T) ** 2 + ((point.L @ inverse) * point.L).sum(axis=2)
-        told = present & ~lost[:, None]
-        mean_square = (second * told).sum(axis=0) / np.maximum(told.sum(axis=0), 1)
-        point = _with_spreads(problem, point, np.sqrt(mean_square), spreads)
-        taken = Q - np.trace(inverse, axis1=1, axis2=2)  # values of a subject that its observations determine
-        spare = number - (counts * (taken / of_subject)[:, None]).sum(axis=0) - k / K
-        variance = np.maximum(squares.sum(axis=0) / np.maximum(spare, 0.2 * number), least)
+        point = _with_spreads(problem, point, np.sqrt(second / np.maximum(told, 1.0)), spreads)
+        variance = np.maximum(left / np.maximum(spare - k / K, 0.2 * number), least)
     effects = np.empty_like(best.zeta)
     effects[order] = best.zeta
     return replace(best, zeta=effects)

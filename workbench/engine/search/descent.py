@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.predictions.machine import kernel
+from workbench.engine.predictions.threads import over_subjects
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import record
 
@@ -21,6 +22,7 @@ _NOISE = 1e-8  # the same, where a step so small was refused: what is left is ro
 _DAMPING = 1e-3
 _STUCK = 1e10  # damping with which nothing lower is found
 _RUNAWAY = 14.0  # units; e^14 is a million
+_SECONDS_A_SUBJECT = 1e-6  # about, for its sums or its step
 _UNKNOWN = 30.0  # standard error, in units: values that nothing determines
 
 
@@ -115,7 +117,13 @@ class Descent:
         diagonal = np.einsum("ipp->ip", self.information[subjects])
         size = 1.0 / np.sqrt(np.maximum(diagonal, 1e-12 / self.unit**2))
         scaled = 0.5 * self.curvature[subjects] * size[:, :, None] * size[:, None, :]
-        values, vectors = np.linalg.eigh(scaled)
+        values, vectors = np.empty(size.shape), np.empty(scaled.shape)
+
+        def task(part: Index) -> None:
+            mine = slice(part[0], part[-1] + 1)
+            values[mine], vectors[mine] = np.linalg.eigh(scaled[mine])
+
+        over_subjects(task, np.arange(len(subjects)), _SECONDS_A_SUBJECT * len(subjects))
         slope = np.einsum("ipk,ip->ik", vectors, 0.5 * self.gradient[subjects] * size)
         curved = np.maximum(np.abs(values), 1e-14)
         step = -size * np.einsum("ipk,ik->ip", vectors, slope / (curved + damping[:, None]))
@@ -129,10 +137,15 @@ class Descent:
         self.problem.predict(subjects, u, 2, self.f, self._fu, self._fuu)
         value, gradient = np.zeros(len(subjects)), np.zeros((len(subjects), P))
         curvature, information = np.zeros((2, len(subjects), P, P))
-        _sums(
-            subjects, seen.first, seen.y, seen.upper, seen.what, seen.response, self.f, self._fu, self._fuu,
-            seen.kind, self.sigma, value, gradient, curvature, information,
-        )  # fmt: skip
+
+        def task(part: Index) -> None:
+            mine = slice(part[0], part[-1] + 1)
+            _sums(
+                subjects[mine], seen.first, seen.y, seen.upper, seen.what, seen.response, self.f, self._fu, self._fuu,
+                seen.kind, self.sigma, value[mine], gradient[mine], curvature[mine], information[mine],
+            )  # fmt: skip
+
+        over_subjects(task, np.arange(len(subjects)), _SECONDS_A_SUBJECT * len(subjects))
         self.rounds += 1
         return value, gradient, curvature, information
 

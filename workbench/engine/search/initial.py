@@ -118,11 +118,14 @@ class Beginnings:
         With typical values that looked about as good.
     spread : Model, optional
         The first with usual spreads in place of those that were found: where the search ended at none, or was lost.
+    problem : Problem, optional
+        What the search was for, over all data: of a model that differs from the first in values alone.
     """
 
     model: Model
     others: tuple[Model, ...] = ()
     spread: Model | None = None
+    problem: Problem | None = None
 
 
 def beginnings(model: Model, data: GroupedData) -> Beginnings:
@@ -147,7 +150,7 @@ class _Search:
         self.model = model
         self.missing = [p.name for p in model.parameters if p.value is None and p.column is None]
         trial = _filled(model, self.missing)
-        problem = compile(trial, data)
+        self.whole = problem = compile(trial, data)
         self.effort = _effort_of(problem)
         self.order = _in_order(problem)
         if len(self.order) > self.effort.most:
@@ -175,18 +178,17 @@ class _Search:
         best = fits[0]
         worth = best.objective + min(_WORTH[0] + _WORTH[1] * len(self.problem.y), _WORTH[2])
         first, *others = [self._stated(fit) for fit in fits if fit.objective < worth] or [self._stated(best)]
-        return Beginnings(first, tuple(others), self._with_usual_spreads(first))
+        return Beginnings(first, tuple(others), self._with_usual_spreads(first), self.whole)
 
     def _with_usual_spreads(self, found: Model) -> Model | None:
         """The model with spreads that are usual where they were searched; None where none were."""
-        searched = False
+        usual: dict[str, dict[str, float]] = {}
         for parameter in self.model.parameters:
             value = found[parameter.name].value
             for level, size in (("iiv", _IIV), ("iov", _IOV)):
                 if getattr(parameter, level) is True and value is not None:
-                    spread = parameter.link.spread(value, size)
-                    found, searched = found.with_parameter(parameter.name, **{level: spread}), True
-        return found if searched else None
+                    usual.setdefault(parameter.name, {})[level] = parameter.link.spread(value, size)
+        return found.with_parameters(usual) if usual else None
 
     def _apart(self, fits: list[Population]) -> list[Population]:
         """The fits that ended in different places, the best first."""
@@ -324,21 +326,21 @@ class _Search:
             for name, deviation in zip(names, deviations.tolist(), strict=True):
                 if getattr(model[name], level) is True:
                     found.setdefault(name, {})[level] = deviation
-        for name, values in found.items():
-            model = model.with_parameter(name, **values)
-        return _with_errors(model, self.problem, fit)
+        return _with_errors(model.with_parameters(found), self.problem, fit)
 
 
 def _filled(model: Model, missing: list[str]) -> Model:
     """The model with placeholders for all that it does not state."""
+    filled: dict[str, dict[str, float]] = {}
     for parameter in model.parameters:
         changes = {"value": _placeholder(parameter)} if parameter.name in missing else {}
         for level, size in (("iiv", _IIV), ("iov", _IOV)):
             if getattr(parameter, level) is True:
                 changes[level] = parameter.link.spread(changes.get("value", parameter.value or 0.0), size)
         if changes:
-            model = model.with_parameter(parameter.name, **changes)
-    return model.with_error(_by_response(model, [error.with_guesses(1.0, 0.1) for error in model.errors]))
+            filled[parameter.name] = changes
+    guessed = [error.with_guesses(1.0, 0.1) for error in model.errors]
+    return model.with_parameters(filled).with_error(_by_response(model, guessed))
 
 
 def _by_response(model: Model, errors: list[ResidualError]) -> ResidualError | dict[str, ResidualError]:

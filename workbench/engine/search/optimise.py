@@ -1,4 +1,4 @@
-"""The outer problem: scipy's BFGS on the exact gradient, in a scale where a unit is about a standard error."""
+"""The outer problem: BFGS on the exact gradient, in a scale where a unit is about a standard error."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, minimize
 
 from workbench.engine.objectives.objective import Evaluation, Target
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.scale import Scale
+from workbench.engine.search.quasi_newton import Value, descend
 from workbench.errors import FitError
 from workbench.results.fit import Status
 
@@ -23,7 +23,6 @@ _GRADIENT = 1e-3
 # What a search that cannot go on may still be short of the minimum and be called converged.
 _SHORT_OF_MINIMUM = 1e-4
 _RESTARTS = 5
-_KEPT = 2  # evaluations, which of many subjects are large
 NO_NOISE = 1e-6  # standard deviation of the residual error, relative to the responses
 _FELL = 1e-2  # of what it was: only then is that worth a look
 
@@ -45,7 +44,9 @@ class Outcome:
     path: tuple[Array, ...] = ()
 
 
-def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterations: int = 500) -> Outcome:
+def minimise(
+    objective: Target, x: Array, watch: Watch | None = None, max_iterations: int = 500, begin: Evaluation | None = None
+) -> Outcome:
     """Minimise an objective from x.
 
     Parameters
@@ -55,13 +56,15 @@ def minimise(objective: Target, x: Array, watch: Watch | None = None, max_iterat
     watch : callable, optional
         Called with (iteration, evaluation) at the start and after each iteration; True stops the search.
     max_iterations : int
+    begin : Evaluation, optional
+        The one at x, where that is known already.
 
     Raises
     ------
     FitError
         If the objective cannot be computed at x.
     """
-    begin = objective.evaluate(x)
+    begin = begin or objective.evaluate(x)
     if not begin.finite:
         raise FitError(
             "The objective cannot be computed at the initial values: a prediction or its variance is not a number "
@@ -122,7 +125,7 @@ def without_noise(problem: Problem, at: Evaluation) -> bool:
 
     The residual error went to nothing then, from a usual size.
     """
-    sigma, begun = at.point.sigma, problem.scale.point(problem.x).sigma
+    sigma, begun = at.point.sigma, problem.begun[0].sigma
     fell = any(
         entry.free and sigma[entry.response, entry.which] < _FELL * begun[entry.response, entry.which]
         for entry in problem.scale.errors
@@ -138,33 +141,31 @@ class _Minimisation:
         self.trace: list[tuple[int, float]] = []
         self.path: list[Array] = []
         self.stopped = self.noiseless = False
-        self._origin, self._unit = begin.x, np.ones_like(begin.x)
-        self._seen: dict[bytes, Evaluation] = {}
         self._reach(begin)
 
     def descend(self) -> Status:
         """One run of BFGS from the current point, scaled by what the scores say there."""
-        self._origin, self._unit = self.current.x, unit_steps(self._objective.problem.scale, self.current)
-        zero = np.zeros_like(self.current.x)
-        self._seen = {zero.tobytes(): self.current}
+        origin, unit = self.current.x, unit_steps(self._objective.problem.scale, self.current)
         left = self._max_iterations - self.iteration
         if left <= 0:
             return Status.max_iterations
+
+        def function(z: Array, at: Evaluation | None = None) -> Value:
+            at = at or self._objective.evaluate(origin + unit * z)
+            return Value(z, at.ofv, unit * at.gradient, at) if at.finite else Value(z, np.inf, np.zeros_like(z), at)
+
         with np.errstate(all="ignore"):
-            result = minimize(
-                self._value, zero, jac=True, method="BFGS", callback=self._step,
-                options={"gtol": _GRADIENT, "norm": 2, "maxiter": left},
-            )  # fmt: skip
+            ended = descend(function, function(np.zeros_like(origin), self.current), _GRADIENT, left, self._stepped)
         if self.stopped:
             return Status.stopped
         if self.noiseless:
             return Status.diverged
-        if result.success:
+        if ended.converged:
             return Status.converged
         if self.iteration >= self._max_iterations:
             return Status.max_iterations
-        slope = self._unit * self.current.gradient
-        short = 0.5 * float(slope @ result.hess_inv @ slope)
+        slope = unit * self.current.gradient
+        short = 0.5 * float(slope @ ended.inverse @ slope)
         return Status.converged if short < _SHORT_OF_MINIMUM else Status.stalled
 
     def deepen(self) -> bool:
@@ -187,27 +188,9 @@ class _Minimisation:
         if self._watch and self._watch(self.iteration, evaluation):
             self.stopped = True
 
-    def _at(self, z: Array) -> Evaluation:
-        key = z.tobytes()
-        if key not in self._seen:
-            if len(self._seen) >= _KEPT:
-                del self._seen[next(iter(self._seen))]
-            self._seen[key] = self._objective.evaluate(self._origin + self._unit * z)
-        return self._seen[key]
-
-    def _value(self, z: Array) -> tuple[float, Array]:
-        evaluation = self._at(z)
-        if not evaluation.finite:
-            return np.inf, np.zeros_like(z)
-        return evaluation.ofv, self._unit * evaluation.gradient
-
-    def _step(self, intermediate_result: OptimizeResult) -> None:
-        reached = self._at(intermediate_result.x)
-        if not reached.finite:
-            raise StopIteration
-        self._reach(reached)
-        self._seen = {intermediate_result.x.tobytes(): reached}
+    def _stepped(self, value: Value) -> bool:
+        """After an iteration; true ends the descent."""
+        self._reach(value.of)
         if not self.noiseless:
-            self.noiseless = without_noise(self._objective.problem, reached)
-        if self.stopped or self.noiseless:
-            raise StopIteration
+            self.noiseless = without_noise(self._objective.problem, value.of)
+        return self.stopped or self.noiseless

@@ -59,6 +59,8 @@ def _disposition(parameters: str, n: int, values: Mapping[str, float]) -> Dispos
         else:
             k, out = values["k"], [values[f"k1{p}"] for p in range(2, n + 1)]
             back = np.array([values[f"k{p}1"] for p in range(2, n + 1)])
+        if not out:
+            return Disposition(float(V), (float(k),), ())
         matrix = np.diag([float(k) + float(np.sum(out)), *back])
         matrix[0, 1:], matrix[1:, 0] = -back, -np.array(out)
         exponents = np.linalg.eigvals(matrix) if np.isfinite(matrix).all() else np.array([math.nan])
