@@ -171,11 +171,10 @@ class Psi:
         for r, c, free in self.entries:
             if free == "entry":
                 values.append(L[r, c])
-            elif free == "log diagonal":
-                values.append(np.log(L[r, r]))
-            elif free == "log sd":
+            elif free in ("log diagonal", "log sd"):
+                size = L[r, r] if free == "log diagonal" else np.linalg.norm(L[r])
                 with np.errstate(divide="ignore"):  # a deviation of 0 is at -inf
-                    values.append(np.log(np.linalg.norm(L[r])))
+                    values.append(np.log(size))
             elif free == "direction":
                 values.append(L[r, c] / L[r, r])
             else:

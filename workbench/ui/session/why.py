@@ -32,7 +32,7 @@ _ZERO = 1e-3  # a standard deviation of η below it lies at its edge
 _SHARED = 0.98  # |correlation| above it is as good as 1
 _HARDLY = 100.0  # per cent of RSE
 _LEVER = 4.0  # a subject's OFV so many robust deviations above the others stands out
-_FAR = 6.0  # and so does a random effect that is as many robust deviations from the others,
+_FAR = 8.0  # and so does a random effect that is as many robust deviations from the others,
 _WIDE = 2.5  # and as many standard deviations as were estimated with it
 _STARTS = 5
 _SUSPECT = 40.0  # per cent of RSE, from which on a fit tells whether a part of the model is needed,
@@ -119,9 +119,9 @@ def causes(run: Run, outcomes: Outcomes | None = None) -> tuple[Cause, ...]:
         What `tried` found: with it, what only further fits can tell is told as well.
     """
     outcomes = {} if outcomes is None else outcomes
-    found = _leverage(run)
+    found = _leverage(run) + _correlated(run)
     if not is_plain(run):
-        for look in (_rivals, _effects, _residual, _edges, _correlated, _flat):
+        for look in (_rivals, _effects, _residual, _edges, _flat):
             found += look(run)
         found += _ended(run, outcomes)
     found += _needless(run, outcomes, found) + _unbounded(run, outcomes, found)
