@@ -33,7 +33,7 @@ ERRORS = ("constant", "proportional", "combined", "combined2", "power", "exponen
 ABSORPTION = ("none", "first-order", "zero-order", "parallel", "transit")
 PARAMETERS = ("clearance", "rate", "macro", "half-life")
 FORMS = ("nonmem", "nlmixr2", "mlxtran", "python")
-STREAMS = (".mod", ".ctl")  # control streams of NONMEM
+STREAMS = (".mod", ".ctl", ".nmctl")  # control streams of NONMEM
 
 CONVERGED, FAILED, USAGE, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 

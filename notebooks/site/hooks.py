@@ -23,7 +23,6 @@ TAKEN = {  # pages that lie elsewhere, because tests or other readers need them 
     "verified/screening.md": ROOT / "tests" / "benchmarks" / "SCREENING.md",
     **{f"verified/{path.stem}.md": path for path in sorted((ROOT / "tests" / "long").glob("*.md"))},
 }
-MORE = ("exchange.md",)  # pages beside the notebooks, taken where they are
 
 
 def notebooks() -> list[Path]:
@@ -89,9 +88,6 @@ def on_config(config):
             item[title] = [{"All names": item[title]}, *api_pages()]
         elif title == "Versions and releases":
             item[title] = [item[title], {"Changes": "changes.md"}]
-    for page in MORE:
-        if (NOTEBOOKS / page).is_file():
-            config.nav.append({"Exchange with other tools": page})
     return config
 
 
@@ -99,8 +95,6 @@ def on_files(files, config):
     """Pages that are made rather than written."""
     made = {page: within(path.read_text(encoding="utf-8")) for page, path in TAKEN.items()}
     made |= {f"{path.stem}.md": page_of(path) for path in notebooks()}
-    beside = [NOTEBOOKS / page for page in MORE if (NOTEBOOKS / page).is_file()]
-    made |= {path.name: within(path.read_text(encoding="utf-8")) for path in beside}
     made |= api_pages()
     for page, text in made.items():
         files.append(File.generated(config, page, content=re.sub(r"\]\(\.\./notebooks/images/", "](images/", text)))
@@ -109,11 +103,30 @@ def on_files(files, config):
     return files
 
 
+def records() -> str:
+    """What is read and written of a control stream: the table in the docstring of `workbench.exchange`, as Markdown."""
+    text = (ROOT / "workbench" / "exchange" / "__init__.py").read_text(encoding="utf-8")
+    rules = list(re.finditer(r"^=+  =+  =+$", text, re.MULTILINE))
+    starts = [found.start() for found in re.finditer(r"=+", rules[0].group())]
+    rows: list[list[str]] = []
+    for line in text[rules[0].end() : rules[2].start()].strip("\n").splitlines():
+        if line.startswith("="):
+            continue
+        cells = [line[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)]
+        if cells[0]:
+            rows.append(cells)
+        else:  # goes on
+            rows[-1] = [f"{old} {new}".strip() for old, new in zip(rows[-1], cells, strict=True)]
+    return "\n".join(["| " + " | ".join(row) + " |" for row in [rows[0], ["---"] * 3, *rows[1:]]])
+
+
 def on_page_markdown(markdown, page, config, files):
     """Tables of what is found, where a page asks for one."""
     if "{notebooks}" in markdown:
         listed = "\n".join(f"- [{title_of(path)}]({path.stem}.md)" for path in notebooks())
         markdown = markdown.replace("{notebooks}", listed)
+    if "{records}" in markdown:
+        markdown = markdown.replace("{records}", records())
     if "{names}" in markdown:
         rows = [
             f"| [`{'wb.exercises' if room == 'workbench.exercises' else 'wb'}.{name}`]"

@@ -98,11 +98,15 @@ class Stream:
         self.trans = int(trans.group(1)) if trans else 1
         self.size = {1: 1, 2: 2, 3: 2, 4: 3, 11: 3, 12: 4, 10: 1}.get(self.advan, 0)
         if not self.size and self.advan:
-            self.size = max(len(re.findall(r"COMP\w*\s*=?\s*\(?[A-Z]", text.upper())),
+            self.size = max(len(re.findall(r"\bCOMP\w*\s*=?\s*\(?[A-Z]", text.upper())),
                             *map(int, re.findall(r"DADT\((\d+)\)", text.upper()) or [0]))  # fmt: skip
-        self.central = _CENTRAL.get(self.advan, 1)
+        named = re.findall(r"\bCOMP\w*\s*=?\s*\(?(\w+(?:,\w+)*)", text.upper())
+        marked = [n for n, c in enumerate(named, 1) if "DEFOBS" in c] + [
+            n for n, c in enumerate(named, 1) if c == "CENTRAL"
+        ]
+        self.central = _CENTRAL.get(self.advan) or (marked or [1])[0]
         self.names = {
-            "EXP": math.exp, "LOG": math.log, "SQRT": math.sqrt, "ABS": abs, "MIN": min, "MAX": max,
+            "EXP": math.exp, "DEXP": math.exp, "LOG": math.log, "SQRT": math.sqrt, "ABS": abs, "MIN": min, "MAX": max,
             "LOG10": math.log10, "PHI": norm.cdf, "INT": math.trunc, "MOD": math.fmod, "SIN": math.sin,
         }  # fmt: skip
 
@@ -201,7 +205,7 @@ class Stream:
             lasting = names[f"D{c}"]
         times = [time + lag + k * row.get("II", 0.0) for k in range(int(row.get("ADDL", 0)) + 1)]
         if row.get("SS", 0):
-            times = [time + lag - k * row["II"] for k in range(400, 0, -1)] + times
+            times = [time + lag - k * row["II"] for k in range(40, 0, -1)] + times
         return [(t, c, amount, lasting) for t in times]
 
     # -- records -------------------------------------------------------------------------------------------------------
@@ -255,7 +259,7 @@ class Stream:
             names["A"] = np.append(0.0, amounts)
             c = int(row.get("CMT", 0)) if evid == 0 else 0
             c = c or self.central
-            names["F"] = amounts[c - 1] / names.get(f"S{c}", 1.0)
+            names["F"] = amounts[c - 1] / names.get(f"S{c}", names.get("SC", 1.0))
             self._observe("ERROR", names, row, found)
         return found
 
@@ -285,13 +289,14 @@ class Stream:
         names.update(after)
         found.append((row["DV"], f, float(slopes @ self.sigma @ slopes), after.get("F_FLAG", 0)))
 
-    def joint(self, rows, eta, first=True):
-        """-2 log of the likelihood given random effects, without constants, and what it is made of."""
+    def joint(self, rows, eta, first=True, variances=None):
+        """-2 log of the likelihood given random effects, without constants; `variances`: those of no random effects."""
         found = self.subject(rows, eta, first)
         total = 0.0
-        for dv, f, r, flag in found:
+        for i, (dv, f, r, flag) in enumerate(found):
+            r = r if variances is None else variances[i]  # noqa: PLW2901
             total += -2 * math.log(f) if flag == 1 else (dv - f) ** 2 / r + math.log(r)
-        return total, found
+        return total
 
     def objective(self, method="focei"):
         """NONMEM's objective: FOCEI (or FOCE, Laplace) as in Wang 2007, with differences for derivatives."""
@@ -308,8 +313,10 @@ class Stream:
         for k, (_, group) in enumerate(self.data.groupby("ID", sort=False)):
             rows = group.to_dict("records")
 
-            def inner(eta, rows=rows, k=k):
-                return self.joint(rows, full(eta), k == 0)[0] + eta @ inverse @ eta
+            typical = self._at(rows, full(np.zeros(len(used))), k)[1] if method == "foce" else None
+
+            def inner(eta, rows=rows, k=k, typical=typical):
+                return self.joint(rows, full(eta), k == 0, typical) + eta @ inverse @ eta
 
             start = np.zeros(len(used))
             mode = minimize(inner, start, method="BFGS", options={"gtol": 1e-6}).x
@@ -321,14 +328,28 @@ class Stream:
                                       - inner(mode - step * (a - b)) + inner(mode - step * (a + b))) / (4 * step**2)
                                      for b in np.eye(n)] for a in np.eye(n)]) / 2  # fmt: skip
             else:
-                r = self._at(rows, full(mode), k)[1]
+                r = self._at(rows, full(mode), k)[1] if typical is None else typical
                 hessian = inverse.copy()
                 up = [self._at(rows, full(mode + step * e), k) for e in np.eye(n)]
                 down = [self._at(rows, full(mode - step * e), k) for e in np.eye(n)]
                 g = np.array([(u[0] - d[0]) / (2 * step) for u, d in zip(up, down, strict=True)])
                 h = np.array([(u[1] - d[1]) / (2 * step) for u, d in zip(up, down, strict=True)])
-                hessian = hessian + (g / r) @ g.T + 0.5 * (h / r**2) @ h.T
+                hessian = hessian + (g / r) @ g.T + (0.5 * (h / r**2) @ h.T if typical is None else 0.0)
             total += inner(mode) + np.linalg.slogdet(omega)[1] + np.linalg.slogdet(hessian)[1]
+        return total
+
+    def first_order(self):
+        """NONMEM's objective of the first-order method: linear in random effects, around 0."""
+        total, step = 0.0, 1e-4
+        n = len(self.omega)
+        for k, (_, group) in enumerate(self.data.groupby("ID", sort=False)):
+            rows = group.to_dict("records")
+            dv = np.array([v for v, *_ in self.subject(rows, np.zeros(n), k == 0)])
+            f, r = self._at(rows, np.zeros(n), k)
+            slopes = [self._at(rows, step * e, k)[0] - self._at(rows, -step * e, k)[0] for e in np.eye(n)]
+            g = np.array(slopes).T / (2 * step)
+            c = g @ self.omega @ g.T + np.diag(r)
+            total += np.linalg.slogdet(c)[1] + (dv - f) @ np.linalg.solve(c, dv - f)
         return total
 
     def _at(self, rows, eta, k):

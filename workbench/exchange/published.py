@@ -102,30 +102,25 @@ def _of_lst(place: Path, stream: str, thetas: int, etas: int, eps: int) -> Publi
         _value(cell) for line in vector.splitlines()[1:] if re.match(r"[\s+]*[-.\d]", line)
         for cell in re.findall(_PRINTED, line)
     ]  # fmt: skip
-    omega, sigma = _matrix(of_omega, "ETA", etas), _matrix(of_sigma, "EPS", eps)
+    omega, sigma = _matrix(of_omega, etas), _matrix(of_sigma, eps)
     if len(found) != thetas or omega is None or sigma is None:
         raise FileError(f"{place.name} has the estimates of another model than {stream}.")
     return Published(_value(objectives[-1]), tuple(found), omega, sigma, place.name, 3)
 
 
-def _matrix(text: str, name: str, size: int) -> NDArray[np.float64] | None:
-    """A lower triangle, whose rows are named and begin with +; None if it is of another size."""
-    rows: dict[int, list[float]] = {}
-    row = 0
+def _matrix(text: str, size: int) -> NDArray[np.float64] | None:
+    """A lower triangle, whose rows begin with + and may go on in the next lines; None if it is of another size."""
+    values: list[float] = []
+    begun = False
     for line in text.splitlines():
-        heading = re.fullmatch(rf"\s*{name}\s*(\d+)\s*", line)
-        if heading is not None:
-            row = int(heading.group(1))
-            rows.setdefault(row, [])
-        elif row and line.startswith("+"):
-            rows[row] += [_value(cell) for cell in re.findall(_PRINTED, line[1:])]
-        elif row and rows[row] and line.strip() and re.fullmatch(rf"(?:\s*(?:{_PRINTED}))+\s*", line):
-            rows[row] += [_value(cell) for cell in re.findall(_PRINTED, line)]  # of a row of more than one line
-    if sorted(rows) != list(range(1, size + 1)) or any(len(values) != at for at, values in rows.items()):
+        begun = begun or line.startswith("+")
+        if begun and line.strip() and re.fullmatch(rf"\+?(?:\s*(?:{_PRINTED}))+\s*", line):
+            values += [_value(cell) for cell in re.findall(_PRINTED, line.removeprefix("+"))]
+    if len(values) != size * (size + 1) // 2:
         return None
     matrix = np.zeros((size, size))
-    for at, values in rows.items():
-        matrix[at - 1, :at] = matrix[:at, at - 1] = values
+    rows, cols = np.tril_indices(size)
+    matrix[rows, cols] = matrix[cols, rows] = values
     return matrix
 
 

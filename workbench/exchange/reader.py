@@ -368,7 +368,7 @@ class Reader:
         theta = set(self.theta)
 
         def is_data(s: Any) -> bool:
-            return str(s) in self.columns and str(s) != "TIME"
+            return str(s) in self.columns and str(s) not in ("TIME", "AMT_", "RATE_")  # of these, that of a dose counts
 
         def understand(value: Any) -> Understood | None:
             return understood(value, theta.__contains__, eta.__contains__, kappa.__contains__, is_data)
@@ -603,7 +603,11 @@ class Reader:
         if flag is not None and flag != 0:
             y = self._below_limit(y, flag)
         self.response_column: str | None = None
-        answers = self._by_response(y)
+        try:
+            residual_of(y, self.theta)
+            answers = [y]
+        except Fault:
+            answers = self._by_response(y)
         self.residuals: list[Residual] = []
         for answer in answers:
             if sympy.Symbol(UNSET) in answer.free_symbols:

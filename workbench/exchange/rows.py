@@ -20,7 +20,10 @@ _ALL_ROLES = (
     "subject", "time", "date", "response", "amount", "dose", "dose_time", "evid", "mdv", "compartment", "rate",
     "duration", "additional", "interval", "steady_state", "occasion", "censor", "limit", "response_id",
 )  # fmt: skip
-_ALLOWED = ("negative time", "subject without dose", "subject without observation", "dose without amount")
+_ALLOWED = (
+    "negative time", "subject without dose", "subject without observation", "dose without amount",
+    "observations in several compartments",
+)  # fmt: skip
 
 
 def grouped(reader: Reader) -> GroupedData:

@@ -21,8 +21,10 @@ from workbench.ui.panels.findings import Findings, Offers, refusal
 from workbench.ui.panels.kept import hide, show_only
 from workbench.ui.panels.noncompartmental import NcaView
 from workbench.ui.panels.panel import Panel, note, row, scale_switch
+from workbench.ui.panels.streams import StreamView
 from workbench.ui.session.file import File
 from workbench.ui.session.state import State
+from workbench.ui.session.streams import Handed, is_stream, reading
 
 _FIRST = ("theophylline", "quinidine", "phenobarbital", "orange_trees")  # examples that an empty room offers
 _INVITATION = "Drop a file of people and their measurements"
@@ -148,9 +150,14 @@ class DataPanel(Panel):
             description="Example", style={"description_width": "initial"},
         )  # fmt: skip
         self.example.add_class("wb-example")
-        self.upload = FileUpload(description="Upload a file", tooltip="CSV, TSV, gzip, Excel, SAS XPORT or Parquet")
+        self.upload = FileUpload(
+            description="Upload a file", multiple=True,
+            tooltip="CSV, TSV, gzip, Excel, SAS XPORT or Parquet; or a control stream of NONMEM with its data",
+        )  # fmt: skip
         self.upload.add_class("wb-upload")
         self.faults = HTML()
+        self.stream = StreamView()
+        self.handed: Handed | None = None
         self.findings = Findings(self.state, self._mend, self._allow, self._undo, self._again)
         self.offers = Offers(self.state, self._again)
         self.views = ToggleButtons(
@@ -191,8 +198,8 @@ class DataPanel(Panel):
         source = row(self.upload, HTML(_DROP), self.example)
         source.add_class("wb-source")
         return [
-            source, self.faults, self.offers.view, self.findings.view, self.views, self.body, self.hero,
-            self.invitation,
+            source, self.stream.view, self.faults, self.offers.view, self.findings.view, self.views, self.body,
+            self.hero, self.invitation,
         ]  # fmt: skip
 
     # -- acts --------------------------------------------------------------------------------------------------
@@ -204,10 +211,24 @@ class DataPanel(Panel):
     def _uploaded(self, change: Any) -> None:
         if not change["new"]:
             return
-        given = change["new"][0]
+        files = {str(given["name"]): bytes(given["content"]) for given in change["new"]}
         with self.state.quietly():
             self.upload.value = ()  # the same file may be uploaded again
-        self._read(File(bytes(given["content"]), str(given["name"])))
+        waits = self.handed is not None and self.handed.data is None and self.handed.model is not None
+        if any(map(is_stream, files)):
+            self.ask(reading(files, self._stream_read))
+        elif waits and self.handed is not None:
+            self.ask(reading({**self.handed.files, **files}, self._stream_read))
+        else:
+            name, content = next(iter(files.items()))
+            self._read(File(content, name))
+
+    def _stream_read(self, handed: Handed) -> None:
+        """Take data, model and method of a control stream; where something is missing, all stays as it is."""
+        self.handed = handed
+        if handed.data is not None:
+            self.state.update(data=handed.data, model=handed.model, method=handed.method, problem="")
+        self.stream.show(handed, self.state.data)
 
     def _read(self, file: File, history: Sequence[Any] = ()) -> None:
         """Take a file, and repeat what was done to it before; where it is refused, the former data stay."""
@@ -261,6 +282,9 @@ class DataPanel(Panel):
         (self.view.add_class if nothing else self.view.remove_class)("wb-nothing")
         for widget in (self.hero, self.invitation):
             hide(widget, not nothing)
+        if "data" in changed and self.handed is not None and self.handed.data is not self.state.data:
+            self.handed = None
+            self.stream.show(None, None)
         if changed & {"refused", "data"}:
             self.faults.value = refusal(self.state.refused, self.state.data)
             self.offers.render(self.state.refused)

@@ -44,9 +44,9 @@ class EquationsPanel(Panel):
         self.name.value = f"<h4>{markup.escaped(model.structure.title)}</h4>"
         self.diagram.value = drawing or ""
         self.diagram.layout.display = None if drawing else "none"
-        self.structure.value = _shown(model.structure.equations())
-        self.individuals.value = _shown([individual(parameter) for parameter in model.parameters])
-        self.error.value = _shown(observations(model))
+        self.structure.value = in_lines(model.structure.equations())
+        self.individuals.value = in_lines([individual(parameter) for parameter in model.parameters])
+        self.error.value = in_lines(observations(model))
 
 
 _RATE = re.compile(r"\\frac\{d\\,((?:[^{}]|\{[^{}]*\})*)\}\{dt\}")
@@ -72,5 +72,5 @@ def in_one_line(model: Model) -> str:
     return " \u2002·\u2002 ".join(parts)
 
 
-def _shown(equations: list[str]) -> str:
+def in_lines(equations: list[str]) -> str:
     return markup.escaped(aligned(equations))

@@ -18,6 +18,7 @@ from workbench.screening.waterfall import waterfall
 from workbench.ui.panels.kept import hide, show_only
 from workbench.ui.panels.panel import Panel, note, row
 from workbench.ui.session.ledger import HEAD, ORDERS, Entry, entries
+from workbench.ui.session.streams import WAYS, Written, writing
 from workbench.ui.session.whole import new_name, report_of, study_of
 
 _SHOWN = 50
@@ -50,6 +51,11 @@ class RunsPanel(Panel):
             description="Report", icon="file-text-o",
             tooltip="one HTML page of the shown run, or of the ticked one; others that are ticked are put beside it",
         )  # fmt: skip
+        self.export = Dropdown(
+            options=[("Export …", ""), *((title, way) for way, title in WAYS.items())],
+            tooltip="write the ticked run, or the shown one, for another tool", layout={"width": "110px"},
+        )  # fmt: skip
+        self.export.observe(handler(lambda change: self._export(change["new"])), "value")
         for button, act in ((self.star, self._star), (self.delete, self._delete), (self.undo, self._undo),
                             (self.save, self._save), (self.report, self._report)):  # fmt: skip
             button.add_class("wb-link")
@@ -68,7 +74,8 @@ class RunsPanel(Panel):
         )
         self.other.observe(handler(lambda _: self._compare()), "value")
         self.comparison = HTML()
-        self.tools = row(self.wanted, self.order, self.name, self.star, self.delete, self.undo, self.save, self.report)
+        self.tools = row(self.wanted, self.order, self.name, self.star, self.delete, self.undo, self.save, self.report,
+                         self.export)  # fmt: skip
         return [self.about, self.tools, self.table, self.saved, row(self.other), self.comparison]
 
     def render(self, changed: frozenset[str]) -> None:
@@ -84,7 +91,8 @@ class RunsPanel(Panel):
     def _list(self) -> None:
         state = self.state
         found, count = entries(state.runs, str(self.order.value), self.wanted.value, _SHOWN)
-        for widget in (self.table, self.wanted, self.order, self.name, self.star, self.delete, self.save, self.report):
+        for widget in (self.table, self.wanted, self.order, self.name, self.star, self.delete, self.save, self.report,
+                       self.export):  # fmt: skip
             hide(widget, not len(state.runs))
         self.undo.disabled = not state.runs.deleted
         hide(self.undo, not state.runs.deleted)
@@ -110,7 +118,7 @@ class RunsPanel(Panel):
         """What can be done with those that are ticked."""
         some, one = bool(self.ticked), len(self.ticked) == 1
         self.star.disabled = self.delete.disabled = not some
-        self.report.disabled = not some and self.state.run is None
+        self.report.disabled = self.export.disabled = not some and self.state.run is None
         self.name.disabled = not one
         self.name.placeholder = "name" if one else "tick one run to name it"
         self.name.value = self.state.runs[self.ticked[0]].name if one else ""
@@ -153,12 +161,29 @@ class RunsPanel(Panel):
 
     def _report(self) -> None:
         """Of the one that is ticked, else of the shown one; others that are ticked are put beside it."""
-        shown = self.state.run
         ticked = [self._run(number) for number in self.ticked]
-        run = shown if shown is not None and (not ticked or shown in ticked) else ticked[0] if ticked else None
+        run = self._meant(ticked)
         if run is not None:
             words = "It is one page that needs nothing else; print it on A4."
             self.ask(report_of(self.state, run, ticked, lambda path: self._wrote(path, words)))
+
+    def _meant(self, ticked: Sequence[Run]) -> Run | None:
+        """The shown run, if none is ticked or it is among those; else the first that is."""
+        shown = self.state.run
+        return shown if shown is not None and (not ticked or shown in ticked) else ticked[0] if ticked else None
+
+    def _export(self, way: str) -> None:
+        """Write a run for another tool; what that cannot say is named."""
+        if not way:
+            return
+        with self.state.quietly():
+            self.export.value = ""  # the same may be asked for again
+        run = self._meant([self._run(number) for number in self.ticked])
+        if run is not None:
+            self.ask(writing(run, way, self._written))
+
+    def _written(self, found: Written) -> None:
+        self.saved.value = str(markup.paragraphs(found.said.splitlines()))
 
     def _wrote(self, path: Path, words: str) -> None:
         self.saved.value = markup.escaped(f"Saved as {path.resolve()}. {words}")
