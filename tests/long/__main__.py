@@ -24,7 +24,7 @@ SUITES = {
     "npde": "npde of data from the model itself, with and without censoring",
     "keeping": "processes that are killed while they fit and keep their runs lose none that had finished",
     "actions": "a Workbench whose widgets are used at random",
-    "forty": "forty kernels on one machine, each with a Workbench of its own in which Fit is pressed",
+    "forty": "forty pages of `workbench app` on one machine, in each of which a file is handed over and Fit is pressed",
     "latency": "how long a person waits in a browser: medians from an event until what follows from it is drawn",
     "memory": "half an hour of clicking leaves little behind in the kernel and in the page",
     "browser": "all browser tests, round after round, with every core busy",
