@@ -62,7 +62,8 @@ from workbench.ui.session.state import State
 from workbench.ui.session.whole import study_of
 from workbench.ui.twin import Twin
 
-_STILL = 0.06  # seconds without another change, before a live refit
+_MOVING: tuple[type[Panel], ...] = (IndividualPanel, TypicalPanel)  # rendered first: their curves are looked at
+_STILL = 0.06  # seconds without another change of a value, before a live refit
 _DATA = frozenset({"data", "draft", "refused"})
 _MODEL = frozenset({"data", "model", "start", "seeking", "problem", "place", "ready"})
 _FIT = _MODEL | {"run", "method", "settings", "activity", "task"}
@@ -176,7 +177,9 @@ class Workbench:
         state.update(data=data, model=model, runs=runs)
         fit_now = partial(_fit_now, state, self._fitting)
         self.controls = FitControls(state, fit_now, self._fitting.cancel, self._opinion.seek)
-        self._panels = {kind: kind(state, self._fitting.ask) for kind in (*PANELS, CodePanel)}
+        kinds = (*PANELS, CodePanel)
+        made = {kind: kind(state, self._fitting.ask) for kind in dict.fromkeys((*_MOVING, *kinds))}
+        self._panels = {kind: made[kind] for kind in kinds}
         for kind, panel in self._panels.items():
             setattr(self, _attribute(kind), panel)
         self.foot = FootPanel(state, self._panels[CodePanel], fit_now)
@@ -471,4 +474,6 @@ def _refit(state: State, fitting: Fitting, changed: frozenset[str]) -> None:
     stated = state.model, state.data, state.method, state.settings
     if fitting.is_asked(stated):
         return
-    fitting.start(*stated, after=_STILL if "model" in changed else 0.0)
+    shown = state.run
+    slid = shown is not None and shown.model.without_values() == state.model.without_values()
+    fitting.start(*stated, after=_STILL if "model" in changed and slid else 0.0)

@@ -88,6 +88,7 @@ class Plane:
         self._titled = titled
         self._figures: list[Figure] = []
         self._logarithmic = False
+        self._spanned: object = None
         self.x, self.y = LinearScale(allow_padding=False), LinearScale(allow_padding=False)
         self.scales = {"x": self.x, "y": self.y}
         common = {"grid_lines": "solid", "grid_color": "var(--wb-grid)", "color": "var(--wb-axis)"}
@@ -108,6 +109,10 @@ class Plane:
         y_texts: Sequence[str] | None = None,
     ) -> None:
         """Set what the axes span, where their ticks are, and what they say: their numbers unless said."""
+        wanted = x, y, x_ticks.tolist(), y_ticks.tolist(), x_texts, y_texts, self._logarithmic
+        if wanted == self._spanned:  # a message to the browser costs more than looking
+            return
+        self._spanned = wanted
         with self.x.hold_sync(), self.y.hold_sync():
             (self.x.min, self.x.max), (self.y.min, self.y.max) = x, y
         self.x_axis.tick_values, self.y_axis.tick_values = x_ticks, y_ticks
@@ -213,6 +218,7 @@ class Plane:
 def put(mark: Lines | Scatter, x: Array | None, y: Array | None) -> None:
     """Move a mark, in one message; hide it where there is nothing to draw (the browser fails on a line of gaps)."""
     drawn = x is not None and y is not None
+    same = False
     if x is not None and y is not None:
         finite = np.flatnonzero(np.isfinite(y))
         if isinstance(mark, Scatter):
@@ -220,6 +226,9 @@ def put(mark: Lines | Scatter, x: Array | None, y: Array | None) -> None:
         elif len(finite):
             x, y = x[: finite[-1] + 1], y[: finite[-1] + 1]
         drawn = len(finite) > 0
+        same = bool(mark.visible) and np.array_equal(mark.x, x) and np.array_equal(mark.y, y, equal_nan=True)
+    if drawn and same:  # a message to the browser costs more than looking
+        return
     with mark.hold_sync():
         if drawn:
             mark.x, mark.y = x, y

@@ -244,11 +244,14 @@ class Tile:
         height = self.plane.heights(subject.value)
         at = np.flatnonzero(chosen & np.isfinite(height) & np.isfinite(subject.time))
         self._records[mark] = subject.records[at]
+        names = np.array([subject.names[k] for k in at.tolist()] or [""])
+        colors = [SELECTED if subject.marked[k] else OBSERVED for k in at.tolist()] or [OBSERVED]
         with mark.hold_sync():
             put(mark, *((subject.time[at], height[at]) if len(at) else (None, None)))
-            mark.names = np.array([subject.names[k] for k in at.tolist()] or [""])
-            mark.display_names = False
-            mark.colors = [SELECTED if subject.marked[k] else OBSERVED for k in at.tolist()] or [OBSERVED]
+            if not np.array_equal(mark.names, names):
+                mark.names, mark.display_names = names, False
+            if mark.colors != colors:
+                mark.colors = colors
 
     def mark_as(self, selected: bool) -> None:
         """Show that the subject is selected, or is not."""

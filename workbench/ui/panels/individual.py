@@ -112,6 +112,7 @@ class IndividualPanel(Panel):
         self._ghosts: dict[int, Array] = {}
         self._asked: object = None  # the run beside which the others were last fitted
         self._predicted: tuple[object, Array | None] = (None, None)
+        self._drawn_of: object = None
         self.view.add_class("wb-individual")
         switches = row(self.order, self.axes, self.time, self.scale, self.zoom, self.lasso, self.whole)
         corner = row(self.response.view, self.caption)
@@ -222,11 +223,25 @@ class IndividualPanel(Panel):
         if changed & {"data", "model"} and not state.is_current:
             self._ghosts = {i: curve for i, (_, _, curve) in self._settled.items()}
         ordered = "run" in changed and self.order.value == "misfit"
-        if changed & {"data", "logarithmic", "response", "model", "selection", "run"} or ordered:
+        states_other = "model" in changed and self._drawn_of != self._drawn_for()
+        anew = changed & {"data", "logarithmic", "response", "selection", "run"} or ordered or states_other
+        same_places = not (changed & {"data", "logarithmic", "response"} or ordered)
+        if same_places:  # curves first: they are looked at
+            self._render_curves_if(changed)
+        if anew:
             self._render_data()
-        if changed != {"activity"} or self.beside.value:
-            self._render_curves()
+        if not same_places:
+            self._render_curves_if(changed)
         self._render_beside_switch()
+
+    def _render_curves_if(self, changed: frozenset[str]) -> None:
+        if not changed <= {"activity"} or self.beside.value:
+            self._render_curves()
+
+    def _drawn_for(self) -> tuple[object, ...]:
+        """What observations and axes depend on, of the model: not its values, with which only curves move."""
+        model = self.state.model
+        return self.state.is_current, None if model is None else model.without_values()
 
     def _offer(self, data: GroupedData) -> None:
         """The orders that these data allow, and whether there are doses to count time from."""
@@ -282,6 +297,7 @@ class IndividualPanel(Panel):
         state, data = self.state, self.state.data
         if data is None:
             return
+        self._drawn_of = self._drawn_for()
         places, count = self._subjects(), len(data.events.subjects)
         while self.alone is None and len(self.cells) < len(places):
             at = len(self.cells)

@@ -54,7 +54,7 @@ def found(state: State) -> dict[str, Found]:
         were = {line.name: line.value for line in before.fit.lines} if before is not None else {}
     except WorkbenchError:  # it cannot be restored from its file
         were = {}
-    shrunk = dict(run.fit.shrinkage["sd"])
+    shrunk = state.shrunk
     return {line.name: _found(line, were, shrunk) for line in run.fit.lines}
 
 

@@ -77,7 +77,7 @@ def diagnose_mark(state: State) -> Mark:
     """Whether there is a fit to look at, and what to look at with care."""
     if state.fit is None:
         return Mark()
-    shrunk = dict(state.fit.shrinkage["sd"]) if state.fit.random_effects else dict[str, float]()
+    shrunk = state.shrunk if state.fit.random_effects else dict[str, float]()
     wide = [str(name) for name, sd in shrunk.items() if name != "ε" and math.isfinite(sd) and sd > _SHRUNK]
     if wide:
         return Mark("attention", len(wide), f"shrinkage above {_SHRUNK:.0f} %: {', '.join(wide)}")

@@ -191,6 +191,7 @@ class State:
         self._evaluated: dict[tuple[str, Chosen], tuple[_Point, Any]] = {}
         self._watchers: list[Watcher] = []
         self._rendering = False
+        self._shrunk: tuple[FitResult | None, dict[str, float]] = None, {}
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -198,6 +199,15 @@ class State:
     def fit(self) -> FitResult | None:
         """The fit that is shown."""
         return self.run.fit if self.run else None
+
+    @property
+    def shrunk(self) -> dict[str, float]:
+        """Shrinkage of the shown fit, per cent of the SD, by random effect; "ε" for the residual error."""
+        fit, (known, values) = self.fit, self._shrunk
+        if fit is not known:
+            values = {} if fit is None else {str(name): float(sd) for name, sd in fit.shrinkage["sd"].items()}
+            self._shrunk = fit, values
+        return values
 
     @property
     def is_current(self) -> bool:
