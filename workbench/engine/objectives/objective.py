@@ -231,7 +231,8 @@ class Objective:
         """Whose data bend l down along some direction at the mode: there may be another one beside it."""
         bent = np.zeros(len(zeta), dtype=bool)
         counted = np.isin(self._all, self._counted, assume_unique=True)
-        same = (zeta == at.zeta).all(axis=1) & np.isfinite(at.by_subject) & ~at.at_corner & counted
+        same = (zeta == at.zeta).all(axis=1) & np.isfinite(at.by_subject) & counted
+        same &= not at.at_corner.any() and not self.cornered  # of whom the curvature is that of l alone
         if same.any():
             bent[same] = 0.5 / np.linalg.eigvalsh(at.inverse[same])[:, -1] < _BENT
         others = np.flatnonzero(~same & np.isfinite(zeta).all(axis=1) & counted)
