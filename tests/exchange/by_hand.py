@@ -320,7 +320,6 @@ class Stream:
 
             start = np.zeros(len(used))
             mode = minimize(inner, start, method="BFGS", options={"gtol": 1e-6}).x
-            mode = minimize(inner, mode, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9}).x
             n, step = len(used), 1e-4
             if method == "laplace":
                 step = 2e-3

@@ -222,6 +222,7 @@ def test_occasions(tmp_path, name):
     assert "kappa" in repr(run.model).casefold() or "iov=0.14" in repr(run.model)
 
 
+@pytest.mark.slow
 def test_below_a_limit(tmp_path):
     data = rows()
     data["BLQ"] = ((data["MDV"] == 0) & (data["DV"] < 2.5)).astype(float)
@@ -237,6 +238,7 @@ def test_below_a_limit(tmp_path):
     assert run.method == "laplace" and run.model.blq == "M3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["focei", "foce"])
 def test_conditional_estimation(tmp_path, method):
     """As far as it is not linear in random effects."""

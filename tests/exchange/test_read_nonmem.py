@@ -272,3 +272,75 @@ def test_other_ways_to_say_it_are_the_same(folder, old, new):
 def test_a_later_estimation_takes_interaction_back(folder):
     text = ORAL.replace("$ESTIMATION METHOD=1 INTERACTION", "$EST METHOD=1 INTER MAXEVAL=0\n$EST NOINTER")
     assert read(folder, text).method == "foce"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("KA = THETA(3)", "IF (WT.GT.61) KA = THETA(3)", "line 10: KA, which is given under a condition only"),
+        ("KA = THETA(3)", "KA = THETA(3)*EXP(GAMLN(3))", "line 10: GAMLN"),
+        ("KA = THETA(3)", "KA = THETA(3)*INT(WT/10)", "line 10: INT"),
+        ("KA = THETA(3)", "KA = THETA(3", "line 10: "),
+        ("KA = THETA(3)", "CL V\nKA = THETA(3)", "line 10: 'CLV'"),
+        ("KA = THETA(3)", 'KA = THETA(3)\n" verbatim', "line 11: verbatim code"),
+        ("KA = THETA(3)", "CALLFL=1\nKA = THETA(3)", "line 10: CALLFL"),
+        ("KA = THETA(3)", "KA = THETA(3)\nDO WHILE (KA.LT.2)\nENDDO", "line 11: a loop"),
+        ("KA = THETA(3)", "KA = THETA(4)*EXP(ETA(9))", "line 10: ETA(9), which $OMEGA does not give"),
+        ("KA = THETA(3)", "KA = THETA(5)", "THETA(5), which is part of the structure as well"),
+        ("IPRED = F", "YLO = 0.1\nIPRED = F", "line 13: a likelihood above a limit"),
+        ("W = SQRT", "IF (F.LT.1) W = 0.5\nW1 = SQRT", "line 16: Y, which is given under a condition only"),
+        ("SIGMA 1 FIX", "SIGMA 1", "more parameters than it can tell apart"),
+        ("IGNORE=@", "IGNORE=@ RECORDS=5", "line 3: $DATA RECORDS 5"),
+        ("IGNORE=@", "(5F8.0)", "line 3: $DATA (5F8.0)"),
+        ("(0,1.5) ", "(0,,3) ", "line 18: $THETA (0 , , 3), whose initial value NONMEM is to find"),
+        ("0.03 0.04", "0.03", "line 19: $OMEGA BLOCK(2) of 2 values"),
+        ("0.03 0.04", "0 0.04", "line 19: a 0 in $OMEGA BLOCK(2)"),
+        ("$PK", "$ABBR FUNCTION FUNC(VECT,5)\n$PK", "line 5: $ABBREVIATED FUNCTION"),
+        ("$PK", "$MSFI msf1\n$PK", "line 5: $MSFI"),
+        ("$PK", "$LEVEL\nSID=(3[1])\n$PK", "line 5: $LEVEL"),
+        ("$PK", "$THETAP 1 FIX\n$PK", "line 5: $THETAP"),
+        ("AMT WT", "AMT L2", "line 2: the column L2"),
+        ("ADVAN2 TRANS2", "ADVAN2 TRANS2 OTHER=my.f90", "line 4: $SUBROUTINES OTHER"),
+        ("METHOD=1", "METHOD=ITS", "line 23: the method ITS"),
+    ],
+)
+def test_each_fault_has_its_line(folder, old, new, said):
+    assert old in ORAL
+    with pytest.raises(wb.ModelError) as caught:
+        read(folder, ORAL.replace(old, new))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\n", "\r\n"),
+        ("IGNORE=@", "ignore=@ wide REWIND NULL=0"),
+        ("IGNORE=@", "\n  IGNORE=@ ; header\n IGNORE=((ID.EQN.99),(TIME.GT.1000))"),
+        ("(0,1.5) 0.75 FIX (0,0.5) (0,0.1)", "KA=(0,1.5)\n (0.75,FIXED) (0 0.5 10)\n (0,0.1,+INF)"),
+        ("$OMEGA BLOCK(2)\n0.09\n0.03 0.04", "$OMEGA BLOCK(2)\n 0.09 ; CL\n 0.03 ; CL-V\n 0.04 ; V"),
+        ("EXP(ETA(1))", "EXP(ETA(1)) ; & no continuation"),
+        ("$PK\nTVCL = THETA(1)", "$ABBR REPLACE THETA(CL)=THETA(1) ; a name\n$ABBR DERIV2=NO\n$PK\nTVCL = THETA(CL)"),
+        ("$PK", "$PK\n  IF (THETA(3).LE.0) EXIT 1 101\n  CALLFL=-2\nIF (ICALL.EQ.4) KX = 3"),
+        ("$SIGMA 1 FIX", "$SIGMA (1 FIX)"),
+        ("$SUBROUTINE ADVAN2 TRANS2", "$SUBS ADVAN=ADVAN2, TRANS=TRANS2"),
+        ("$ESTIMATION METHOD=1 INTERACTION", "$ESTM METH=COND INTER NOABORT SIG=3 PRINT=1 MSFO=msf FORMAT=s1PE12.5"),
+    ],
+)
+def test_how_it_is_written_makes_no_difference(folder, old, new):
+    assert old in ORAL
+    run, other = read(folder, ORAL), read(folder, ORAL.replace(old, new))
+    assert other.method == run.method and other.model.structure == run.model.structure
+    ofv = wb.objective(run.model, run.data, run.method)
+    assert wb.objective(other.model, other.data, other.method) == pytest.approx(ofv, abs=1e-6)
+
+
+def test_a_stream_from_a_stranger_is_bounded(folder):
+    """Powers of powers, and names that double, cost nothing and are said."""
+    grows = "\n".join(f"X{i} = X{i - 1}*X{i - 1} + X{i - 1}" for i in range(1, 60))
+    with pytest.raises(wb.ModelError, match=r"X\d+, which needs more than 20,000 operations"):
+        read(folder, ORAL.replace("KA = THETA(3)", f"X0 = THETA(3)\n{grows}\nKA = X59"))
+    with pytest.raises(wb.ModelError, match="too deep"):
+        read(folder, ORAL.replace("KA = THETA(3)", "KA = " + "(" * 500 + "THETA(3)" + ")" * 500))
+    with pytest.raises(wb.ModelError):
+        read(folder, ORAL.replace("KA = THETA(3)", "N = 999\nM = N**N**N**N\nKA = THETA(3)*M"))

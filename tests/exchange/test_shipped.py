@@ -55,6 +55,7 @@ def test_the_estimates_of_a_list_file_prove_as_well(tmp_path):
     assert not wb.read_nonmem(tmp_path / "pheno.mod").published.agrees
 
 
+@pytest.mark.slow
 def test_moxonidine_is_what_its_code_says(tmp_path):
     """Occasions by indicators, a lag, a block: the objective of some subjects, worked out record by record."""
     text = (SHIPPED / "moxo.mod").read_text()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import sympy
+from sympy.core.function import AppliedUndef
 
 from workbench.errors import FileError, ModelError
 from workbench.exchange.abbreviated import Fault
@@ -83,6 +84,7 @@ class Reader:
         self.made: dict[str, Any] = {}  # columns that the code computes from others, by name
         self.place = Path(records.source.name if records.source is not None else records.path.name)
         self.missing: FileError | None = None
+        self.unset: dict[str, int] = {}  # names that are given under a condition only, with their line
 
     def refuse(self, what: str, line: int = 0) -> None:
         """Note what cannot be expressed."""
@@ -323,7 +325,11 @@ class Reader:
         observed = record in ("ERROR", "PRED")
 
         def settle(name: str, value: Any) -> Any:
-            return self._of_occasion(filled(name, value))
+            made = self._of_occasion(filled(name, value))
+            self.unset.pop(name, None)
+            if sympy.Symbol(UNSET) in made.free_symbols:
+                self.unset[name] = self.records.lines.get((record, name), 0)
+            return made
 
         def filled(name: str, value: Any) -> Any:
             if sympy.Symbol(UNSET) not in value.free_symbols:
@@ -371,6 +377,8 @@ class Reader:
             return str(s) in self.columns and str(s) not in ("TIME", "AMT_", "RATE_")  # of these, that of a dose counts
 
         def understand(value: Any) -> Understood | None:
+            if value.atoms(AppliedUndef):  # such as PHI, which has no number
+                return None
             return understood(value, theta.__contains__, eta.__contains__, kappa.__contains__, is_data)
 
         def run(keep: Sequence[str] = ()) -> Program:
@@ -784,7 +792,7 @@ class Reader:
         covariates = sorted({str(s) for s in used if str(s) in self.columns} - {"TIME"})
         names[sympy.Symbol("TIME")] = sympy.Symbol("t")
         unknown = {str(s) for s in used} - set(map(str, names)) - set(self.columns) - set(self.understood) - {UNSET}
-        for name in sorted(unknown):
+        for name in sorted(name for name in unknown if not re.fullmatch(r"(THETA|ETA|EPS)\(\d+\)", name)):
             inner = name.partition(" in $")[0]
             spelled = re.escape(inner.removesuffix("_"))
             line = self.line_of(rf"(?<!\w){spelled}(?!\w)", "PK", "PRED", "DES", "ERROR")
@@ -797,6 +805,10 @@ class Reader:
             try:
                 return words(value.xreplace(names))
             except NoWordsError as error:
+                if sympy.Symbol(UNSET) in value.free_symbols:
+                    for unset, line in self.unset.items():
+                        self.refuse(f"{unset}, which is given under a condition only", line)
+                    return "0"
                 self.refuse(f"{error}, which has no meaning in equations here", self._where_of(str(error), name))
                 return "0"
 
