@@ -38,7 +38,7 @@ COMMAND = "from workbench.cli import main; main(['app', '--no-browser'])"
 
 def run(share: float) -> tuple[str, bool]:
     """Seconds from the press to the result on the page, memory of a kernel, and whether anybody saw another's data."""
-    sessions = max(2, round(SESSIONS * share))
+    sessions, (load, *_) = max(2, round(SESSIONS * share)), os.getloadavg()
     with served() as (address, process), ThreadPoolExecutor(sessions) as pool:
         people = [Person(k, address) for k in range(sessions)]
         begun = time.perf_counter()
@@ -46,9 +46,11 @@ def run(share: float) -> tuple[str, bool]:
             list(pool.map(Person.open, people))
             opened = time.perf_counter() - begun
             list(pool.map(Person.upload, people))
+            before = work_of(process)
             for _ in range(ROUNDS):
                 list(pool.map(lambda one: one.press(APART * one.number / sessions), people))
-            memory = sorted(memory_of(process))
+            work = work_of(process) - before
+            memory = sorted(one.memory_full_info().uss // 2**20 for one in kernels_of(process))
         finally:
             list(pool.map(Person.close, people))
     fits = sorted(seconds for one in people for seconds in one.seconds)
@@ -61,6 +63,8 @@ def run(share: float) -> tuple[str, bool]:
         ["fits whose result was shown", str(len(fits))],
         ["seconds from the press to the result on the page, median", f"{middle:.2f}"],
         ["the same, 90th percentile and longest", f"{fits[int(0.9 * len(fits))]:.2f}, {fits[-1]:.2f}" if fits else "-"],
+        ["processor seconds of the app for each fit, what follows it included", f"{work / max(len(fits), 1):.2f}"],
+        ["other work on the machine when it began (load)", f"{load:.1f}"],
         ["people who lost a fit", str(lost)],
         ["people who saw data or runs of another", str(mixed)],
         ["memory that a kernel has to itself, median and largest", f"{memory[len(memory) // 2]} and {memory[-1]} MB"],
@@ -83,13 +87,19 @@ def served() -> Iterator[tuple[str, subprocess.Popen[str]]]:
             process.terminate()
 
 
-def memory_of(process: subprocess.Popen[str]) -> list[int]:
-    """Megabytes that each kernel of the app has to itself."""
+def kernels_of(process: subprocess.Popen[str]) -> list[Any]:
+    """The kernels of the app."""
     import psutil
 
     living = [one for one in psutil.Process(process.pid).children() if one.status() != psutil.STATUS_ZOMBIE]
-    kernels = [one for one in living if "ipykernel" in " ".join(one.cmdline())]
-    return [one.memory_full_info().uss // 2**20 for one in kernels]
+    return [one for one in living if "ipykernel" in " ".join(one.cmdline())]
+
+
+def work_of(process: subprocess.Popen[str]) -> float:
+    """Processor seconds that the app and its kernels have taken so far."""
+    import psutil
+
+    return sum(sum(one.cpu_times()[:2]) for one in (psutil.Process(process.pid), *kernels_of(process)))
 
 
 class Page:
