@@ -46,7 +46,7 @@ def test_a_stream_with_its_data_becomes_model_data_and_method(bench, written):
     assert bench.model.structure == model.structure and bench.method == "foce" and bench.data.name == "run1.csv"
     said = bench.data_panel.stream.said.value
     assert "run1.mod read; not proven" in said and "$TABLE (tables)" in said
-    assert "CL" in bench.data_panel.stream.equations.value
+    assert "CL" in bench.data_panel.stream.individuals.value
     assert "wb-gone" not in bench.data_panel.stream.view._dom_classes
     bench.data_panel.example.value = "phenobarbital"  # other data: what was read is said no more
     assert bench.wait(60)

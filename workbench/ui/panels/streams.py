@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipywidgets import HTML, HTMLMath, VBox
+from ipywidgets import HTML, Box, HTMLMath, VBox
 
 from workbench import markup
 from workbench.data import GroupedData
@@ -17,16 +17,19 @@ class StreamView:
     """The sentence that says how a stream was proven, what was left out, and its equations."""
 
     def __init__(self) -> None:
-        self.said, self.equations = HTML(), HTMLMath()
-        self.equations.add_class("wb-equations")
-        self.view = VBox([self.said, self.equations])
+        self.said, self.equations, self.individuals = HTML(), HTMLMath(), HTMLMath()
+        for part in (self.equations, self.individuals):
+            part.add_class("wb-equations")
+        self.mathematics = Box([self.equations, self.individuals])
+        self.mathematics.add_class("wb-mathematics")
+        self.view = VBox([self.said, self.mathematics])
         self.show(None, None)
 
     def show(self, handed: Handed | None, kept: GroupedData | None) -> None:
         """Show a stream; `kept`: the data that stay where it was not taken."""
         hide(self.view, handed is None)
         if handed is None:
-            self.said.value = self.equations.value = ""
+            self.said.value = self.equations.value = self.individuals.value = ""
             return
         model = handed.model
         taken = handed.data is not None
@@ -40,7 +43,8 @@ class StreamView:
             parts.append(markup.tag("div", f"Left out: {'; '.join(handed.left_out)}."))
         box = markup.tag("div", *parts, class_="wb-note" if taken else "wb-faults")
         self.said.value = str(box)
-        hide(self.equations, model is None)
-        self.equations.value = "" if model is None else in_lines(
-            [*model.structure.equations(), *(individual(p) for p in model.parameters), *observations(model)]
-        )  # fmt: skip
+        hide(self.mathematics, model is None)
+        self.equations.value = in_lines(model.structure.equations()) if model is not None else ""
+        self.individuals.value = (
+            in_lines([*(individual(p) for p in model.parameters), *observations(model)]) if model is not None else ""
+        )
