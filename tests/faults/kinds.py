@@ -233,8 +233,11 @@ def _grown(lost: bool) -> Callable[[Generator], Study]:
 
 
 def _is_above(study: Study, best: wb.FitResult) -> bool:
-    """Whether a fit from the stated values ends above the best."""
-    return wb.fit(*study, covariance=False).ofv > best.ofv + INVISIBLE
+    """Whether a fit from the stated values ends above the best; what is refused has no fit that could be diagnosed."""
+    try:
+        return wb.fit(*study, covariance=False).ofv > best.ofv + INVISIBLE
+    except wb.FitError:
+        return False
 
 
 # -- subjects ----------------------------------------------------------------------------------------------------------
