@@ -52,8 +52,9 @@ class RunsPanel(Panel):
             tooltip="one HTML page of the shown run, or of the ticked one; others that are ticked are put beside it",
         )  # fmt: skip
         self.export = Dropdown(
-            options=[("Export …", ""), *((title, way) for way, title in WAYS.items())],
-            tooltip="write the ticked run, or the shown one, for another tool", layout={"width": "110px"},
+            options=[("for …", ""), *((title, way) for way, title in WAYS.items())], description="Export",
+            tooltip="write the ticked run, or the shown one, for another tool", layout={"width": "150px"},
+            style={"description_width": "44px"},
         )  # fmt: skip
         self.export.observe(handler(lambda change: self._export(change["new"])), "value")
         for button, act in ((self.star, self._star), (self.delete, self._delete), (self.undo, self._undo),
