@@ -59,7 +59,7 @@ def test_fit_moves_the_curves(notebook):
 
 
 def test_cancel_of_a_long_fit_answers_at_once(notebook):
-    page = notebook(MANY.replace("SUBJECTS", "3600"))
+    page = notebook(MANY.replace("SUBJECTS", "10000"))
     page.run()
     page.wait_text("press Fit")
     page.click("Fit")

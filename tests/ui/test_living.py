@@ -58,7 +58,7 @@ def test_a_closed_workbench_is_freed_and_its_values_stay(theophylline):
     assert gone() is None
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [6, pytest.param(25, marks=pytest.mark.slow)])
 def test_those_that_are_made_and_closed_leave_no_widget(count, theophylline):
     before = alive()
     for number in range(count):
@@ -69,7 +69,7 @@ def test_those_that_are_made_and_closed_leave_no_widget(count, theophylline):
     assert alive() == before
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [6, pytest.param(25, marks=pytest.mark.slow)])
 def test_those_that_are_dropped_are_freed_too(count, theophylline):
     before = alive()
     for _ in range(count):
