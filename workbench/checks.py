@@ -6,11 +6,13 @@ Each function returns the value as the code behind it wants it, and takes the cl
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from operator import index
+from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
-from workbench.errors import FitError, ModelError, WorkbenchError
+from workbench.errors import FileError, FitError, ModelError, WorkbenchError
 
 T = TypeVar("T")
 Raised = type[WorkbenchError]
@@ -53,6 +55,24 @@ def several_whole(name: str, value: object, least: int = 1, error: Raised = Mode
     except error:
         pass
     raise error(f"{name}={value!r}; a whole number, {least} or more, is needed, or several.")
+
+
+def file_at(path: str | os.PathLike[str], error: Raised = FileError) -> Path:
+    """A path at which there is a file, or could be one.
+
+    Raises
+    ------
+    WorkbenchError
+        If no file can be called that, or one may not even look.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as refused:
+        said = refused.strerror if isinstance(refused, OSError) else None
+        raise error(f"{os.fspath(path)[:200]!r} names no file: {said or refused}.") from None
+    return Path(path)
 
 
 def is_number(value: object) -> bool:

@@ -204,3 +204,19 @@ def test_data_of_every_kind_come_back(tmp_path):
     assert back.data == data and back.data.code() == data.code() and back.table().equals(fit.table())
     assert list(back.data.frame.index) == list(data.frame.index) and back.data.units == data.units
     assert (back.data.frame.dtypes == data.frame.dtypes).all()
+
+
+@pytest.mark.parametrize("name", ["x" * 3000, "a\x00"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        wb.load,
+        wb.Workbench.open,
+        wb.Runs.open,
+        wb.exercises.opened,
+        lambda name: wb.exercises.exercise("dose", 1).save(name),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_a_sentence(act, name):
+    with pytest.raises(wb.FileError, match="names no file"):
+        act(name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.checks import file_at
 from workbench.errors import FileError
 from workbench.exchange.initial import Lines, Refused
 
@@ -195,7 +196,7 @@ def data_of(
     FileError
         If the file is not there, or is not what $INPUT says.
     """
-    place = given or stream.parent / source.name.replace("\\", "/")
+    place = file_at(given or stream.parent / source.name.replace("\\", "/"))
     if not place.is_file():
         raise FileError(
             f"{stream.name} needs the data file {source.name} (line {source.line}), and there is no {place}. "

@@ -20,6 +20,7 @@ from workbench.markup.shown import Shown
 from workbench.methods import method_of
 from workbench.model import Model
 from workbench.results.fit import FitResult
+from workbench.results.packing import write
 from workbench.results.stored import model_of
 
 if TYPE_CHECKING:
@@ -146,10 +147,13 @@ class Answer(Shown):
         Returns
         -------
         Path
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
         """
-        target = Path(path)
-        target.write_text(plain.written(self.to_dict()), encoding="utf-8")
-        return target
+        return write(plain.written(self.to_dict()), path)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Answer:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import engine, plain
-from workbench.checks import one_of, whole
+from workbench.checks import file_at, one_of, whole
 from workbench.data import GroupedData, stored
 from workbench.errors import FileError, ModelError, WorkbenchError
 from workbench.exercises.answer import Answer, taken
@@ -20,6 +20,7 @@ from workbench.exercises.secret import KEY_VARIABLE, Draws, checked_key
 from workbench.exercises.topics import TOPICS
 from workbench.markup.html import Html, escaped, joined, tag
 from workbench.markup.numbers import short
+from workbench.results.packing import write
 
 _SAME = 0.02  # relative: estimates of one model and one data set, found again
 
@@ -163,10 +164,13 @@ class Exercise:
         Returns
         -------
         Path
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
         """
-        target = Path(path)
-        target.write_text(plain.written(self.to_dict()), encoding="utf-8")
-        return target
+        return write(plain.written(self.to_dict()), path)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Exercise:
@@ -312,7 +316,7 @@ def opened(path: str | os.PathLike[str]) -> Exercise | Answer | Graded:
     ...     wb.exercises.opened(file).title
     'How much, then?'
     """
-    file = Path(path)
+    file = file_at(path)
     if not file.is_file():
         raise FileError(f"There is no file {file}.")
     record = plain.read(file.read_bytes(), str(file))

@@ -17,6 +17,7 @@ from workbench.language.formula import columns_of
 from workbench.markup.numbers import short
 from workbench.markup.shown import Shown
 from workbench.methods import Subjects, method_of
+from workbench.results.packing import write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,10 +137,13 @@ class Graded(Shown):
         Returns
         -------
         Path
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
         """
-        target = Path(path)
-        target.write_text(plain.written(self.to_dict()), encoding="utf-8")
-        return target
+        return write(plain.written(self.to_dict()), path)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Graded:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import plain
+from workbench.checks import file_at
 from workbench.data import stored
 from workbench.errors import FileError
 from workbench.results.fit import FitResult
@@ -180,7 +181,7 @@ class History:
         FileError
             If it is no file of runs, damaged, of a later version, or cannot be made.
         """
-        target = Path(path).expanduser().absolute()
+        target = file_at(Path(path).expanduser().absolute())
         if target.exists() and not target.is_file():
             raise FileError(f"{target} is no file that runs could be kept in.")
         history = cls(target)

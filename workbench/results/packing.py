@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from workbench import plain
+from workbench.checks import file_at
 from workbench.data import stored
 from workbench.errors import FileError
 
@@ -135,7 +136,7 @@ def write(content: str | bytes, path: str | os.PathLike[str]) -> Path:
     FileError
         If it cannot be written.
     """
-    target = Path(path)
+    target = file_at(path)
     raw = content.encode("utf-8") if isinstance(content, str) else content
     if target.exists() and not target.is_file():
         raise FileError(f"{target} is no file that could be written.")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from workbench import plain
-from workbench.checks import whole
+from workbench.checks import file_at, whole
 from workbench.data import GroupedData
 from workbench.errors import FileError
 from workbench.results import FitResult, Runs
@@ -48,7 +47,7 @@ def load(
     >>> wb.load(file).ofv == fit.ofv
     True
     """
-    file, largest = Path(path), whole("largest", largest, 1, FileError)
+    file, largest = file_at(path), whole("largest", largest, 1, FileError)
     if not file.exists():
         raise FileError(f"There is no file {file}.")
     if not file.is_file():

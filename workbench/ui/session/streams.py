@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.checks import file_at
 from workbench.data import GroupedData
 from workbench.errors import WorkbenchError
 from workbench.model import Model
 from workbench.results.runs import Run
+from workbench.ui.session.words import in_room_words
 from workbench.ui.session.work import Request
 
 ENDINGS = (".mod", ".ctl", ".nmctl")
@@ -86,7 +88,7 @@ def handed_over(files: Mapping[str, bytes]) -> Handed:
                 return Handed(stream, files, run.said, run.model, run.method, run.data, run.left_out)
             model, method, left_out = model_of_stream(place)
         except WorkbenchError as error:
-            return Handed(stream, files, str(error).replace(f"{folder}/", ""))
+            return Handed(stream, files, in_room_words(str(error).replace(f"{folder}/", "")))
     said = f"{stream} needs its data, {wanted}: hand that over as well, with the stream or now."
     return Handed(stream, files, said, model, method, None, left_out)
 
@@ -96,7 +98,7 @@ def _data_among(named: Mapping[str, bytes], stream: str, wanted: str, folder: Pa
     found = [name for name in others if name.casefold() == wanted.casefold()] or (others if len(others) == 1 else [])
     if found:
         return folder / found[0]
-    return Path(wanted) if wanted and Path(wanted).is_file() else None
+    return Path(wanted) if wanted and file_at(wanted).is_file() else None
 
 
 def reading(files: Mapping[str, bytes], done: Callable[[Handed], None]) -> Request:

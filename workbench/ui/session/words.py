@@ -49,6 +49,7 @@ _SAID: tuple[tuple[str, str], ...] = (
         r", as in wb\.(\w+)\(0\.05, fixed=True\)\.",
         ": type it under Residual error and tick fix.",
     ),
+    (r"Put it there, or name it: read_nonmem\(path, data=…\)\.", "Hand it over as well, with the stream or now."),
     (r"; wb\.TwoStage\(\) has those of their mean", "; the method two-stage has those of their mean"),
     (r"; give it another seed, wb\.Saem\(seed=2\)", "; give it another seed, under Fit, Estimates"),
 )
