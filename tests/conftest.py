@@ -32,7 +32,7 @@ HAS_REFERENCE = (REFERENCE / "data").is_dir()
 MOST_WORKERS = 8
 
 settings.register_profile("few", max_examples=25, deadline=None, derandomize=True)
-settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True)  # a failure that anybody can repeat
+settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True)  # a failure that anybody can repeat
 settings.register_profile("many", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "few")
 
