@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import threading
 import weakref
@@ -11,6 +12,7 @@ from ipywidgets.widgets import widget as widgets
 
 import workbench as wb
 from workbench.ui import living
+from workbench.ui.session.whole import study_of
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +138,43 @@ def test_a_study_is_saved_and_opened(theophylline, tmp_path):
         assert fitted(again).method == "quadrature" and [run.number for run in again.runs] == [1, 2, 3]
     with wb.Workbench.open(first.save(tmp_path / "run.json", data=True)) as shown:
         assert shown.fit is not None and shown.fit.ofv == first.ofv and shown.model == MODEL
+
+
+def test_what_the_panels_were_set_to_is_saved_and_opened(shown, tmp_path):
+    bench = shown(wb.load_example("theophylline"), wb.Model(wb.pk(absorption="first-order")))
+    bench.run()
+    assert bench.wait(120)
+    bench.turn_to("Simulate")
+    simulate = bench.simulate_panel
+    simulate.amount.value, simulate.above.value, simulate.window.value = 2.26, "3", "all times"
+    simulate.add.click()
+    simulate.infusion.value = 1.0
+    bench.turn_to("Data")
+    bench.data_panel.views.value = "NCA"
+    view = bench.data_panel.nca
+    view.trapezoids.value = "linear"
+    view._pressed(4)
+    assert bench.wait(120) and len(bench.state.choices.terminal) == 1
+    with wb.Workbench.open(bench.save(tmp_path / "study.zip")) as again:
+        assert (again.state.scenario, again.state.choices) == (bench.state.scenario, bench.state.choices)
+        again.turn_to("Simulate")
+        assert again.wait(120)
+        panel = again.simulate_panel
+        assert panel.outcome.scenario == simulate.scenario and panel.above.value == "3"
+        assert (panel.infusion.value, panel.window.value) == (1.0, "all times")
+        again.turn_to("Data")
+        again.data_panel.views.value = "NCA"
+        assert again.data_panel.nca.trapezoids.value == "linear"
+        assert again.data_panel.nca.found.code == view.found.code
+
+
+@pytest.mark.parametrize(
+    "text", ["Scenario(())", "Scenario((wb.Regimen(1),), chosen=3)", "open('x')", "1 +", "wb.Regimen(-1)"]
+)
+def test_settings_of_panels_that_cannot_be_are_named_and_left(shown, tmp_path, text):
+    bench = shown(wb.load_example("theophylline"), wb.Model(wb.pk(absorption="first-order")))
+    study = dataclasses.replace(study_of(bench.state), panels=(("scenario", text), ("of a later version", "1")))
+    with wb.Workbench.open(study.save(tmp_path / "study.zip")) as again:
+        assert again.state.problem.startswith("What Simulate tried cannot be read from the study, and begins anew")
+        again.turn_to("Simulate")
+        assert again.wait(120) and len(again.simulate_panel.scenario.regimens) == 1

@@ -45,6 +45,9 @@ class Study(Shown):
         Number of the run that was shown.
     left_out : tuple of str
         Runs that could not be saved, and why.
+    panels : tuple of (str, str)
+        What the panels were set to that is no part of a run, by name, in Python as it prints itself; who shows it
+        reads it.
     """
 
     data: GroupedData | None
@@ -54,6 +57,7 @@ class Study(Shown):
     runs: Runs
     shown: int | None
     left_out: tuple[str, ...] = ()
+    panels: tuple[tuple[str, str], ...] = ()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it as a zip of JSON: `study.json`, a file for each run, and one for each set of data.
@@ -85,6 +89,7 @@ class Study(Shown):
             "shown": self.shown,
             "runs": kept,
             "left_out": left_out,
+            "panels": [list(one) for one in self.panels],
         }
         files |= {f"data/{key}.json": _records(data) for key, data in sets.items()}
         packed = io.BytesIO()
@@ -142,13 +147,14 @@ def study_in(content: bytes, name: str, largest: int = plain.LARGEST) -> Study:
         model = None if head["model"] is None else model_of(str(head["model"]))
         data = None if head["data"] is None else data_of(head["data"])
         left_out = tuple(map(str, head.get("left_out", ())))
+        panels = tuple((str(panel), str(text)) for panel, text in head.get("panels", ()))
         shown = None if head["shown"] is None else int(head["shown"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, FileError):
             raise
         raise FileError(f"{name} cannot be opened: {error}") from None
     runs = Runs.of([Run(one, loads(one)) for one in facts])
-    return Study(data, model, method, settings, runs, shown, left_out)
+    return Study(data, model, method, settings, runs, shown, left_out, panels)
 
 
 class _Archive:

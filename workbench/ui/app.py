@@ -59,7 +59,7 @@ from workbench.ui.session.marks import (
 from workbench.ui.session.opinion import SecondOpinion
 from workbench.ui.session.selection import selection_of
 from workbench.ui.session.state import State
-from workbench.ui.session.whole import study_of
+from workbench.ui.session.whole import panels_of, study_of
 from workbench.ui.twin import Twin
 
 _MOVING: tuple[type[Panel], ...] = (IndividualPanel, TypicalPanel)  # rendered first: their curves are looked at
@@ -400,12 +400,17 @@ class Workbench:
                 bench.restore(found[-1])
         else:
             bench = cls(found.data, found.model, runs=found.runs)
+            set_to, refused = panels_of(found)
+            bench.state.update(**set_to)
             shown = found.runs.get(found.shown)
             if shown is not None:
                 bench.restore(shown)
             stated = {"data": found.data, "model": found.model}
             bench.state.update(
-                method=found.method, settings=found.settings, **{k: v for k, v in stated.items() if v is not None}
+                method=found.method,
+                settings=found.settings,
+                **{k: v for k, v in stated.items() if v is not None},
+                **({"problem": refused} if refused else {}),
             )
         return bench
 

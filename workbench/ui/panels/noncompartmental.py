@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ipywidgets import HTML, Box, Button, Dropdown, VBox
@@ -18,8 +19,8 @@ from workbench.ui.session.selection import Selection
 from workbench.ui.session.state import State
 from workbench.ui.session.terminal import Choices
 
-_ROUTES = [("by the records", ""), ("extravascular", "extravascular"), ("bolus", "bolus"), ("infusion", "infusion")]
-_NAMES = [("WinNonlin", "winnonlin"), ("CDISC", "cdisc")]
+_ROUTES = [("by the records", ""), *((route, route) for route in terminal.ROUTES)]
+_NAMES = list(zip(("WinNonlin", "CDISC"), terminal.NAMES, strict=True))
 _SHOWN = 200
 
 
@@ -29,7 +30,6 @@ class NcaView:
     def __init__(self, state: State):
         self._state = state
         self._data: GroupedData | None = None
-        self.choices = Choices()
         self.found: Noncompartmental | None = None
         style = {"description_width": "initial"}
         self.trapezoids, self.route, self.blq, self.names = self.inputs = [
@@ -68,10 +68,15 @@ class NcaView:
         self.view = VBox([row(*self.inputs), self.said, self.both, self.table, self.code])
         self.view.add_class("wb-panel")
 
+    @property
+    def choices(self) -> Choices:
+        """How curves are analysed."""
+        return self._state.choices
+
     # -- acts --------------------------------------------------------------------------------------------------
 
     def _chosen(self) -> None:
-        self.choices = Choices(
+        self._state.choices = Choices(
             self.trapezoids.value, self.route.value or None, self.blq.value, self.names.value, self.choices.terminal
         )
         self._analyse()
@@ -90,7 +95,7 @@ class NcaView:
 
     def _rule(self) -> None:
         if self.found is not None:
-            self.choices = self.choices.with_terminal(self.found.curves[self.curve.value], None)
+            self._state.choices = self.choices.with_terminal(self.found.curves[self.curve.value], None)
             self._analyse()
 
     def _pressed(self, point: int) -> None:
@@ -99,7 +104,7 @@ class NcaView:
         number = self.curve.value
         time = float(self.found.curves[number].time[point])
         try:
-            self.choices = terminal.toggled(self.found, number, time, self.choices)
+            self._state.choices = terminal.toggled(self.found, number, time, self.choices)
         except WorkbenchError as error:
             with self._state.quietly():
                 self._say(str(error))
@@ -112,11 +117,13 @@ class NcaView:
         """Analyse data, where they are others than before; follow what is selected."""
         self.scale.value = self._state.logarithmic
         if data is not self._data:
-            if self._data is None or set(self._data.events.subjects) != set(data.events.subjects):
-                self.choices = Choices(
-                    *(getattr(self.choices, name) for name in ("trapezoids", "route", "blq", "names"))
-                )
+            before, chosen = self._data, self.choices
+            others = before is not None and set(before.events.subjects) != set(data.events.subjects)
+            self._state.choices = replace(chosen, terminal=()) if others else chosen
             self._data = data
+            stated = self.choices.trapezoids, self.choices.route or "", self.choices.blq, self.choices.names
+            for choice, value in zip(self.inputs, stated, strict=True):
+                choice.value = value
             self._analyse()
         else:
             self._follow()

@@ -31,9 +31,10 @@ from workbench.ui.session import scenario as scenarios
 from workbench.ui.session.scenario import LETTERS, Outcome, Scenario
 from workbench.ui.session.work import Request
 
-_PEOPLE = [("200", 200), ("1,000", 1000), ("5,000", 5000)]
-_WINDOWS = ["last interval", "all times"]
-_SHARES = [("always", 1.0), ("90 % of the time", 0.9), ("80 % of the time", 0.8), ("half of the time", 0.5)]
+_PEOPLE = [(f"{count:,}", count) for count in scenarios.PEOPLE]
+_SHARES = list(
+    zip(("always", "90 % of the time", "80 % of the time", "half of the time"), scenarios.SHARES, strict=True)
+)
 _KEPT = 8
 
 
@@ -41,12 +42,11 @@ class SimulatePanel(Panel):
     """Regimens as a small table, sliders for the chosen one, a target; curves with bands; who meets the target."""
 
     title = "Simulate"
-    follows = frozenset({"run", "data", "start", "logarithmic", "response", "problem", "activity"})
+    follows = frozenset({"run", "data", "start", "logarithmic", "response", "problem", "activity", "scenario"})
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""
         state = self.state
-        self.scenario: Scenario | None = None
         self.outcome: Outcome | None = None
         self._of: object = None
         self._kept: dict[object, Any] = {}
@@ -72,7 +72,7 @@ class SimulatePanel(Panel):
         self.share = self._choice("held", _SHARES, lambda value: self._edit(replace(self._stated(), share=value)))
         self.share.add_class("wb-quiet")
         self.window = self._choice(
-            "judged in", _WINDOWS, lambda value: self._edit(replace(self._stated(), window=value))
+            "judged in", list(scenarios.WINDOWS), lambda value: self._edit(replace(self._stated(), window=value))
         )
         self.people = self._choice(
             "simulated", _PEOPLE, lambda value: self._edit(replace(self._stated(), people=value)), 1000
@@ -137,6 +137,11 @@ class SimulatePanel(Panel):
 
     # -- acts --------------------------------------------------------------------------------------------------
 
+    @property
+    def scenario(self) -> Scenario | None:
+        """What is simulated; None as long as there is nothing to simulate."""
+        return self.state.scenario
+
     def _stated(self) -> Scenario:
         if self.scenario is None:
             raise WorkbenchError("There is nothing to simulate yet: load data and state a model first.")
@@ -164,7 +169,7 @@ class SimulatePanel(Panel):
         self._edit(replace(self._stated(), covariates=tuple(there.items())))
 
     def _edit(self, scenario: Scenario) -> None:
-        self.scenario = scenario
+        self.state.scenario = scenario
         with self.state.quietly():
             self._show_stated()
         self._simulate()
@@ -182,7 +187,7 @@ class SimulatePanel(Panel):
                 if found.met and self.scenario is not None:
                     scaled = self.scenario.regimen.scaled(found.amount / self.scenario.regimen.amount)
                     rounded = replace_amounts(scaled)
-                    self.scenario = self.scenario.with_regimen(rounded)
+                    self.state.scenario = self.scenario.with_regimen(rounded)
                     self._show_stated()
             self._simulate()
 
@@ -240,16 +245,16 @@ class SimulatePanel(Panel):
         self.find.disabled = state.activity != ""
         if source is not self._of or "response" in changed:
             before, self._of = self.scenario, source
-            fresh = scenarios.usual(model, data)
             response = model.structure.responses[min(state.response, len(model.structure.responses) - 1)]
             several = len(model.structure.responses) > 1
-            if before is not None and dict(before.covariates).keys() == dict(fresh.covariates).keys():
-                fresh = before
-            elif before is not None:
-                fresh = replace(before, covariates=fresh.covariates)
-            self.scenario = replace(fresh, response=response if several else "")
+            stays = scenarios.usual(model, data) if before is None else scenarios.suited(before, model, data)
+            state.scenario = replace(stays, response=response if several else "")
             self._kept = {}
             self._offer(model)
+            self._show_stated()
+            self._simulate()
+        elif "scenario" in changed and self.scenario is not None:
+            state.scenario = scenarios.suited(self.scenario, model, data)
             self._show_stated()
             self._simulate()
         elif "logarithmic" in changed and self.outcome is not None:

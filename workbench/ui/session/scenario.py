@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench import markup, simulation
+from workbench import checks, markup, simulation
 from workbench.data import GroupedData
 from workbench.errors import WorkbenchError
 from workbench.model import Model
@@ -20,6 +20,9 @@ from workbench.simulation.result import Curve
 from workbench.ui.session.drawing import NOBODY, Array, Axis, Band, Dots, Drawing, Kind, Stroke, logarithm
 
 LETTERS = "ABCD"
+PEOPLE = (200, 1000, 5000)
+WINDOWS = ("last interval", "all times")
+SHARES = (1.0, 0.9, 0.8, 0.5)
 _STYLES: tuple[Kind, ...] = ("model", "other", "third", "expected")
 PROBABILITY = 0.9
 _SEED = 1
@@ -30,7 +33,12 @@ Value = float | str
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is simulated.
+    """What is simulated; as it prints itself, it is kept in a saved study.
+
+    Raises
+    ------
+    WorkbenchError
+        If the Simulate tab has no such choice.
 
     Attributes
     ----------
@@ -66,6 +74,22 @@ class Scenario:
     auc_above: float | None = None
     auc_below: float | None = None
 
+    def __post_init__(self) -> None:
+        regimens, limits = self.regimens, (self.above, self.below, self.auc_above, self.auc_below)
+        if not (isinstance(regimens, tuple) and all(isinstance(one, Regimen) for one in regimens)):
+            raise WorkbenchError(f"Regimens are needed, got {regimens!r}.")
+        if not 1 <= len(regimens) <= len(LETTERS):
+            raise WorkbenchError(f"At least one regimen and at most {len(LETTERS)} are compared, got {len(regimens)}.")
+        checks.one_of("chosen", self.chosen, range(len(regimens)), WorkbenchError)
+        checks.one_of("window", self.window, WINDOWS, WorkbenchError)
+        checks.one_of("share", self.share, SHARES, WorkbenchError)
+        checks.one_of("people", self.people, PEOPLE, WorkbenchError)
+        checks.one_of("uncertainty", self.uncertainty, (False, True), WorkbenchError)
+        if not (isinstance(self.covariates, tuple) and all(_is_value(one) for one in self.covariates)):
+            raise WorkbenchError(f"Covariates are names with numbers or texts, got {self.covariates!r}.")
+        if not all(limit is None or (isinstance(limit, float | int) and math.isfinite(limit)) for limit in limits):
+            raise WorkbenchError(f"Limits of a target are numbers, or None for no limit; got {limits!r}.")
+
     @property
     def regimen(self) -> Regimen:
         """The chosen one."""
@@ -79,8 +103,6 @@ class Scenario:
 
     def with_copy(self) -> Scenario:
         """One more, which is that which is chosen until it is edited."""
-        if len(self.regimens) == len(LETTERS):
-            raise WorkbenchError(f"At most {len(LETTERS)} regimens are compared.")
         return replace(self, regimens=(*self.regimens, self.regimen), chosen=len(self.regimens))
 
     def without(self, number: int) -> Scenario:
@@ -128,6 +150,15 @@ class Scenario:
         said = {**self.target, "at": self.at, "response": self.response or None}
         parts = [f"{name}={_plain(value)}" for name, value in said.items() if value is not None]
         return ", ".join([*parts, *([f"share={self.share:g}"] if self.share != 1 else [])])
+
+
+def _is_value(pair: Any) -> bool:
+    match pair:
+        case (str(), float() | int() as number):
+            return math.isfinite(number)
+        case (str(), str()):
+            return True
+    return False
 
 
 def _plain(value: Any) -> str:
@@ -181,6 +212,16 @@ def usual(model: Model, data: GroupedData) -> Scenario:
         infusion = float(np.median(events.amount[dosed] / rates))
     regimen = Regimen(markup.rounded(amount, 3), every=every, times=6, infusion=markup.rounded(min(infusion, every), 3))
     return Scenario((regimen,), covariates=tuple((name, value) for name, value, *_ in covariates_of(model, data)))
+
+
+def suited(before: Scenario, model: Model, data: GroupedData) -> Scenario:
+    """One that was stated before, for a model whose people others describe: what it says of them stays if it can."""
+    known, values = dict(before.covariates), []
+    for name, usual, _, _, options in covariates_of(model, data):
+        value = known.get(name, usual)
+        fits = value in options if options else isinstance(value, float | int)
+        values.append((name, value if fits else usual))
+    return replace(before, covariates=tuple(values))
 
 
 def covariates_of(model: Model, data: GroupedData) -> list[tuple[str, Value, float, float, tuple[Value, ...]]]:

@@ -28,7 +28,9 @@ from workbench.results.fit import FitResult, Progress, Settings
 from workbench.results.runs import Run, Runs, cell
 from workbench.ui.session.curves import Chosen, Drawn, Predicted, Sketch, is_quick
 from workbench.ui.session.file import File
+from workbench.ui.session.scenario import Scenario
 from workbench.ui.session.selection import Selection
+from workbench.ui.session.terminal import Choices
 from workbench.ui.session.words import in_room_words
 from workbench.ui.session.work import Portion
 
@@ -115,6 +117,10 @@ class State:
         A second opinion on the shown run is being sought.
     replay : bool
         A fast fit that was asked for is shown in a few steps, so that one sees the curves move.
+    scenario : Scenario or None
+        What the Simulate tab tries; None before it has something to try. Its panel, which edits it, shows it by itself.
+    choices : Choices
+        How curves are analysed without a model; likewise.
     start : Model or None
         `model` with all its values: where a fit starts.
     seeking : bool
@@ -154,6 +160,8 @@ class State:
             "selection",
             "replay",
             "opining",
+            "scenario",
+            "choices",
         ]
     )
 
@@ -184,6 +192,8 @@ class State:
         self.selection = Selection()
         self.replay = True
         self.opining = False
+        self.scenario: Scenario | None = None
+        self.choices = Choices()
         self.seeking = False
         self.background = background
         self._sketch: Sketch | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from workbench import markup, noncompartmental
+from workbench import checks, markup, noncompartmental
 from workbench.data import GroupedData
 from workbench.errors import WorkbenchError
 from workbench.noncompartmental import Curve
@@ -17,6 +18,8 @@ from workbench.ui.session.drawing import NOBODY, Array, Axis, Dots, Drawing, Str
 LEAST = 3  # points of a line that is chosen by hand: two lie on a line whatever they are
 TRAPEZOIDS = ("lin-up/log-down", "linear", "linear-log", "log")
 BLQ = ("standard", "zero", "missing", "half")
+ROUTES = ("extravascular", "bolus", "infusion")
+NAMES = ("winnonlin", "cdisc")
 QUANTITIES = (
     "Cmax", "Tmax", "AUClast", "AUCINF_obs", "AUC_%Extrap_obs", "AUC_TAU", "HL_Lambda_z", "Lambda_z",
     "No_points_lambda_z", "Rsq_adjusted", "Cl_F_obs", "Cl_obs", "CLss_F", "CLss", "Vz_F_obs", "Vz_obs", "Vss_obs",
@@ -26,7 +29,12 @@ QUANTITIES = (
 
 @dataclass(frozen=True)
 class Choices:
-    """How data are analysed; see `noncompartmental.nca`.
+    """How data are analysed; see `noncompartmental.nca`. As it prints itself, it is kept in a saved study.
+
+    Raises
+    ------
+    WorkbenchError
+        If the NCA view has no such choice.
 
     Attributes
     ----------
@@ -41,6 +49,14 @@ class Choices:
     names: str = "winnonlin"
     terminal: tuple[tuple[tuple[Any, int], tuple[float, ...]], ...] = ()
 
+    def __post_init__(self) -> None:
+        checks.one_of("trapezoids", self.trapezoids, TRAPEZOIDS, WorkbenchError)
+        checks.one_of("route", self.route, (None, *ROUTES), WorkbenchError)
+        checks.one_of("blq", self.blq, BLQ, WorkbenchError)
+        checks.one_of("names", self.names, NAMES, WorkbenchError)
+        if not (isinstance(self.terminal, tuple) and all(map(_is_line, self.terminal))):
+            raise WorkbenchError(f"Terminal lines are those of curves, each with its times; got {self.terminal!r}.")
+
     def chosen(self, curve: Curve) -> tuple[float, ...] | None:
         """Times that were chosen for a curve; None where the rule holds."""
         return dict(self.terminal).get((curve.profile.subject, curve.profile.number))
@@ -49,6 +65,13 @@ class Choices:
         """Other times for a curve; None: by the rule."""
         there = {**dict(self.terminal), (curve.profile.subject, curve.profile.number): times}
         return replace(self, terminal=tuple((who, t) for who, t in there.items() if t is not None))
+
+
+def _is_line(stated: Any) -> bool:
+    match stated:
+        case ((_, int()), tuple() as times):
+            return all(isinstance(time, float | int) and math.isfinite(time) for time in times)
+    return False
 
 
 def analysed(data: GroupedData, choices: Choices) -> noncompartmental.Noncompartmental:
