@@ -88,6 +88,17 @@ def interval(lower: float, upper: float, digits: int = 4) -> str:
     return f"{short(lower, digits)} … {short(upper, digits)}"
 
 
+def quantity(text: str, unit: str | None) -> str:
+    """A number, as it is written, with its unit; alone where that is not known.
+
+    Examples
+    --------
+    >>> quantity("12", "h"), quantity("12", "")
+    ('12 h', '12')
+    """
+    return f"{text} {unit}" if unit else text
+
+
 def ends(lower: float, upper: float, digits: int = 3) -> str:
     """Two ends as `number` writes them."""
     return f"{number(lower, digits)} … {number(upper, digits)}"

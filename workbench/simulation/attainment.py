@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from workbench.checks import finite
 from workbench.checks import share as checked_share
 from workbench.errors import ModelError
-from workbench.markup.numbers import interval, percent, short
+from workbench.markup.numbers import interval, percent, quantity, short
 from workbench.markup.printed import COLOURS, figure_class
 from workbench.markup.shown import Shown
 from workbench.simulation.result import Curve, Simulation
+from workbench.simulation.units import Units, agreed, area_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,11 +32,12 @@ _COARSE = 0.01  # relative error of an area: more is said
 
 
 class Reached(NamedTuple):
-    """Who meets a target: bool[P], and the number that decides, float64[P], with what it is called."""
+    """Who meets a target: bool[P], and the number that decides, float64[P], with what it is called and its unit."""
 
     met: NDArray[np.bool_]
     number: Array
     name: str
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Target:
             )
         return slice(first, last + 1)
 
-    def reached(self, curve: Curve, values: Array) -> Reached:
+    def reached(self, curve: Curve, values: Array, units: Units) -> Reached:
         """Who of some people meets it, by their values[P, T] at the times of a curve.
 
         Raises
@@ -145,7 +147,8 @@ class Target:
         part = self._window(curve)
         y, t = values[:, part], curve.time[part]
         met = np.ones(len(y), dtype=bool)
-        number, name = y[:, 0], f"at {short(float(t[0]))}"
+        number, name = y[:, 0], f"at {quantity(short(float(t[0])), units.get('time'))}"
+        unit = units.get("response", "")
         if self.above is not None or self.below is not None:
             low = -math.inf if self.above is None else self.above
             high = math.inf if self.below is None else self.below
@@ -157,14 +160,14 @@ class Target:
                 missed = enough.sum() <= little.sum() if math.isfinite(low) and math.isfinite(high) else low > -math.inf
                 number, name = (y.min(axis=1), "lowest") if missed else (y.max(axis=1), "highest")
             else:
-                number, name = time_share(y, t, low, high), "share of time"
+                number, name, unit = time_share(y, t, low, high), "share of time", ""
                 met &= number >= self.share
         if self.auc is not None:
-            number, name = area(y, t), "AUC"
+            number, name, unit = area(y, t), "AUC", area_unit(units)
             met &= (number > (-math.inf if self.auc[0] is None else self.auc[0])) & (
                 number < (math.inf if self.auc[1] is None else self.auc[1])
             )
-        return Reached(met, number, name)
+        return Reached(met, number, name, unit)
 
     def doubt(self, curve: Curve) -> str:
         """What there is to say of an area whose times lie far apart."""
@@ -179,24 +182,19 @@ class Target:
             f"Areas by trapezoids through {len(t)} times may be off by {percent(error, 1)}." if error > _COARSE else ""
         )
 
-    @property
-    def words(self) -> str:
-        """It in words."""
-        parts = []
-        if self.above is not None:
-            parts.append(f"above {self.above:g}")
-        if self.below is not None:
-            parts.append(f"below {self.below:g}")
-        text = " and ".join(parts)
+    def in_words(self, units: Units) -> str:
+        """It in words, with the units that are given."""
+        time = units.get("time")
+        text = _limits(self.above, self.below, units.get("response", ""))
         if isinstance(self.at, float):
-            return f"{text} at {self.at:g}"
-        where = "in the last interval" if self.at is None else f"from {self.at[0]:g} to {self.at[1]:g}"
+            return f"{text} at {quantity(f'{self.at:g}', time)}"
+        where = "in the last interval"
+        if self.at is not None:
+            where = f"from {self.at[0]:g} to {quantity(f'{self.at[1]:g}', time)}"
         if text:
             text += " at all times" if self.share == 1 else f" for {percent(self.share)} of the time"
         if self.auc is not None:
-            low, high = self.auc
-            limits = [f"above {low:g}" if low is not None else "", f"below {high:g}" if high is not None else ""]
-            text = " and ".join(filter(None, [text, "AUC " + " and ".join(filter(None, limits))]))
+            text = " and ".join(filter(None, [text, f"AUC {_limits(*self.auc, area_unit(units))}"]))
         return f"{text} {where}"
 
     @property
@@ -204,6 +202,11 @@ class Target:
         """Its arguments as Python."""
         usual = {"above": None, "below": None, "auc": None, "at": None, "share": 1.0, "response": None}
         return ", ".join(f"{k}={getattr(self, k)!r}" for k, value in usual.items() if getattr(self, k) != value)
+
+
+def _limits(low: float | None, high: float | None, unit: str) -> str:
+    limits = (("above", low), ("below", high))
+    return " and ".join(f"{side} {quantity(f'{limit:g}', unit)}" for side, limit in limits if limit is not None)
 
 
 def area(y: Array, t: Array) -> Array:
@@ -248,6 +251,7 @@ class Row(NamedTuple):
     people: int
     number: Array
     name: str
+    unit: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -288,7 +292,7 @@ class Attainment(Shown):
         for row in self.rows:
             p = row.chance
             if p.probability == 0.0:
-                reach = interval(float(row.number.min()), float(row.number.max()))
+                reach = quantity(interval(float(row.number.min()), float(row.number.max())), row.unit)
                 parts.append(f"{row.label}: none of {row.people:,} people meets it ({row.name}: {reach}).")
             else:
                 said = f"{percent(p.probability, 1)} ± {percent(p.se, 1)} of people meet it"
@@ -374,9 +378,10 @@ def attainment(
     for name, one in named:
         chosen = target.chosen(one)
         for curve in chosen:
-            who = target.reached(curve, curve.predicted)
+            who = target.reached(curve, curve.predicted, one.units)
             label = curve.label if name is None else name if len(chosen) == 1 else f"{name}: {curve.label}"
-            rows.append(Row(label, chance(who.met, one.replicates), len(who.met), who.number, who.name))
+            rows.append(Row(label, chance(who.met, one.replicates), len(who.met), who.number, who.name, who.unit))
             remarks |= dict.fromkeys(filter(None, [*one.remarks, target.doubt(curve)]))
+    units = agreed(one.units for _, one in named)
     given: Any = "simulation" if isinstance(simulation, Simulation) else "simulations"
-    return Attainment(target.words, tuple(rows), tuple(remarks), f"wb.attainment({given}, {target.code})")
+    return Attainment(target.in_words(units), tuple(rows), tuple(remarks), f"wb.attainment({given}, {target.code})")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from workbench.checks import finite, is_number, whole
 from workbench.data import GroupedData, read_data
 from workbench.errors import ModelError
+from workbench.markup.numbers import quantity
 from workbench.simulation.regimen import Regimen, plain
 
 Array = NDArray[np.float64]
@@ -52,12 +53,11 @@ class Group:
     subjects: int
     occasions: tuple[float, ...] = ()
 
-    @property
-    def label(self) -> str:
-        """The regimen and the covariates in few words."""
-        said = [part.label for part in self.regimen.parts]
+    def in_words(self, units: Mapping[str, str]) -> str:
+        """The regimen and the covariates in few words, with the units that are given."""
+        said = [part.in_words(units) for part in self.regimen.parts]
         covariates = [
-            f"{name} {value if isinstance(value, str) else plain(value)}"
+            f"{name} {value if isinstance(value, str) else quantity(plain(value), units.get(name))}"
             for name, value in self.covariates
             if not isinstance(value, Listed | Stepped)
         ]  # fmt: skip

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from workbench.checks import share as checked_share
 from workbench.checks import whole
 from workbench.errors import ModelError
-from workbench.markup.numbers import interval, percent, short
+from workbench.markup.numbers import interval, percent, quantity, short
 from workbench.markup.printed import COLOURS, figure_class, in_unit
 from workbench.markup.shown import Shown
 from workbench.model import Model
@@ -62,8 +62,8 @@ class FoundDose(Shown):
     remarks : tuple of str
     code : str
         Python that makes it.
-    unit : str
-        Of amounts, where it is known.
+    units : dict
+        Of amount, time and response, where they are known.
     """
 
     regimen: Regimen
@@ -76,7 +76,12 @@ class FoundDose(Shown):
     target: str
     remarks: tuple[str, ...]
     code: str = field(repr=False)
-    unit: str = ""
+    units: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def unit(self) -> str:
+        """Of amounts; "" where it is not known."""
+        return self.units.get("amount", "")
 
     @property
     def amount(self) -> float:
@@ -101,17 +106,18 @@ class FoundDose(Shown):
         p = f"{percent(self.chance.probability, 1)} ± {percent(self.chance.se, 1)}"
         target = f"target ({self.target})"
         if self.chance.probability == 0.0:
-            looked = interval(float(self.amounts[0]), float(self.amounts[-1]))
+            looked = quantity(interval(float(self.amounts[0]), float(self.amounts[-1])), self.unit)
             return " ".join([f"No amount from {looked} meets the {target} for anybody.", *self.remarks])
         if not self.met:
             text = (
                 f"No amount meets the {target} with a probability of {percent(self.asked)}: the most is {p}, with "
-                f"{short(self.amount)}."
+                f"{quantity(short(self.amount), self.unit)}."
             )
             return " ".join([text, *self.remarks])
-        parts = [f"{self.regimen.label}: meets the {target} with a probability of {p}."]
+        parts = [f"{self.regimen.in_words(self.units)}: meets the {target} with a probability of {p}."]
         if self.lowest is not None and self.highest is not None:
-            parts.append(f"Amounts from {interval(self.lowest, self.highest)} reach {percent(self.asked)}.")
+            between = quantity(interval(self.lowest, self.highest), self.unit)
+            parts.append(f"Amounts from {between} reach {percent(self.asked)}.")
         elif self.lowest is not None:
             parts.append(f"It is the least amount that reaches {percent(self.asked)}.")
         elif self.highest is not None:
@@ -240,15 +246,9 @@ def find_dose(
     return FoundDose(
         regimen=regimen.scaled(factor), chance=given, asked=asked, lowest=None if low is None else low * scale,
         highest=None if high is None else high * scale, amounts=factors * scale, probabilities=found,
-        target=target.words, remarks=tuple(remarks), code=_code(source, regimen, target, asked),
-        unit=_unit_of(source),
+        target=target.in_words(look.units), remarks=tuple(remarks), code=_code(source, regimen, target, asked),
+        units=look.units,
     )  # fmt: skip
-
-
-def _unit_of(source: Source) -> str:
-    """That of amounts; "" where it is not known."""
-    fitted = source.fitted if isinstance(source, Individual) else getattr(source, "data", None)
-    return str(fitted.units.get("amount", "")) if fitted is not None else ""
 
 
 class _Look:
@@ -261,6 +261,7 @@ class _Look:
         self._replicates, self._seed, self._uncertainty = replicates, seed, uncertainty
         self._first = self._simulated(1.0)
         (self._curve,) = target.chosen(self._first)
+        self.units = self._first.units
         model = source if isinstance(source, Model) else source.model
         kinetics = model.structure.kinetics
         logs = any(error.data_are_logarithms for error in model.errors)
@@ -310,7 +311,7 @@ class _Look:
             else:
                 (curve,) = self._target.chosen(self._simulated(factor))
                 values = curve.predicted
-            met = self._target.reached(self._curve, values).met
+            met = self._target.reached(self._curve, values, self.units).met
             self._known[factor] = chance(met, self._replicates)
         return self._known[factor]
 

@@ -24,6 +24,7 @@ from workbench.model import Model
 from workbench.results.fit import FitResult
 from workbench.simulation.levels import for_others
 from workbench.simulation.replicates import model_of
+from workbench.simulation.units import units_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,6 +92,11 @@ class Individual(Shown):
     code: str = field(default="wb.individualise(fit, patient)", repr=False)
 
     @cached_property
+    def units(self) -> dict[str, str]:
+        """Of time, amount, response and covariates, as the data say them that were fitted and those of the patient."""
+        return units_of(self.model, self.data, self.fitted)
+
+    @cached_property
     def factor(self) -> Array:
         """F with F Fᵀ = `covariance`, float64[Q, Q]."""
         values, vectors = np.linalg.eigh(self.covariance)
@@ -135,9 +141,8 @@ class Individual(Shown):
         panel.plot(prepared.time[0], own, color=COLOURS[0], label="this patient")
         events = self.data.events
         panel.plot(events.time[events.observed], events.dv[events.observed], "o", color=COLOURS[1], label="samples")
-        units = {**(self.fitted.units if self.fitted is not None else {}), **self.data.units}
-        panel.set_xlabel(f"time{in_unit(units.get('time'))}")
-        panel.set_ylabel(f"{self.model.structure.responses[0]}{in_unit(units.get('response'))}")
+        panel.set_xlabel(f"time{in_unit(self.units.get('time'))}")
+        panel.set_ylabel(f"{self.model.structure.responses[0]}{in_unit(self.units.get('response'))}")
         panel.legend(frameon=False, fontsize=8)
         return figure
 

@@ -14,8 +14,8 @@ from workbench.checks import finite, one_of, whole
 from workbench.engine.information import Expansion, expansions
 from workbench.engine.information import information as of_subject
 from workbench.errors import FitError, ModelError
-from workbench.markup.numbers import percent, short
-from workbench.markup.printed import COLOURS, figure_class
+from workbench.markup.numbers import percent, quantity, short
+from workbench.markup.printed import COLOURS, figure_class, in_unit
 from workbench.markup.shown import Shown
 from workbench.methods import Approximation
 from workbench.model import Model
@@ -30,7 +30,7 @@ from workbench.simulation.information import (
     log_determinants,
     random_effects,
 )
-from workbench.simulation.people import problem_for
+from workbench.simulation.people import known_units, problem_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,8 @@ class Optimised(Shown):
         What is to be known before the times are taken.
     code : str
         Python that makes it.
+    unit : str
+        Of times, where it is known.
     """
 
     design: Design
@@ -74,6 +76,7 @@ class Optimised(Shown):
     windows: tuple[tuple[Window, ...], ...]
     remarks: tuple[str, ...]
     code: str = field(repr=False)
+    unit: str = ""
 
     @property
     def efficiency(self) -> float:
@@ -104,7 +107,7 @@ class Optimised(Shown):
             told = f"The information is {short(self.efficiency, 3)} times as large in each direction (D-efficiency): "
             told += f"as much as before needs {percent(saved)} fewer subjects." if saved > 0.005 else "hardly a gain."
         times = "; ".join(", ".join(short(t) for _, t in _flat(group.times)) for group in self.design.groups)
-        return " ".join([told, f"Times: {times}.", self.after.sentence, *self.remarks])
+        return " ".join([told, f"Times: {quantity(times, self.unit)}.", self.after.sentence, *self.remarks])
 
     def _shown(self) -> Sequence[str | pd.DataFrame]:
         import pandas as pd
@@ -122,7 +125,7 @@ class Optimised(Shown):
         panel.plot(table["given"], y, "o", color="#777777", label="given")
         panel.plot(table["found"], y, "o", color=COLOURS[1], label="found")
         panel.set_yticks(y, [f"{a}.{b}" for a, b in zip(table["group"], table["number"], strict=True)])
-        panel.set_xlabel("time")
+        panel.set_xlabel(f"time{in_unit(self.unit)}")
         panel.legend(frameon=False, fontsize=8)
         return figure
 
@@ -204,11 +207,12 @@ def optimise(
         found, after = design, before
     said = [f"windows={windows!r}" if windows is not None else "", f"kind={kind!r}" if kind != "reduced" else "",
             f"method={method!r}" if method != Approximation.FO else ""]  # fmt: skip
+    unit = known_units(model).get("time", "")
     code = f"wb.optimise({', '.join(['design', 'model', *filter(None, said)])})"
-    return Optimised(found, design, after, before, limits, _remarks(found, model), code)
+    return Optimised(found, design, after, before, limits, _remarks(found, model, unit), code, unit)
 
 
-def _remarks(design: Design, model: Model | FitResult) -> tuple[str, ...]:
+def _remarks(design: Design, model: Model | FitResult, unit: str) -> tuple[str, ...]:
     """Says where times went to predictions of nearly 0, which a proportional error takes for exact."""
     data, _, _ = design.kinds()
     problem, _ = problem_for(model, data)
@@ -220,8 +224,9 @@ def _remarks(design: Design, model: Model | FitResult) -> tuple[str, ...]:
     if not low.any():
         return ()
     when = sorted(set(data.events.time[data.events.observed][low].tolist()))
+    at = quantity(", ".join(map(short, when)), unit)
     return (
-        f"At {', '.join(short(t) for t in when)} the prediction is nearly 0, and by this residual error so is the "
+        f"At {at} the prediction is nearly 0, and by this residual error so is the "
         "error there; but an assay measures nothing below its limit. Narrow the windows, or give the error a constant "
         "part.",
     )

@@ -23,6 +23,7 @@ from workbench.simulation.levels import for_others
 from workbench.simulation.replicates import at_estimates
 from workbench.simulation.result import Curve, Simulation
 from workbench.simulation.uncertainty import Uncertain, points_of
+from workbench.simulation.units import units_of
 
 Array = NDArray[np.float64]
 Source = Model | FitResult | Individual
@@ -77,6 +78,7 @@ def simulated(
     warn_of_failures(problem, typical, data)
     model = _model_of(source)
     response = problem.observations.response
+    units = known_units(source)
     curves = []
     first = everybody.observations.first
     for g, one in enumerate(design.groups):
@@ -98,7 +100,7 @@ def simulated(
             own = first[of_all]
             curves.append(
                 Curve(
-                    label=one.label,
+                    label=one.in_words(units),
                     response=name,
                     group=one,
                     time=time,
@@ -109,8 +111,14 @@ def simulated(
                     measured=measured[:, (own[:, None] + mine).ravel()].reshape(-1, len(mine)),
                 )
             )
-    units = source.data.units if isinstance(source, FitResult | Individual) else {}
     return Simulation(design, tuple(curves), replicates, 0.9, units, _remarks(source, model), code)
+
+
+def known_units(source: Source) -> dict[str, str]:
+    """Those of time, amount, response and covariates; none of a model alone."""
+    if isinstance(source, Individual):
+        return source.units
+    return units_of(source.model, source.data) if isinstance(source, FitResult) else {}
 
 
 def problem_for(source: Source, data: GroupedData) -> tuple[Problem, Model]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 from workbench.checks import finite, is_number, positive, whole
 from workbench.errors import ModelError
-from workbench.markup.numbers import short
+from workbench.markup.numbers import quantity, short
 
 
 class Dose(NamedTuple):
@@ -124,14 +124,19 @@ class Regimen:
 
     @property
     def label(self) -> str:
-        """In few words."""
+        """In few words, without units."""
+        return self.in_words({})
+
+    def in_words(self, units: Mapping[str, str]) -> str:
+        """In few words, with the units of "amount" and "time" where they are among those that are given."""
+        amount, time = units.get("amount"), units.get("time")
         if isinstance(self.times, tuple):
-            when = f" at {', '.join(map(short, self.times))}"
+            when = f" at {quantity(', '.join(map(short, self.times)), time)}"
         else:
-            when = f" every {short(self.every or 0.0)}, {self.times} times" if self.times > 1 else ""
-        over = f" over {short(self.infusion)}" if self.infusion else ""
-        first = f"{short(self.loading)} first, " if self.loading is not None else ""
-        return f"{first}{short(self.amount)}{over}{when}"
+            when = f" every {quantity(short(self.every or 0.0), time)}, {self.times} times" if self.times > 1 else ""
+        over = f" over {quantity(short(self.infusion), time)}" if self.infusion else ""
+        first = f"{quantity(short(self.loading), amount)} first, " if self.loading is not None else ""
+        return f"{first}{quantity(short(self.amount), amount)}{over}{when}"
 
     @property
     def parts(self) -> tuple[Regimen, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.checks import share
-from workbench.markup.numbers import counted, short
+from workbench.markup.numbers import counted, interval, quantity, short
 from workbench.markup.printed import COLOURS, figure_class, in_unit
 from workbench.markup.shown import Shown
 from workbench.simulation.design import Design, Group
@@ -68,7 +68,7 @@ class Simulation(Shown):
     interval : float
         Share of people that the intervals hold, 0.9 say; see `within`.
     units : dict
-        Of time and response, where they are known.
+        Of time, amount, response and covariates, where they are known.
     remarks : tuple of str
         What is to be known before the numbers are believed.
     code : str
@@ -122,14 +122,16 @@ class Simulation(Shown):
         groups = len(self.design.groups)
         what = f"{counted(self.replicates, 'replicate')} of {counted(self.design.subjects, 'subject')}"
         parts = [f"{what} in {groups} groups." if groups > 1 else f"{what}."]
+        unit = self.units.get("response")
         for curve in self.curves:
             name = " ".join(filter(None, (f"{curve.label}:" if groups > 1 else "", curve.response)))
             low, middle, high = np.quantile(
                 curve.people[:, -1], [0.5 - 0.5 * self.interval, 0.5, 0.5 + 0.5 * self.interval]
             )
             parts.append(
-                f"{name} at {short(float(curve.time[-1]))}: {short(middle)} "
-                f"({100 * self.interval:g} % of people {short(low)} … {short(high)})."
+                f"{name} at {quantity(short(float(curve.time[-1])), self.units.get('time'))}: "
+                f"{quantity(short(middle), unit)} "
+                f"({100 * self.interval:g} % of people {quantity(interval(low, high), unit)})."
             )
         return " ".join([*parts, *self.remarks])
 
