@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -399,6 +399,8 @@ def _said_where(what: str, address: str) -> None:
 # -- workbench app -------------------------------------------------------------------------------------------------
 
 _TEMPLATE = "workbench"
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+_AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)  # without SIGKILL, SIGTERM cannot be refused either
 _APP = """import workbench as wb
 
 bench = wb.Workbench({data})
@@ -446,6 +448,7 @@ def _own_template(folder: Path) -> None:
 
 def _serve_alone(page: Path, options: Sequence[str], token: str) -> int:
     from tornado.ioloop import IOLoop
+    from tornado.web import HTTPError
     from voila.app import Voila  # type: ignore[import-untyped]
 
     server = Voila()
@@ -455,8 +458,64 @@ def _serve_alone(page: Path, options: Sequence[str], token: str) -> int:
         _said_where("Workbench", f"http://127.0.0.1:{server.port}/?{urlencode({'token': token})}")
 
     IOLoop.current().add_callback(said)  # it gets to it once it listens
-    server.start()
+    with ending_at_a_signal(lambda: _kernels(server)), suppress(HTTPError):  # a kernel that was gone by itself
+        server.start()
     return 0
+
+
+def _kernels(server: Any) -> list[int]:
+    """Process ids, which are those of their groups as well."""
+    manager = server.kernel_manager
+    provisioners = [manager.get_kernel(one).provisioner for one in manager.list_kernel_ids()]
+    return [pid for one in provisioners if (pid := getattr(one, "pid", None))]
+
+
+@contextmanager
+def ending_at_a_signal(groups: Callable[[], Iterable[int]], patience: float = 4.0) -> Iterator[None]:
+    """Within it SIGTERM and SIGINT end this process and those that it began, within seconds, whatever hangs.
+
+    The first signal interrupts what runs, as Ctrl-C does, so that it can put things in order. When patience is at an
+    end, what it may wait for is killed; when it is so again, the process ends. That is the work of a thread which the
+    signal itself wakes: a handler in Python runs in the main thread, and that may be what hangs.
+
+    Parameters
+    ----------
+    groups : callable
+        Says which groups of processes are to end.
+    patience : float
+        Seconds.
+    """
+    import threading
+
+    ears, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    over = threading.Event()
+
+    def kill() -> None:
+        for group in groups():
+            with suppress(OSError):
+                os.killpg(group, _AT_ONCE) if hasattr(os, "killpg") else os.kill(group, _AT_ONCE)
+
+    def watch() -> None:
+        while (heard := ears.recv(1)) and heard[0] not in _ENDING:
+            pass
+        if heard and not over.wait(patience):
+            kill()
+            if not over.wait(patience):
+                os.kill(os.getpid(), _AT_ONCE)
+
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _ENDING}
+    woken = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        kill()
+        over.set()
+        signal.set_wakeup_fd(woken)
+        mouth.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _free_port(first: int) -> int:
