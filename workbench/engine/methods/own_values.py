@@ -11,21 +11,24 @@ expected information W_i = Σ_j w fu fuᵀ (what Gauss-Newton has where σ is co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from workbench.data import GroupedData
+from workbench.engine.predictions.jets import untransform
 from workbench.engine.predictions.machine import kernel
+from workbench.engine.predictions.scalar import transform_code
 from workbench.engine.predictions.threads import over_subjects
 from workbench.engine.problem.compile import compile
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import CENSORED, record, record_slopes, variances
 from workbench.engine.search.descent import FOUND, LOST, SEARCHING, UNCOMPUTABLE, Descent
 from workbench.engine.search.optimise import NO_NOISE
+from workbench.engine.search.quasi_newton import Value, descend
 from workbench.errors import FitError, ModelError
 from workbench.model import Block, Model, Parameter
 from workbench.results.fit import Status
@@ -39,6 +42,10 @@ _FAR = 5.0  # units
 _SAME = 1e-9  # of the sum: what a turn may change at the minimum
 _BLOCK = 1024  # subjects that are added up together
 _SECONDS_A_SUBJECT = 1e-6  # about
+_CURVED = 4.0  # of L by the logarithm of a standard deviation, about
+_NEAR_ENOUGH = 3e-8  # of such a logarithm
+_STEPS = 100
+_AHEAD = 1.0  # of such a logarithm, beyond where a turn led
 _WIDEST = 25.0  # of a logarithm of σ from where it began
 
 
@@ -213,10 +220,11 @@ class _OwnFits(Descent):
         order = [self.names.index(scale.thetas[k].label) for k in own]
         typical = zip((q.label for q in scale.quantities), scale.estimates(problem.x).tolist(), strict=True)
         shared = {name: value for name, value in typical if name not in self.names}
-        point, moved = scale.point(problem.x), []
-        for i in self.found:
-            values = zip(self._thetas, self.u[i].tolist(), strict=True)
-            twin = problem.structure.twin(shared | {theta.label: theta.natural(u)[0] for theta, u in values})
+        point, moved, found = scale.point(problem.x), [], self.found
+        codes = [transform_code(theta.link) for theta in self._thetas]
+        natural = untransform(self.u[found], codes, *np.array([theta.bounds for theta in self._thetas]).T)[..., 0]
+        for i, values in zip(found.tolist(), natural.tolist(), strict=True):
+            twin = problem.structure.twin(shared | dict(zip(self.names, values, strict=True)))
             if twin is None or not set(twin) <= set(self.names):
                 continue
             theta = point.theta.copy()
@@ -246,12 +254,20 @@ class _OwnFits(Descent):
     def turn(self, most: int) -> Status:
         """σ given the values and the values given σ, by turns until nothing changes; then failures once more."""
         for attempt in range(2):
-            last = np.inf
+            last, turns = np.inf, list[tuple[Array, Array]]()
             for _ in range(most):
                 if self.stopped:
                     return Status.stopped
-                self._refine(self._fit_sigma)
-                total = float(self.value[self.found].sum())
+                before, turns = self._kept(), [*turns, (self._logs, self._most_likely())]
+                ahead, likely = _further(turns), turns[-1][1]
+                self._refine(ahead, before)
+                total, same = float(self.value[self.found].sum()), np.array_equal(self.state, before["state"])
+                if not (total < last and same) and ahead is not likely and not self.stopped:
+                    self._go_back(before)
+                    self._refine(likely, before)
+                    total, same = float(self.value[self.found].sum()), False
+                if not same:
+                    turns = []
                 self.trace.append((self.rounds, total + self._jacobian()))
                 if abs(last - total) < _SAME * max(1.0, abs(total) * 1e-3) or not len(self._free[0]):
                     break
@@ -261,64 +277,79 @@ class _OwnFits(Descent):
             left = np.setdiff1d(self._usable, self.found)
             if attempt or not len(left) or not len(self.found):
                 break
-            before = len(self.found)
+            count = len(self.found)
             self.descend(left, np.tile(np.median(self.u[self.found], axis=0), (len(left), 1)))
             self._judge()
-            if len(self.found) == before:
+            if len(self.found) == count:
                 break
         return Status.stopped if self.stopped else Status.converged
 
-    def _refine(self, change: Callable[[], None]) -> None:
+    def _kept(self) -> dict[str, NDArray[Any]]:
+        """All that a change of σ changes."""
+        names = ("u", "value", "gradient", "curvature", "information", "state", "sigma")
+        return {name: getattr(self, name).copy() for name in names}
+
+    def _go_back(self, before: dict[str, NDArray[Any]]) -> None:
+        for name, array in before.items():
+            getattr(self, name)[...] = array
+
+    def _refine(self, logs: Array, before: dict[str, NDArray[Any]]) -> None:
         """Change σ, then the values; where that is stopped half way, all is as it was."""
-        arrays = ("u", "value", "gradient", "curvature", "information", "state", "sigma")
-        before = {name: getattr(self, name).copy() for name in arrays}
-        change()
+        self.sigma[self._free] = np.exp(logs)
         self.descend(self.found, self.u[self.found])
         self._judge()
         if self.stopped:
-            for name, array in before.items():
-                setattr(self, name, array)
+            self._go_back(before)
 
-    def _fit_sigma(self) -> None:
-        """σ that is most likely for the predictions at the present values."""
-        found, places, seen = self.found, self._free, self.problem.observations
+    @property
+    def _logs(self) -> Array:
+        """Logarithms of what is free of σ."""
+        return np.log(self.sigma[self._free])
+
+    def _most_likely(self) -> Array:
+        """Those that are most likely for the predictions at the present values."""
+        found, places, seen, begin = self.found, self._free, self.problem.observations, self._logs
         if self.spare() <= 0 or not len(places[0]):
-            return
-        self.problem.predict(found, self.u, 0, self.f, self._fu, self._fuu)
+            return begin
+        f, P = np.empty(len(seen.y)), len(self.names)
+        self.problem.predict(found, self.u, 0, f, np.empty((0, P)), np.empty((0, P, P)))
         sigma, blocks = self.sigma.copy(), np.arange(0, len(found), _BLOCK)  # the same, however many threads
         totals, slopes = np.empty((len(blocks), 1)), np.empty((len(blocks), *self.sigma.shape))
+        unit = 1.0 / np.sqrt(_CURVED * max(1, int(self._counts[found].sum())))
 
         def task(some: Index) -> None:
-            for begin in some.tolist():
-                at = begin // _BLOCK
+            for first in some.tolist():
+                at = first // _BLOCK
                 _by_sigma(
-                    found[begin : begin + _BLOCK], seen.first, seen.y, seen.upper, seen.what, seen.response, self.f,
+                    found[first : first + _BLOCK], seen.first, seen.y, seen.upper, seen.what, seen.response, f,
                     seen.kind, sigma, totals[at], slopes[at],
                 )  # fmt: skip
 
-        def value(logs: Array) -> tuple[float, Array]:
+        def value(z: Array) -> Value[Array]:
+            logs = np.clip(begin + unit * z, begin - _WIDEST, begin + _WIDEST)
             sigma[places] = np.exp(logs)
             over_subjects(task, blocks, _SECONDS_A_SUBJECT * len(found))
-            return float(totals.sum()), slopes.sum(axis=0)[places] * sigma[places]
+            gradient = unit * slopes.sum(axis=0)[places] * sigma[places]
+            total = float(totals.sum())
+            within = np.abs(logs - begin) < _WIDEST
+            return Value(z, total if np.isfinite(total) else np.inf, np.where(within, gradient, 0.0), logs)
 
-        begin = np.log(self.sigma[places])
-        box = [(log - _WIDEST, log + _WIDEST) for log in begin]
-        flat = 1e-9 * max(1.0, float(self._counts[found].sum()))
+        def reached_at(there: Value[Array]) -> bool:
+            reached.append(there)
+            return False
+
+        reached = [value(np.zeros_like(begin))]
         with np.errstate(all="ignore"):
-            best = minimize(value, begin, jac=True, method="L-BFGS-B", bounds=box, options={"ftol": 0.0, "gtol": flat})
-        if np.isfinite(best.fun):
-            self.sigma[places] = np.exp(best.x)
+            descend(value, reached[0], _NEAR_ENOUGH / unit, _STEPS, reached_at)
+        return reached[-1].of
 
     def correct(self) -> None:
         """Scale σ for the values that were estimated beside it."""
-        self._refine(self._scale_sigma)
-
-    def _scale_sigma(self) -> None:
-        spare, (response, which) = self.spare(), self._free
+        spare, logs = self.spare(), self._logs
         scaled = np.array([e.is_deviation for e in self.problem.scale.errors if e.free], dtype=bool)
-        if spare > 0 and scaled.any():
-            factor = np.sqrt(self._counts[self.found].sum() / spare)
-            self.sigma[response[scaled], which[scaled]] *= factor
+        if spare > 0:
+            logs[scaled] += 0.5 * np.log(self._counts[self.found].sum() / spare)
+        self._refine(logs, self._kept())
 
     # -- what is kept ------------------------------------------------------------------------------------------
 
@@ -449,6 +480,22 @@ def _error_covariance(own: OwnValues, places: list[tuple[int, int]]) -> Array:
 def _unit(parameter: Parameter, typical: float) -> float:
     """A natural size of a parameter on the transformed scale."""
     return parameter.link.unit(typical, parameter.iiv if isinstance(parameter.iiv, float) else 0.0)
+
+
+def _further(turns: Sequence[tuple[Array, Array]]) -> Array:
+    """Where turns are going, each known by where it began and ended, by Anderson's extrapolation (1965, J ACM 12:547).
+
+    The end of the last one where there is nothing to extrapolate, or it leads too far.
+    """
+    end = turns[-1][1]
+    known = turns[-len(end) - 1 :]
+    if len(known) < 2:
+        return end
+    starts, ends = np.array(known).transpose(1, 0, 2)
+    left = ends - starts
+    share = np.linalg.lstsq((left[-1] - left[:-1]).T, left[-1], rcond=1e-8)[0]
+    found = end - share @ (end - ends[:-1])
+    return found if np.abs(found - end).max() < _AHEAD else end
 
 
 @kernel

@@ -85,6 +85,7 @@ class SecondStage:
         self.problem: Problem = compile(model, data)
         self.own, self.minimised, self.tolerance, self.evaluations = own, kind == "global", 0.0, 0
         self.grain = 0.0
+        self._modes: tuple[Objective, Evaluation] | None = None
         if self.problem.n_coordinates != len(own.names):
             raise ModelError(
                 "A covariate changes within subjects, but two-stage knows one value of a parameter per subject. Leave "
@@ -133,12 +134,18 @@ class SecondStage:
 
     def modes(self, at: Evaluation) -> Evaluation:
         """Those of FOCEI at the same estimates."""
-        return Objective(self.problem).evaluate(at.x)
+        return self._at_modes(at)[1]
+
+    def _at_modes(self, at: Evaluation) -> tuple[Objective, Evaluation]:
+        if self._modes is None or not np.array_equal(self._modes[1].x, at.x):
+            objective = Objective(self.problem)
+            self._modes = objective, objective.evaluate(at.x)
+        return self._modes
 
     def linearisation(self, at: Evaluation) -> tuple[Array, Array]:
         """That of FOCEI at the same estimates."""
-        modes = Objective(self.problem)
-        return modes.linearisation(modes.evaluate(at.x))
+        objective, modes = self._at_modes(at)
+        return objective.linearisation(modes)
 
     def accuracy(self, at: Evaluation) -> str:
         """What the OFV is."""

@@ -10,6 +10,9 @@ import math
 
 from workbench.engine.predictions.machine import beyond, inner, stay_apart
 
+_SWEEPS = 60
+_DIAGONAL = 1e-32  # sum of squares beside the diagonal, relative
+
 
 @inner
 def cholesky(M, n):
@@ -115,3 +118,36 @@ def congruent(b, M, diagonal, half, out, D, Q):
     transposed(b, half, out, D, Q, Q)
     for q in range(Q):
         out[q * Q + q] += diagonal
+
+
+@inner
+def eigen(M, n, vectors):
+    """Turn the symmetric M in place, by Jacobi's method, until it is diagonal; the columns of `vectors` are turned."""
+    stay_apart()
+    for i in range(n):
+        for j in range(n):
+            vectors[i * n + j] = 1.0 if i == j else 0.0
+    for _ in range(_SWEEPS):
+        beside = whole = 0.0
+        for i in range(n):
+            whole += M[i * n + i] * M[i * n + i]
+            for j in range(i):
+                beside += M[i * n + j] * M[i * n + j]
+        if not beside > _DIAGONAL * whole:
+            break
+        for i in range(n):
+            for j in range(i):
+                if M[i * n + j] != 0.0:
+                    cotangent = 0.5 * (M[j * n + j] - M[i * n + i]) / M[i * n + j]
+                    t = (1.0 if cotangent >= 0.0 else -1.0) / (abs(cotangent) + math.sqrt(cotangent * cotangent + 1.0))
+                    c = 1.0 / math.sqrt(t * t + 1.0)
+                    s = t * c
+                    for k in range(n):
+                        x, z = M[k * n + i], M[k * n + j]
+                        M[k * n + i], M[k * n + j] = c * x - s * z, s * x + c * z
+                    for k in range(n):
+                        x, z = M[i * n + k], M[j * n + k]
+                        M[i * n + k], M[j * n + k] = c * x - s * z, s * x + c * z
+                    for k in range(n):
+                        x, z = vectors[k * n + i], vectors[k * n + j]
+                        vectors[k * n + i], vectors[k * n + j] = c * x - s * z, s * x + c * z

@@ -136,15 +136,15 @@ class _Design:
 
 def occasions_of(data: GroupedData) -> Index:
     """Which of its own occasions a subject is in, by record: 0 for the first seen."""
-    events = data.events
+    events, start = data.events, data.events.start
     local = np.zeros(len(events.time), dtype=np.int64)
-    for first, end in pairwise(events.start):
-        part = events.occasion[first:end]
-        if len(part) and (part != part[0]).any():
-            labels, firsts, back = np.unique(part, return_index=True, return_inverse=True)
-            rank = np.empty(len(labels), dtype=np.int64)
-            rank[np.argsort(firsts)] = np.arange(len(labels))
-            local[first:end] = rank[back.ravel()]
+    changes = np.setdiff1d(np.flatnonzero(np.diff(events.occasion)) + 1, start)
+    for i in np.unique(np.searchsorted(start, changes, side="right") - 1).tolist():
+        mine = slice(start[i], start[i + 1])
+        _, firsts, back = np.unique(events.occasion[mine], return_index=True, return_inverse=True)
+        rank = np.empty(len(firsts), dtype=np.int64)
+        rank[np.argsort(firsts)] = np.arange(len(firsts))
+        local[mine] = rank[back.ravel()]
     return local
 
 
@@ -180,10 +180,12 @@ def layout_of(model: Model, data: GroupedData, scale: Scale, occasion: Index, re
     if design.step:
         table = np.concatenate([table, design.occasion[:, None]], axis=1)
     first = np.repeat(start[:-1], np.diff(start))
-    constant = np.array_equal(table, table[first])
-    row, rows, placed = _constant(start) if constant else _varying(start, table)
-    coordinates = None if constant else _where_it_changes(design, placed)
-    A, B, C, fractional = _arrays(design, scale, coordinates, placed)
+    if np.array_equal(table, table[first]):
+        row, rows = np.repeat(np.arange(len(start) - 1), np.diff(start)), start[:-1]
+        A, B, C, fractional = _constant(design, scale, rows)
+    else:
+        row, rows, placed = _varying(start, table)
+        A, B, C, fractional = _arrays(design, scale, _where_it_changes(design, placed), placed)
     return Layout(
         A=A,
         B=B,
@@ -284,12 +286,6 @@ class _Coordinate:
     design: Array | None = None  # [M], of a fractional parameter
 
 
-def _constant(start: Index) -> tuple[Index, Index, list[tuple[int, Index]]]:
-    """One design row per subject: row of each record, a record of each row, and (first row, records) by subject."""
-    N = len(start) - 1
-    return np.repeat(np.arange(N), np.diff(start)), start[:-1], [(i, start[i : i + 1]) for i in range(N)]
-
-
 def _varying(start: Index, table: Array) -> tuple[Index, Index, list[tuple[int, Index]]]:
     """Design rows where the table of a subject differs."""
     row, placed, count = np.empty(len(table), dtype=np.int64), [], 0
@@ -352,26 +348,29 @@ def _coordinates_of(design: _Design, p: int, records: Index) -> list[_Coordinate
     return found
 
 
+def _constant(design: _Design, scale: Scale, rows: Index) -> tuple[Array, Array, Array, tuple[Fractional, ...]]:
+    """Where nothing changes within subjects: one coordinate for each parameter, one design row for each subject."""
+    N, active = len(rows), np.flatnonzero(design.active)
+    D = len(active)
+    A, B = np.zeros((N, D, len(scale.thetas))), np.zeros((N, D, scale.n_random))
+    C, X = np.zeros((N, len(design.names), D)), design.X[rows]
+    C[:, active, np.arange(D)] = 1.0
+    parts = []
+    for d, p in enumerate(active):
+        owned = design.owner == p
+        A[:, d, owned] = X[:, owned]
+        B[:, d, [*design.effects[p], *design.occasional[p]]] = 1.0
+        if (design.group[owned] >= 0).any():
+            parts.append(_fractional(design, scale, int(p), np.arange(N), np.full(N, d), X))
+    return A, B, C, tuple(parts)
+
+
 def _arrays(
-    design: _Design, scale: Scale, coordinates: list[list[_Coordinate]] | None, placed: list[tuple[int, Index]]
+    design: _Design, scale: Scale, coordinates: list[list[_Coordinate]], placed: list[tuple[int, Index]]
 ) -> tuple[Array, Array, Array, tuple[Fractional, ...]]:
+    """Where parameters change within subjects."""
     N, P, M, Q = len(placed), len(design.names), len(scale.thetas), scale.n_random
     count = sum(len(records) for _, records in placed)
-    active = np.flatnonzero(design.active)
-    if coordinates is None:  # nothing changes within subjects: one for each parameter
-        D = len(active)
-        A, B, C = np.zeros((N, D, M)), np.zeros((N, D, Q)), np.zeros((count, P, D))
-        X = design.X[[records[0] for _, records in placed]] if N else np.zeros((0, M))
-        C[:, active, np.arange(D)] = 1.0
-        parts = []
-        for d, p in enumerate(active):
-            owned = design.owner == p
-            A[:, d, owned] = X[:, owned]
-            B[:, d, [*design.effects[p], *design.occasional[p]]] = 1.0
-            if (design.group[owned] >= 0).any():
-                at = np.arange(N)
-                parts.append(_fractional(design, scale, int(p), at, np.full(N, d), X))
-        return A, B, C, tuple(parts)
     D = max((len(mine) for mine in coordinates), default=0)
     A, B, C = np.zeros((N, D, M)), np.zeros((N, D, Q)), np.zeros((count, P, D))
     entries: dict[int, list[tuple[int, int, Array]]] = {}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.predictions.machine import kernel
-from workbench.engine.predictions.threads import over_subjects
+from workbench.engine.objectives.linear import eigen
+from workbench.engine.predictions.machine import call, kernel, pointer
 from workbench.engine.problem.problem import Problem
-from workbench.engine.problem.residual import record
+from workbench.engine.problem.residual import log_of_prediction, record
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -22,7 +25,9 @@ _NOISE = 1e-8  # the same, where a step so small was refused: what is left is ro
 _DAMPING = 1e-3
 _STUCK = 1e10  # damping with which nothing lower is found
 _RUNAWAY = 14.0  # units; e^14 is a million
-_SECONDS_A_SUBJECT = 1e-6  # about, for its sums or its step
+_USUAL_ROUNDS = 4.0
+_SECONDS_A_SUBJECT = 1e-6  # about, for its sums and its step
+_SECONDS_A_BLOCK = 0.5  # about: as often it is asked whether to go on
 _UNKNOWN = 30.0  # standard error, in units: values that nothing determines
 
 
@@ -54,12 +59,11 @@ class Descent:
     def __init__(self, problem: Problem, typical: Array, unit: Array):
         self.problem, self.typical, self.unit = problem, typical, unit
         self.sigma = problem.scale.point(problem.x).sigma.copy()
-        N, n, P = problem.n_subjects, len(problem.y), len(typical)
+        N, P = problem.n_subjects, len(typical)
         self.u = np.tile(typical, (N, 1))
         self.value, self.gradient = np.full(N, np.nan), np.full((N, P), np.nan)
         self.curvature, self.information = np.full((2, N, P, P), np.nan)
         self.state = np.full(N, STUCK)
-        self.f, self._fu, self._fuu = np.full(n, np.nan), np.zeros((n, P)), np.zeros((n, P, P))
         self.rounds, self.stopped = 0, False
 
     @property
@@ -68,7 +72,7 @@ class Descent:
         return np.flatnonzero(self.state == FOUND)
 
     def report(self) -> None:
-        """Called after every round; may set `stopped`."""
+        """Called after every half a second or so of a search; may set `stopped`."""
 
     def descend(self, subjects: Index, start: Array, spread: float = np.inf) -> None:
         """Newton's method from `start`, float64[subjects, P], for each subject by itself.
@@ -76,102 +80,163 @@ class Descent:
         The curvature's eigenvalues are taken by their size, so that every step leads down, and are damped as by
         Levenberg and Marquardt. A finite `spread`, in units, draws the values to the typical ones.
         """
-        trial, begun = self.u.copy(), self.u.copy()
-        trial[subjects] = begun[subjects] = start
-        self.value[subjects], self.state[subjects] = np.inf, SEARCHING
-        damping = np.full(len(trial), _DAMPING)
-        searching = subjects
-        for _ in range(_ROUNDS):
-            if not len(searching) or self.stopped:
-                break
-            value, gradient, curvature, information = self._sums(searching, trial)
-            away = (trial[searching] - self.typical) / (spread * self.unit)
-            value += (away**2).sum(axis=1)
-            gradient += 2.0 * away / (spread * self.unit)
-            pull = np.diag(1.0 / (spread * self.unit) ** 2)
-            curvature, information = curvature + 2.0 * pull, information + pull
-            before = self.value[searching]
-            with np.errstate(invalid="ignore"):
-                finite = np.isfinite(value) & np.isfinite(curvature).all(axis=(1, 2))
-                lower = finite & ~(value > before + 1e-11 * (1.0 + np.abs(before)))
-            taken, refused = searching[lower], searching[~lower]
-            self.u[taken], self.value[taken], self.gradient[taken] = trial[taken], value[lower], gradient[lower]
-            self.curvature[taken], self.information[taken] = curvature[lower], information[lower]
-            damping[taken] *= 0.1
-            damping[refused] = np.maximum(10.0 * damping[refused], 2.0 * _DAMPING)
-            self.state[refused[~np.isfinite(self.value[refused])]] = UNCOMPUTABLE
-            going = searching[self.state[searching] == SEARCHING]
-            step, decrement = self._steps(going, damping[going])
-            moved = (np.abs(self.u[going] - begun[going]) / self.unit).max(axis=1, initial=0.0)
-            self.state[going[damping[going] > _STUCK]] = STUCK
-            self.state[going[moved > _RUNAWAY]] = LOST
-            enough = np.where(damping[going] > _DAMPING, _NOISE, _FOUND)  # refused: nothing lower is to be seen
-            self.state[going[decrement < enough]] = FOUND
-            trial[going] = self.u[going] + step
-            searching = going[self.state[going] == SEARCHING]
-            self.report()
-        self.state[searching] = SEARCHING if self.stopped else STUCK
+        seen, begin = self.problem.observations, np.empty_like(self.u)
+        begin[subjects] = start
+        about = (
+            seen.first, seen.y, seen.upper, seen.what, seen.response, seen.kind, seen.logarithmic.astype(np.int64),
+            seen.floor,
+        )  # fmt: skip
+        found = _Found(self.u, self.value, self.gradient, self.curvature, self.information, self.state)
+        before, most = self.rounds, [0]
 
-    def _steps(self, subjects: Index, damping: Array) -> tuple[Array, Array]:
-        """The damped step of each subject, and the Newton decrement, its squared distance to the minimum."""
-        diagonal = np.einsum("ipp->ip", self.information[subjects])
-        size = 1.0 / np.sqrt(np.maximum(diagonal, 1e-12 / self.unit**2))
-        scaled = 0.5 * self.curvature[subjects] * size[:, :, None] * size[:, None, :]
-        values, vectors = np.empty(size.shape), np.empty(scaled.shape)
-
-        def task(part: Index) -> None:
-            mine = slice(part[0], part[-1] + 1)
-            values[mine], vectors[mine] = np.linalg.eigh(scaled[mine])
-
-        over_subjects(task, np.arange(len(subjects)), _SECONDS_A_SUBJECT * len(subjects))
-        slope = np.einsum("ipk,ip->ik", vectors, 0.5 * self.gradient[subjects] * size)
-        curved = np.maximum(np.abs(values), 1e-14)
-        step = -size * np.einsum("ipk,ik->ip", vectors, slope / (curved + damping[:, None]))
-        longest = (np.abs(step) / self.unit).max(axis=1, initial=0.0)
-        step *= np.minimum(1.0, _TRUST / np.maximum(longest, 1e-300))[:, None]
-        return step, (slope**2 / curved).sum(axis=1)
-
-    def _sums(self, subjects: Index, u: Array) -> tuple[Array, Array, Array, Array]:
-        """l with its gradient, its curvature and the expected information, of some subjects at u[N, P]."""
-        P, seen = u.shape[1], self.problem.observations
-        self.problem.predict(subjects, u, 2, self.f, self._fu, self._fuu)
-        value, gradient = np.zeros(len(subjects)), np.zeros((len(subjects), P))
-        curvature, information = np.zeros((2, len(subjects), P, P))
-
-        def task(part: Index) -> None:
-            mine = slice(part[0], part[-1] + 1)
-            _sums(
-                subjects[mine], seen.first, seen.y, seen.upper, seen.what, seen.response, self.f, self._fu, self._fuu,
-                seen.kind, self.sigma, value[mine], gradient[mine], curvature[mine], information[mine],
+        def run(address: int, arguments: int, part: Index, left: Index) -> int:
+            rounds = np.zeros(1, dtype=np.int64)
+            count = _descend(
+                address, arguments, part, about, self.sigma, begin, self.typical, self.unit, float(spread), found,
+                rounds, left,
             )  # fmt: skip
+            most.append(int(rounds[0]))
+            return count
 
-        over_subjects(task, np.arange(len(subjects)), _SECONDS_A_SUBJECT * len(subjects))
-        self.rounds += 1
-        return value, gradient, curvature, information
+        seconds = _USUAL_ROUNDS * (self.problem.predictor.seconds(2) + _SECONDS_A_SUBJECT)
+        block = max(1, int(_SECONDS_A_BLOCK / seconds))
+        self.state[subjects] = SEARCHING
+        for at in range(0, len(subjects), block):
+            if self.stopped:
+                break
+            part = subjects[at : at + block]
+            self.problem.predictor.over(run, part, len(part) * seconds)
+            self.rounds = before + max(most)
+            self.report()
 
     def undetermined(self, subjects: Index) -> NDArray[np.bool_]:
         """The parameters that no observation of the subject determines, bool[subjects, P]."""
-        scaled = self.information[subjects] * np.outer(self.unit, self.unit)
-        known = np.isfinite(scaled).all(axis=(1, 2))
-        error = np.full(scaled.shape[:2], np.inf)
-        values, vectors = np.linalg.eigh(scaled[known])
-        error[known] = np.sqrt((vectors**2 / np.maximum(values, 1e-300)[:, None, :]).sum(axis=2))
-        return np.asarray(error > _UNKNOWN)
+        error = np.empty((len(subjects), len(self.unit)))
+        _standard_errors(subjects, self.information, self.unit, error)
+        return np.asarray(~(error <= _UNKNOWN))
+
+
+class _Found(NamedTuple):
+    """As the attributes of `Descent`."""
+
+    u: Array
+    value: Array
+    gradient: Array
+    curvature: Array
+    information: Array
+    state: Index
 
 
 @kernel
-def _sums(subjects, first, y, upper, what, response, f, fu, fuu, kind, sigma, value, gradient, curvature, information):
-    """Fill l, its gradient and curvature by u, and the expected information, one row for each of `subjects`."""
-    D = fu.shape[1]
+def _descend(address, arguments, subjects, about, sigma, begin, typical, unit, spread, found, rounds, left):
+    """Search for some subjects from begin[N, P]; `rounds` is the most that one took.
+
+    Returns how many subjects are `left` to be searched with predictions made otherwise.
+    """
+    first, y, upper, what, response, kind, logarithmic, floor = about
+    P, most = begin.shape[1], 0
+    for row in range(subjects.shape[0]):
+        most = max(most, first[subjects[row] + 1] - first[subjects[row]])
+    f, fu, fuu = np.zeros(most), np.zeros((most, P)), np.zeros((most, P, P))
+    trial, step, size, l_u = np.zeros(P), np.zeros(P), np.zeros(P), np.zeros(P)
+    l_uu, W, M, vectors = np.zeros((P, P)), np.zeros((P, P)), np.zeros((P, P)), np.zeros((P, P))
+    count = 0
     for row in range(subjects.shape[0]):
         i = subjects[row]
-        for j in range(first[i], first[i + 1]):
-            k = response[j]
-            L, L1, L2, w, _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
-            value[row] += L
-            for d in range(D):
-                gradient[row, d] += L1 * fu[j, d]
-                for e in range(D):
-                    product = fu[j, d] * fu[j, e]
-                    curvature[row, d, e] += L2 * product + L1 * fuu[j, d, e]
-                    information[row, d, e] += w * product
+        u, gradient, curvature, information = found.u[i], found.gradient[i], found.curvature[i], found.information[i]
+        for p in range(P):
+            trial[p] = begin[i, p]
+        state, damping, lowest = SEARCHING, _DAMPING, np.inf
+        done = 0
+        while state == SEARCHING and done < _ROUNDS:
+            if call(address, (arguments, i, trial, 2, first[i], f, fu, fuu)) != 0:
+                break
+            done += 1
+            value, finite = 0.0, True
+            for p in range(P):
+                away = (trial[p] - typical[p]) / (spread * unit[p])
+                value += away * away
+                l_u[p] = 2.0 * away / (spread * unit[p])
+                for q in range(P):
+                    pull = 1.0 / (spread * unit[p]) ** 2 if p == q else 0.0
+                    l_uu[p, q], W[p, q] = 2.0 * pull, pull
+            for n in range(first[i + 1] - first[i]):
+                j = first[i] + n
+                k = response[j]
+                if logarithmic[k] != 0:
+                    log_of_prediction(n, floor[k], 2, f, fu, fuu)
+                L, L1, L2, w, _ = record(True, what[j], kind[k], y[j], upper[j], f[n], sigma, k, 1.0)
+                value += L
+                for p in range(P):
+                    l_u[p] += L1 * fu[n, p]
+                    for q in range(P):
+                        product = fu[n, p] * fu[n, q]
+                        l_uu[p, q] += L2 * product + L1 * fuu[n, p, q]
+                        W[p, q] += w * product
+            for p in range(P):
+                for q in range(P):
+                    finite = finite and math.isfinite(l_uu[p, q])
+            if finite and math.isfinite(value) and not value > lowest + 1e-11 * (1.0 + abs(lowest)):
+                lowest = value
+                damping *= 0.1
+                for p in range(P):
+                    u[p], gradient[p] = trial[p], l_u[p]
+                    size[p] = 1.0 / math.sqrt(max(W[p, p], 1e-12 / unit[p] ** 2))
+                    for q in range(P):
+                        curvature[p, q], information[p, q] = l_uu[p, q], W[p, q]
+                for p in range(P):
+                    for q in range(P):
+                        M[p, q] = 0.5 * curvature[p, q] * size[p] * size[q]
+                eigen(pointer(M), P, pointer(vectors))
+            elif lowest == np.inf:
+                state = UNCOMPUTABLE
+                break
+            else:
+                damping = max(10.0 * damping, 2.0 * _DAMPING)
+            decrement, longest, moved = 0.0, 0.0, 0.0
+            for p in range(P):
+                step[p] = 0.0
+                moved = max(moved, abs(u[p] - begin[i, p]) / unit[p])
+            for k in range(P):
+                slope = 0.0
+                for p in range(P):
+                    slope += vectors[p, k] * 0.5 * gradient[p] * size[p]
+                curved = max(abs(M[k, k]), 1e-14)
+                decrement += slope * slope / curved
+                for p in range(P):
+                    step[p] -= size[p] * vectors[p, k] * slope / (curved + damping)
+            for p in range(P):
+                longest = max(longest, abs(step[p]) / unit[p])
+            for p in range(P):
+                trial[p] = u[p] + step[p] * min(1.0, _TRUST / max(longest, 1e-300))
+            if damping > _STUCK:
+                state = STUCK
+            if moved > _RUNAWAY:
+                state = LOST
+            if decrement < (_NOISE if damping > _DAMPING else _FOUND):  # refused: nothing lower is to be seen
+                state = FOUND
+        if state == SEARCHING and done < _ROUNDS:
+            left[count] = i
+            count += 1
+            continue
+        rounds[0] = max(rounds[0], done)
+        found.value[i] = lowest
+        found.state[i] = STUCK if state == SEARCHING else state
+    return count
+
+
+@kernel
+def _standard_errors(subjects, information, unit, error):
+    """Fill the standard errors of the values of some subjects, float64[subjects, P], in units."""
+    P = error.shape[1]
+    M, vectors = np.zeros((P, P)), np.zeros((P, P))
+    for row in range(subjects.shape[0]):
+        for p in range(P):
+            error[row, p] = 0.0
+            for q in range(P):
+                M[p, q] = information[subjects[row], p, q] * unit[p] * unit[q]
+        eigen(pointer(M), P, pointer(vectors))
+        for p in range(P):
+            for k in range(P):
+                error[row, p] += vectors[p, k] * vectors[p, k] / max(M[k, k], 1e-300)
+            error[row, p] = math.sqrt(error[row, p])

@@ -150,7 +150,7 @@ class _Minimisation:
         if left <= 0:
             return Status.max_iterations
 
-        def function(z: Array, at: Evaluation | None = None) -> Value:
+        def function(z: Array, at: Evaluation | None = None) -> Value[Evaluation]:
             at = at or self._objective.evaluate(origin + unit * z)
             return Value(z, at.ofv, unit * at.gradient, at) if at.finite else Value(z, np.inf, np.zeros_like(z), at)
 
@@ -188,7 +188,7 @@ class _Minimisation:
         if self._watch and self._watch(self.iteration, evaluation):
             self.stopped = True
 
-    def _stepped(self, value: Value) -> bool:
+    def _stepped(self, value: Value[Evaluation]) -> bool:
         """After an iteration; true ends the descent."""
         self._reach(value.of)
         if not self.noiseless:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.objectives.objective import Evaluation
-
 Array = NDArray[np.float64]
+_Of = TypeVar("_Of")
 
 _FALLS, _FLATTER = 1e-4, 0.9  # Wolfe's conditions: share of the fall that the slope promises, and of the slope
 _STEPS = 30  # of a line search
@@ -25,7 +24,7 @@ _SHORTER = 0.66  # an interval after two trials, or it is halved
 _NOTHING = 1e-14  # of a step: an interval as short is a point
 
 
-class Value(NamedTuple):
+class Value(NamedTuple, Generic[_Of]):
     """A function at a point.
 
     Attributes
@@ -34,14 +33,14 @@ class Value(NamedTuple):
     f : float
         Infinite where there is none.
     gradient : float64[k]
-    of : Evaluation
+    of : object
         What it was found by.
     """
 
     z: Array
     f: float
     gradient: Array
-    of: Evaluation
+    of: _Of
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,11 @@ class Ended:
 
 
 def descend(
-    function: Callable[[Array], Value],
-    begin: Value,
+    function: Callable[[Array], Value[_Of]],
+    begin: Value[_Of],
     shortest: float,
     iterations: int,
-    reached: Callable[[Value], bool],
+    reached: Callable[[Value[_Of]], bool],
 ) -> Ended:
     """Go down from a point, in coordinates of about unit curvature.
 
@@ -122,8 +121,8 @@ class _Trial(NamedTuple):
 
 
 def _along(
-    function: Callable[[Array], Value], at: Value, step: Array, slope: float, first: float
-) -> Value | None:  # fmt: skip
+    function: Callable[[Array], Value[_Of]], at: Value[_Of], step: Array, slope: float, first: float
+) -> Value[_Of] | None:  # fmt: skip
     """A point along a step where Wolfe's conditions hold; None where none is found, as beside a jump."""
     if not slope < 0.0:
         return None
