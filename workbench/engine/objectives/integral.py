@@ -32,7 +32,7 @@ from workbench.engine.objectives.draws import Draws, learned
 from workbench.engine.objectives.objective import Basin, Evaluation, Objective
 from workbench.engine.predictions.machine import call, kernel
 from workbench.engine.problem.problem import Problem
-from workbench.engine.problem.residual import any_is, record, record_slopes, to_logarithm
+from workbench.engine.problem.residual import any_is, first_order, to_logarithm
 from workbench.engine.problem.scale import Point
 from workbench.errors import ModelError
 from workbench.methods import Importance, Quadrature, method_of
@@ -374,13 +374,10 @@ def _add_nodes(
             ls[:] = 0.0
             for j in range(first[i], first[i + 1]):
                 k = response[j]
-                L, L1, _, _, _ = record(True, what[j], kind[k], y[j], upper[j], f[j], sigma, k, 1.0)
+                L, L1 = first_order(order, what[j], kind[k], y[j], upper[j], f[j], sigma, k, scratch, slopes, ls)
                 value += L
                 if order == 0:
                     continue
-                record_slopes(what[j], kind[k], y[j], upper[j], f[j], sigma, k, scratch, slopes)
-                for c in range(C):
-                    ls[k, c] += slopes[c, 0]
                 for d in range(D):
                     lu[d] += L1 * fu[j, d]
             now = log_weight[node, i] - 0.5 * value

@@ -374,6 +374,31 @@ def record_slopes(what, kind, y, upper, f, sigma, k, scratch, out):
         _slopes_of_variance(y - f, R, R1, R2, scratch[c, 0], scratch[c, 1], scratch[c, 2], out[c])
 
 
+@inlined
+def first_order(order, what, kind, y, upper, f, sigma, k, scratch, slopes, by_sigma):
+    """L and L' of an observation, R at f; by order 1 its derivatives by σ are added to by_sigma, as σ is.
+
+    What is worked in is float64[C, C + 1] and float64[C, 4].
+    """
+    C = sigma.shape[1]
+    if what != MEASURED:
+        L, L1, _, _, _ = record(True, what, kind, y, upper, f, sigma, k, 1.0)
+        if order > 0:
+            record_slopes(what, kind, y, upper, f, sigma, k, scratch, slopes)
+            for c in range(C):
+                by_sigma[k, c] += slopes[c, 0]
+        return L, L1
+    R, R1, _ = variance(kind, f, sigma, k)
+    e, x = y - f, 1.0 / R
+    square = e * e * x
+    left = 1.0 - square
+    if order > 0:
+        variance_slopes(kind, f, sigma, k, scratch)
+        for c in range(C):
+            by_sigma[k, c] += scratch[c, 0] * x * left
+    return square + math.log(R), (R1 * left - 2.0 * e) * x
+
+
 def rare_record(sigma, responses, C, k, what, kind, numbers, out):
     """`record` with interaction, and `record_slopes`, for kernels that call them by address: compiled when needed.
 
