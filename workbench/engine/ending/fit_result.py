@@ -56,7 +56,7 @@ def fit_result(
     problem, point = target.problem, best.point
     scale = problem.scale
     shown = target.modes(best)
-    f0, f1 = problem.predictions(point), problem.predictions(point, shown.eta)
+    f0, f1 = problem.predictions(point), shown.predictions(problem)
     analysed = [problem.analysed(f) for f in (f0, f1)]
     seen = problem.observations
     logs = np.array([error.data_are_logarithms for error in model.errors], dtype=bool)[seen.response]

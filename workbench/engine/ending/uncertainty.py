@@ -153,7 +153,7 @@ def _psi_edges(problem: Problem, at: Evaluation, psi: Psi, L: Array, begin: int)
 def vanished_error(problem: Problem, at: Evaluation) -> list[Edge]:
     """Parts of the residual errors that add nothing to the rest."""
     scale, seen = problem.scale, problem.observations
-    f_all = np.abs(problem.analysed(problem.predictions(at.point, at.eta)))
+    f_all = np.abs(problem.analysed(at.predictions(problem)))
     R_all = problem.residual_variance(at.point, f_all)
     begin = scale.size - sum(entry.free for entry in scale.errors)
     place = {entry.label: begin + j for j, entry in enumerate(entry for entry in scale.errors if entry.free)}

@@ -104,7 +104,7 @@ def runaway(problem: Problem, at: Evaluation) -> str:
     suspects = [
         entry for entry in problem.scale.errors if entry.free and problem.errors[entry.response].rests_on(entry.name)
     ]
-    f = np.abs(problem.analysed(problem.predictions(at.point, at.eta))) if suspects else np.zeros(0)
+    f = np.abs(problem.analysed(at.predictions(problem))) if suspects else np.zeros(0)
     for entry in suspects:
         mine, error = f[problem.observations.response == entry.response], problem.errors[entry.response]
         if not (mine.size and mine.min() == 0):

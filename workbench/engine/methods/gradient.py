@@ -45,7 +45,8 @@ class ByGradient(Way):
         objective = self.target(task.problem, task.method, task.options)
         outcome, tried = descended(objective, task, watch)
         outcome = _from_usual(objective, outcome, task, watch)
-        return rivalled(_beside(objective, judged_end(objective, outcome, task, watch, tried), task), task)
+        ended = _beside(objective, judged_end(objective, outcome, task, watch, tried), task)
+        return rivalled(ended, task, objective=objective.anew())
 
     def target(self, problem: Problem, method: Method, options: Any) -> Objective:
         """The objective."""
@@ -106,16 +107,21 @@ def _beside(objective: Objective, ended: Ended, task: Task) -> Ended:
 
 
 def rivalled(
-    ended: Ended, task: Task, refined: Callable[[Evaluation], Evaluation] | None = None, error: float = 0.0
-) -> Ended:  # fmt: skip
+    ended: Ended,
+    task: Task,
+    refined: Callable[[Evaluation], Evaluation] | None = None,
+    error: float = 0.0,
+    objective: Objective | None = None,
+) -> Ended:
     """The end, with other minima beside it; they are not looked for where a fit is one of many.
 
-    `refined` as in `rivals`; `error` is that of a difference of objectives.
+    `refined` as in `rivals`; `error` is that of a difference of objectives; `objective` that of the approximation, for
+    this alone.
     """
     if not ended.outcome.status.ok or (task.covariance is False and task.starts == 1):
         return ended
     begun = time.perf_counter()
-    objective = Objective(task.problem, task.method.approximation)
+    objective = objective or Objective(task.problem, task.method.approximation)
     found = rivals(objective, ended.outcome.evaluation, task.model, task.max_iterations, refined)
     message = " ".join(filter(None, (ended.message, named(found, error))))
     return replace(ended, message=message, rivals=found, seconds_for_rivals=time.perf_counter() - begun)

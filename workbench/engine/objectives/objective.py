@@ -7,6 +7,8 @@ does. So the objective is a function of x, whatever the optimiser tried before.
 
 from __future__ import annotations
 
+import math
+from copy import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -75,6 +77,7 @@ class Evaluation:
     found: Found | None
     rounds: int
     at_corner: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    _predictions: list[Array] = field(default_factory=list, init=False, repr=False)
 
     @property
     def eta(self) -> Array:
@@ -87,10 +90,16 @@ class Evaluation:
         assert self.found is not None
         return self.found.inverse
 
+    def predictions(self, problem: Problem) -> Array:
+        """Predictions at the modes, on the natural scale; of the problem that this is an evaluation of."""
+        if not self._predictions:
+            self._predictions.append(problem.predictions(self.point, self.eta))
+        return self._predictions[0]
+
     @property
     def finite(self) -> bool:
         """Whether the objective and its gradient could be computed."""
-        return bool(np.isfinite(self.ofv) and np.isfinite(self.gradient).all())
+        return math.isfinite(self.ofv) and bool(np.isfinite(self.gradient).all())
 
 
 class Basin(NamedTuple):
@@ -178,10 +187,20 @@ class Objective:
         self.evaluations = 0
         self.rounds = 0
 
+    def anew(self) -> Objective:
+        """The same objective with a history of its own; what it works in is shared, so they go by turns."""
+        other = copy(self)
+        other.forget()
+        other.only(self._all)
+        other.tolerance, other.grain, other.evaluations, other.rounds = _TOLERANCE, 0.0, 0, 0
+        return other
+
     def only(self, subjects: Index) -> None:
         """From now on the others add nothing: their modes stay, and are not looked for."""
         self._counted = subjects
-        self._others = np.setdiff1d(self._all, subjects, assume_unique=True)
+        left_out = np.ones(len(self._all), dtype=bool)
+        left_out[subjects] = False
+        self._others = np.flatnonzero(left_out)
 
     @property
     def cornered(self) -> bool:
@@ -364,8 +383,10 @@ class Objective:
         found.state[others] = FOUND
         modes.work(counted, found, SEARCH if self._laplace else SEARCH + DERIVE, begin)
         rounds = modes.rounds + (not self.approximation.interaction)
-        kinked, corners = self._settle(found)
-        every = bool((found.state == FOUND).all())
+        every, kinked, corners = bool((found.state == FOUND).all()), others, None
+        if not every:
+            kinked, corners = self._settle(found)
+            every = bool((found.state == FOUND).all())
         if self._laplace:
             for array in (found.ofv, found.scores, found.inverse, found.motion):
                 array[:] = np.nan

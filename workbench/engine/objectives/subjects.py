@@ -350,16 +350,13 @@ class Modes:
         if chain is not None:
             self._surface.chain[:] = chain
         self._here = mean, self._problem.layout.A if slopes is None else slopes
-        self._image.put("mean", mean)
-        self._image.put("A", self._here[1])
+        self._image.put(mean=mean, A=self._here[1])
 
     def move_from(self, point: Point, mean: Array, found: Found) -> None:
         """Searches that begin at MOVED follow the modes found at this point."""
         self._there = mean, found
         self._before.L[:], self._before.sigma[:] = point.L, point.sigma
-        for name in ("zeta", "inverse", "motion"):
-            self._start.put(name, getattr(found, name))
-        self._start.put("mean", mean)
+        self._start.put(zeta=found.zeta, inverse=found.inverse, motion=found.motion, mean=mean)
 
     def work(
         self, subjects: Index, found: Found, doing: int, begin: int, corners: Corners | None = None,
@@ -379,8 +376,7 @@ class Modes:
         bend : float64[N, D, D, D], optional
             See `bend`.
         """
-        for name, array in zip(Found._fields, found, strict=True):
-            self._found.put(name, array)
+        self._found.put(**found._asdict())
         image = self._image
         if corners is not None or bend is not None:
             surface = self._surface._replace(mean=self._here[0], A=self._here[1], bend=bend)
@@ -418,7 +414,7 @@ class Modes:
         N, D = self._here[0].shape
         bend = np.zeros((N, D, D, D))
         filled = Image(_Bend(bend))
-        self._found.put("zeta", found.zeta)
+        self._found.put(zeta=found.zeta)
 
         def task(part: Index) -> None:
             f = self._furnished()
@@ -491,8 +487,7 @@ class Modes:
 def _furnish(f: _Furnished, surface: Image, found: Image) -> None:
     """Let the room know the code that suits the surface."""
     images = (surface, f.room, f.derivatives, found)
-    f.room.put("search", address_of(search, images[:2], INT))
-    f.room.put("derive", address_of(derive, images, INT))
+    f.room.put(search=address_of(search, images[:2], INT), derive=address_of(derive, images, INT))
 
 
 def is_compiled() -> bool:

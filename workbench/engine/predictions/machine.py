@@ -161,21 +161,23 @@ class Image:
         self._values = values
         self._places: dict[str, int] = {}
         numbers: list[int] = []
-        forms = [_lay_out(value, numbers) for value in values]
+        forms = []
+        for value in values:
+            parts = []
+            for name, part in zip(value._fields, value, strict=True):
+                self._places.setdefault(name, len(numbers))
+                parts.append(_lay_out(part, numbers))
+            forms.append((type(value), tuple(parts)))
         self.form = _known(values[0], forms[0], loose) if known else forms[0]
         assert all(form == forms[0] for form in forms)
         self._numbers = np.array(numbers, dtype=np.int64)
         self.address = _address(self._numbers)
 
-    def put(self, name: str, value: NDArray[Any] | int) -> None:
-        """Exchange a number of the first tuple, or an array for another of the same form, which the caller keeps."""
-        place = self._places.get(name)
-        if place is None:
-            place = self._places[name] = _place(self._values[0], name)
-        if isinstance(value, int):
-            self._numbers[place] = value
-        else:
-            self._numbers[place] = _address(value)
+    def put(self, **values: NDArray[Any] | int) -> None:
+        """Exchange numbers of the first tuple, or arrays for others of the same form, which the caller keeps."""
+        numbers, places = self._numbers, self._places
+        for name, value in values.items():
+            numbers[places[name]] = value if isinstance(value, int) else _address(value)
 
 
 def zeros(**shapes: int | tuple[int, ...]) -> dict[str, Any]:
@@ -191,15 +193,6 @@ def _address(array: NDArray[Any]) -> int:
 
 
 _BYTE = ctypes.c_char.from_buffer
-
-
-def _place(value: Any, name: str) -> int:
-    before: list[int] = []
-    for field in value._fields:
-        if field == name:
-            break
-        _lay_out(getattr(value, field), before)
-    return len(before)
 
 
 def _known(value: Any, form: Any, loose: Collection[str]) -> Any:

@@ -63,7 +63,7 @@ def compile(model: Model, data: GroupedData, records: bool = False, likelihood: 
         observations=observations_of(model, data, counted, response),
         scale=scale,
         errors=model.errors,
-        x=scale.vector(scale.point_of(model)),
+        x=scale.vector(scale.stated),
     )
 
 
@@ -82,7 +82,7 @@ def restated(problem: Problem, model: Model, data: GroupedData) -> Problem:
     held = ~scale.theta_free
     if problem.layout.fractional or not np.array_equal(scale.theta_fixed[held], old.theta_fixed[held]):
         return compile(model, data)  # such values are in the layout
-    return replace(problem, scale=scale, errors=model.errors, x=scale.vector(scale.point_of(model)))
+    return replace(problem, scale=scale, errors=model.errors, x=scale.vector(scale.stated))
 
 
 def check_types(model: object, data: object) -> None:

@@ -93,10 +93,12 @@ class Psi:
     @cached_property
     def stated(self) -> Array:
         """L at the values that the model states, float64[Q, Q]."""
-        return self._shared(self.deviation[:, None] * np.linalg.cholesky(self.correlation))
+        correlation = self.correlation
+        alone = np.count_nonzero(correlation) == len(correlation)
+        return self._shared(self.deviation[:, None] * (correlation if alone else np.linalg.cholesky(correlation)))
 
     def _shared(self, L: Array) -> Array:
-        for r in np.flatnonzero(self.owner >= 0).tolist():
+        for r in self._owned:
             L[r] = self.scale[r] * L[self.owner[r]]
         return L
 

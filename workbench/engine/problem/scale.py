@@ -7,6 +7,7 @@ x holds, for what is not fixed: θ on the transformed scale, or what a bound mak
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -134,15 +135,18 @@ class _Plain(NamedTuple):
         The numbers of θ, L and σ that are not such a multiple.
     place, of : int64[k]; factor : float64[k]
         Those that are, in their order: their places, which x, times what.
-    logarithm : int64[.]
-        The x that enter by their exponential.
+    logarithm : bool[k]
+        Those that x enters by its exponential.
+    slope : int64[k]
+        Where the derivatives of these numbers by these x are, in a table with a row for each number.
     """
 
     fixed: Array
     place: Index
     of: Index
     factor: Array
-    logarithm: Index
+    logarithm: NDArray[np.bool_]
+    slope: Index
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +158,7 @@ class Scale:
     thetas : names in the order of `Point.theta`
     theta_free : bool[M]
     theta_fixed : float64[M]
-        Values of those that are not free.
+        As the model states them; those that are not free keep these values.
     theta_lower, theta_upper : float64[M]
         Bounds on the transformed scale, infinite where there are none.
     subject, occasion : Psi
@@ -308,26 +312,13 @@ class Scale:
 
     def point_of(self, model: Model) -> Point:
         """The point that a model states; it differs from the scale's own model in its values only."""
-        theta = []
-        counts = {parameter.name: 0 for parameter in model.parameters}
-        for name in self.thetas:
-            parameter = model[name.of[0]]
-            if name.kind == "coefficient":
-                coefficients = [self._coefficients(parameter, effect) for effect in parameter.covariates]
-                theta.append(float(np.concatenate(coefficients)[counts[parameter.name]]))
-                counts[parameter.name] += 1
-            else:
-                assert parameter.value is not None
-                theta.append(name.transformed(parameter.value))
-        sigma = stated_sigma(model)
         L = self._joined(psi_of(model, "iiv").stated, psi_of(model, "iov").stated)
-        return Point(np.array(theta, dtype=float), L, sigma)
+        return Point(_stated_theta(model, self.thetas), L, stated_sigma(model))
 
-    def _coefficients(self, parameter: Parameter, effect: Effect) -> Array:
-        if effect.value is not None:
-            return np.array(effect.value)
-        stem = f"{parameter.name}:{effect.term}"
-        return np.zeros(sum(n.label == stem or n.label.startswith(stem + "[") for n in self.thetas))
+    @property
+    def stated(self) -> Point:
+        """The point that the scale's own model states."""
+        return Point(self.theta_fixed, self._joined(self.subject.stated, self.occasion.stated), self.sigma)
 
     def units(self, point: Point) -> tuple[Array, Array]:
         """A natural size of the parameter of each random effect, between subjects and between occasions."""
@@ -408,20 +399,20 @@ class Scale:
             by_L, by_sigma = one[:, M : M + Q * Q].reshape(-1, Q, Q), one[:, M + Q * Q :].reshape(-1, *shape)
             return point, self.gradient(point, np.ascontiguousarray(one[:, :M]), by_L, by_sigma)
         numbers, slopes = self._numbers(x)
-        chain = np.zeros((len(numbers), len(x)))
-        chain[self._plain.place, self._plain.of] = slopes
-        return self._of_numbers(numbers), chain
+        chain = np.zeros(len(numbers) * len(x))
+        chain[self._plain.slope] = slopes
+        return self._of_numbers(numbers), chain.reshape(len(numbers), len(x))
 
     def _numbers(self, x: Array) -> tuple[Array, Array]:
         """The numbers of a point row after row, float64[M + Q² + responses·C], and the slopes of those that change."""
         assert self._plain is not None
-        fixed, place, of, factor, logarithm = self._plain
-        value, by = x.copy(), np.ones(len(x))
+        fixed, place, of, factor, logarithm, _ = self._plain
+        value, slopes = x[of], factor.copy()
         with np.errstate(over="ignore", under="ignore"):
-            value[logarithm] = by[logarithm] = np.exp(x[logarithm])
+            np.multiply(factor, np.exp(value), out=slopes, where=logarithm)
         numbers = fixed.copy()
-        numbers[place] = factor * value[of]
-        return numbers, factor * by[of]
+        numbers[place] = np.where(logarithm, slopes, factor * value)
+        return numbers, slopes
 
     def _of_numbers(self, numbers: Array) -> Point:
         M, Q = len(self.thetas), self.n_random
@@ -449,9 +440,8 @@ class Scale:
         fixed = np.concatenate([point.theta, point.L.ravel(), point.sigma.ravel()])
         place, of, factor = (np.array(column) for column in zip(*entries, strict=True)) if entries else (
             np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))  # fmt: skip
-        logarithm = self.logarithmic.copy()
-        logarithm[: int(self.theta_free.sum())] = False
-        return _Plain(fixed, place, of, factor, np.flatnonzero(logarithm))
+        logarithm = self.logarithmic[of] & (of >= int(self.theta_free.sum()))
+        return _Plain(fixed, place, of, factor, logarithm, place * self.size + of)
 
     def _first_occasion(self, L: Array) -> Array:
         n, k = len(self.subject.names), len(self.occasion.names)
@@ -540,10 +530,10 @@ def scale_of(model: Model, data: GroupedData, occasion: NDArray[np.int64]) -> Sc
             free += [not effect.fixed] * len(labels)
             limits += [(-np.inf, np.inf)] * len(labels)
     within = psi_of(model, "iov")
-    scale = Scale(
+    return Scale(
         thetas=tuple(names),
         theta_free=np.array(free, dtype=bool),
-        theta_fixed=np.zeros(len(names)),
+        theta_fixed=_stated_theta(model, names),
         theta_lower=np.array([low for low, _ in limits], dtype=float),
         theta_upper=np.array([high for _, high in limits], dtype=float),
         subject=psi_of(model, "iiv"),
@@ -552,7 +542,29 @@ def scale_of(model: Model, data: GroupedData, occasion: NDArray[np.int64]) -> Sc
         errors=error_entries(model),
         sigma=stated_sigma(model),
     )
-    return replace(scale, theta_fixed=scale.point_of(model).theta)
+
+
+def _stated_theta(model: Model, thetas: Sequence[Quantity]) -> Array:
+    """θ as the model states it, float64[M]."""
+    theta = []
+    counts = {parameter.name: 0 for parameter in model.parameters}
+    for name in thetas:
+        parameter = model[name.of[0]]
+        if name.kind == "coefficient":
+            coefficients = [_coefficients(parameter, effect, thetas) for effect in parameter.covariates]
+            theta.append(float(np.concatenate(coefficients)[counts[parameter.name]]))
+            counts[parameter.name] += 1
+        else:
+            assert parameter.value is not None
+            theta.append(name.transformed(parameter.value))
+    return np.array(theta, dtype=float)
+
+
+def _coefficients(parameter: Parameter, effect: Effect, thetas: Sequence[Quantity]) -> Array:
+    if effect.value is not None:
+        return np.array(effect.value)
+    stem = f"{parameter.name}:{effect.term}"
+    return np.zeros(sum(n.label == stem or n.label.startswith(stem + "[") for n in thetas))
 
 
 def error_entries(model: Model) -> tuple[ErrorEntry, ...]:

@@ -108,8 +108,9 @@ def _update(inverse: Array, step: Array, change: Array) -> None:
         return
     turned = inverse @ change
     weight = (1.0 + float(change @ turned) / along) / along
-    cross = np.outer(step, turned) / along
-    inverse += weight * np.outer(step, step) - cross - cross.T
+    column = step[:, None]
+    cross = column * turned / along
+    inverse += weight * (column * step) - cross - cross.T
 
 
 class _Trial(NamedTuple):
