@@ -388,7 +388,7 @@ class _Check:
                 )
         for code, what in ((-1, "rate"), (-2, "duration")):
             at = given & (events.rate == code)
-            if code == -2:
+            if code == -2 and at.any():
                 at &= ~np.isin(np.maximum(events.compartment, 1), structure.timed)
             if at.any():
                 yield Finding(

@@ -249,7 +249,8 @@ class Objective:
     def _bent(self, at: Evaluation, zeta: Array) -> NDArray[np.bool_]:
         """Whose data bend l down along some direction at the mode: there may be another one beside it."""
         bent = np.zeros(len(zeta), dtype=bool)
-        counted = np.isin(self._all, self._counted, assume_unique=True)
+        counted = np.ones(len(zeta), dtype=bool)
+        counted[self._others] = False
         same = (zeta == at.zeta).all(axis=1) & np.isfinite(at.by_subject) & counted
         same &= not at.at_corner.any() and not self.cornered  # of whom the curvature is that of l alone
         if same.any():

@@ -175,8 +175,8 @@ def course_of(schedule: Schedule, row: Index, origin: Index, ways: list[list[Rou
     stretch = np.cumsum(new) - 1
     found: list[tuple[Index, Array, Array, Index]] = []  # dose, length, size and what, by route
     for way in routes:
-        takes = [c for c, some in enumerate([ways[0], *ways]) if way in some]
-        mine = np.isin(compartment, takes)
+        takes = np.array([way in some for some in (ways[0], *ways, ())])
+        mine = takes[np.maximum(np.minimum(compartment, len(ways) + 1), -1)]
         simple &= ~mine | (way.state in (CENTRAL, DEPOT))
         if way.duration >= 0:
             simple &= ~mine | infused
@@ -201,15 +201,15 @@ def course_of(schedule: Schedule, row: Index, origin: Index, ways: list[list[Rou
     key = stretch[event] * len(routes) + number
     order = np.lexsort((event, begins[which] + later, key))
     seen = np.flatnonzero(schedule.slot >= 0)
-    # a part without changes for looks at nothing, so that they are predicted, too
-    keys = np.unique(np.concatenate([key, np.setdiff1d(stretch[seen], stretch[event]) * len(routes)]))
-    of_part, route = np.divmod(keys, len(routes))
-    ordered, looked = key[order], stretch[seen]
-    part = np.column_stack([
-        route, np.searchsorted(ordered, keys), np.searchsorted(ordered, keys, side="right"),
-        np.searchsorted(looked, of_part), np.searchsorted(looked, of_part, side="right"),
-        np.diff(of_part, prepend=-1) > 0,
-    ]).astype(np.int64)  # fmt: skip
+    changes = np.bincount(key, minlength=int(new.sum()) * len(routes)).reshape(-1, len(routes))
+    looks = np.bincount(stretch[seen], minlength=len(changes))
+    some = changes > 0
+    some[:, 0] |= (looks > 0) & ~some.any(axis=1)  # a part without changes, so that such looks are predicted, too
+    of_part, route = np.nonzero(some)
+    changes, last, last_look = changes[some], np.cumsum(changes[some]), np.cumsum(looks)[of_part]
+    part = np.empty((len(route), 6), dtype=np.int64)
+    part[:, 0], part[:, 1], part[:, 2] = route, last - changes, last
+    part[:, 3], part[:, 4], part[:, 5] = last_look - looks[of_part], last_look, np.diff(of_part, prepend=-1) > 0
     everyone = np.arange(N + 1)
     return Course(
         covered=covered.astype(np.int64), row=row[first] if len(row) else first,
