@@ -80,7 +80,7 @@ class Events:
     @property
     def is_dose(self) -> NDArray[np.bool_]:
         """True for doses, those after a reset included."""
-        return (self.kind == DOSE) | (self.kind == RESET_AND_DOSE)
+        return np.asarray((self.kind == DOSE) | (self.kind == RESET_AND_DOSE))
 
     @property
     def last_dose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from workbench.checks import finite, one_of
@@ -130,19 +131,11 @@ class Model:
     @staticmethod
     def _refuse_names_of_others(structure: Structure) -> None:
         """Refuse parameters that are called as estimates of others are."""
-        names = structure.names
-        stems = {"iiv": "the standard deviation of η", "iov": "that between occasions", "share": "the share"}
-        reserved = {f"{stem}_{name}": f"{what} of {name}" for stem, what in stems.items() for name in names}
-        if any(name.startswith("corr_") for name in names):
-            pairs = [(a, b) for a in names for b in names if a != b]
-            for stem in ("corr", "corr_iov"):
-                reserved |= {f"{stem}_{a}_{b}": f"the correlation of {a} and {b}" for a, b in pairs}
-        for name in names:
-            if name in reserved:
-                raise ModelError(
-                    f"A parameter of {structure!r} is called {name}, which names {reserved[name]} among the estimates. "
-                    "Give it another name."
-                )
+        for name, other in _names_of_others(tuple(structure.names)):
+            raise ModelError(
+                f"A parameter of {structure!r} is called {name}, which names {other} among the estimates. "
+                "Give it another name."
+            )
 
     @property
     def error_labels(self) -> tuple[tuple[str, ...], ...]:
@@ -167,7 +160,7 @@ class Model:
         responses = self.structure.responses
         if given is None or isinstance(given, ResidualError):
             errors: tuple[ResidualError, ...] = (given or Combined2(),) * len(responses)
-        elif isinstance(given, Mapping):
+        elif not isinstance(given, tuple) and isinstance(given, Mapping):
             unknown = [name for name in given if name not in responses]
             if unknown:
                 raise ModelError(
@@ -585,6 +578,18 @@ class Model:
         if self.blq is not None:
             lines.append(f"    blq={_quoted(self.blq)},")
         return "wb.Model(\n" + "\n".join(lines) + "\n)"
+
+
+@lru_cache(maxsize=256)
+def _names_of_others(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Names of parameters that estimates of others have, and of what."""
+    stems = {"iiv": "the standard deviation of η", "iov": "that between occasions", "share": "the share"}
+    reserved = {f"{stem}_{name}": f"{what} of {name}" for stem, what in stems.items() for name in names}
+    if any(name.startswith("corr_") for name in names):
+        pairs = [(a, b) for a in names for b in names if a != b]
+        for stem in ("corr", "corr_iov"):
+            reserved |= {f"{stem}_{a}_{b}": f"the correlation of {a} and {b}" for a, b in pairs}
+    return tuple((name, reserved[name]) for name in names if name in reserved)
 
 
 def _usual(structure: Structure) -> tuple[Parameter, ...]:

@@ -47,7 +47,7 @@ def verdict(problem: Problem, outcome: Outcome, errors: Uncertainty) -> tuple[Ou
         status = Status.boundary
     exact = noiseless(problem, best)
     lost = exact or runaway(problem, best)
-    far = [] if exact or outcome.status is not Status.converged else _far(problem, best)
+    far = _far(problem, best) if lost and not exact and outcome.status is Status.converged else []
     drifted = [] if exact else _drifted(problem, outcome)
     if (far and not {entry.label for entry in problem.scale.errors} & set(far)) or drifted:
         status = Status.undetermined

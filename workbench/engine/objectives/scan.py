@@ -66,6 +66,8 @@ class Scan:
         values[~np.isfinite(values)] = np.inf
         if not len(self.moving):
             values[values >= depth - 1e-6] = np.inf  # a smooth l: only what is lower already
+        if not np.isfinite(values).any() and not len(self.moving):
+            return []
         found = [zeta + side * _BESIDE * np.eye(zeta.shape[1])[q] for q in self.moving for side in (-1.0, 1.0)]
         taken = zeta
         for _ in range(most):

@@ -38,6 +38,7 @@ from workbench.engine.predictions.machine import (
     INT,
     INTEGERS,
     Image,
+    address,
     address_of,
     call,
     callable_of,
@@ -376,7 +377,7 @@ class Modes:
         bend : float64[N, D, D, D], optional
             See `bend`.
         """
-        self._found.put(**found._asdict())
+        self._found.fill(found)
         image = self._image
         if corners is not None or bend is not None:
             surface = self._surface._replace(mean=self._here[0], A=self._here[1], bend=bend)
@@ -392,10 +393,10 @@ class Modes:
                 _called(_in_turn, images, part, doing, begin)
             else:
                 if self._function is None:
-                    address = address_of(_in_turn, images, INTEGERS, INT, INT, INT)
-                    self._function = callable_of(address, len(images) + 4)
-                pointers = (i.address for i in images)
-                self._function(*pointers, part.ctypes.data, len(part), doing, begin)
+                    code = address_of(_in_turn, images, INTEGERS, INT, INT, INT)
+                    self._function = callable_of(code, len(images) + 4)
+                pointers = [i.address for i in images]
+                self._function(*pointers, address(part), len(part), doing, begin)
             rounds.append(int(f.rounds[0]))
             self._rooms.append(f)
 
@@ -497,7 +498,7 @@ def is_compiled() -> bool:
 
 def _called(function: Callable[..., int], images: Sequence[Image], subjects: Index, *others: int) -> int:
     """Call a function of pointers to images, of subjects, and of other integers."""
-    address = address_of(function, images, INTEGERS, *[INT] * (1 + len(others)))
+    code = address_of(function, images, INTEGERS, *[INT] * (1 + len(others)))
     pointers = [image.address for image in images]
-    call = callable_of(address, len(images) + 2 + len(others))
-    return int(call(*pointers, subjects.ctypes.data, len(subjects), *others))
+    call = callable_of(code, len(images) + 2 + len(others))
+    return int(call(*pointers, address(subjects), len(subjects), *others))

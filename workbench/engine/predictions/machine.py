@@ -33,6 +33,7 @@ __all__ = [
     "NUMBERS",
     "Image",
     "Kernel",
+    "address",
     "address_of",
     "at_pair",
     "at_row",
@@ -171,13 +172,19 @@ class Image:
         self.form = _known(values[0], forms[0], loose) if known else forms[0]
         assert all(form == forms[0] for form in forms)
         self._numbers = np.array(numbers, dtype=np.int64)
-        self.address = _address(self._numbers)
+        self.address = address(self._numbers)
 
     def put(self, **values: NDArray[Any] | int) -> None:
         """Exchange numbers of the first tuple, or arrays for others of the same form, which the caller keeps."""
         numbers, places = self._numbers, self._places
         for name, value in values.items():
-            numbers[places[name]] = value if isinstance(value, int) else _address(value)
+            numbers[places[name]] = value if isinstance(value, int) else address(value)
+
+    def fill(self, arrays: Sequence[NDArray[Any]]) -> None:
+        """Exchange the first tuple, where it holds arrays alone, for another of the same form."""
+        numbers = self._numbers
+        for place, array in zip(self._places.values(), arrays, strict=True):
+            numbers[place] = address(array)
 
 
 def zeros(**shapes: int | tuple[int, ...]) -> dict[str, Any]:
@@ -185,7 +192,8 @@ def zeros(**shapes: int | tuple[int, ...]) -> dict[str, Any]:
     return {name: np.zeros(shape) for name, shape in shapes.items()}
 
 
-def _address(array: NDArray[Any]) -> int:
+def address(array: NDArray[Any]) -> int:
+    """Where the data of an array are."""
     try:
         return ctypes.addressof(_BYTE(array))  # type: ignore[arg-type]  # the quick way
     except (TypeError, ValueError):  # it is empty, or not to be written to
@@ -212,7 +220,7 @@ def _lay_out(value: Any, numbers: list[int]) -> Any:
     if isinstance(value, np.ndarray):
         if not value.flags.c_contiguous:
             raise ValueError("Kernels take arrays in C order.")
-        numbers += (_address(value), *value.shape)
+        numbers += (address(value), *value.shape)
         return value.dtype, value.ndim
     if value is None:
         numbers.append(0)
@@ -290,7 +298,7 @@ class Kernel:
         for value in given:
             if type(value) is np.ndarray and value.flags.c_contiguous:  # mostly, and this is called often
                 form += (value.dtype, value.ndim)
-                numbers += (_address(value), *value.shape)
+                numbers += (address(value), *value.shape)
             else:
                 _pass_on(value, form, numbers, copies)
         key = tuple(form)
@@ -329,7 +337,7 @@ def _pass_on(value: Any, form: list[Any], numbers: list[Any], copies: list[Any])
         if not value.flags.c_contiguous:
             copies.append((value, np.ascontiguousarray(value)))
             value = copies[-1][1]
-        numbers.append(_address(value))
+        numbers.append(address(value))
         numbers += value.shape
     elif isinstance(value, tuple):
         form += (type(value), len(value))

@@ -118,7 +118,7 @@ def seen_of(problem: Problem) -> Seen:
         measured = y[mine & ~censored]
         if not measured.size:
             measured = y[mine]
-        top[k] = float(np.quantile(np.abs(measured), 0.95)) if measured.size else 1.0
+        top[k] = quantile(np.abs(measured), 0.95) if measured.size else 1.0
         top[k] = top[k] or float(np.abs(measured).max(initial=0.0)) or 1.0
         kind[k] = _kind_of(error, bool(seen.logarithmic[k]), measured)
         positive = measured[measured > 0]
@@ -132,6 +132,16 @@ def seen_of(problem: Problem) -> Seen:
             plain = np.sort(_plain(int(kind[k]), float(floor[k]), measured))  # sums are the same in any order then
             spread[k] = float(np.std(plain)) or abs(float(plain[0])) or 1.0
     return Seen(y, g, g_low, g_high, censored, seen.response, seen.first, kind, floor, spread, top)
+
+
+def quantile(values: Array, share: float) -> float:
+    """As np.quantile has it, in a tenth of the time where values are few."""
+    place = share * (len(values) - 1)
+    low = int(place)
+    high, t = min(low + 1, len(values) - 1), place - low
+    ordered = np.partition(values, (low, high))
+    first, last = float(ordered[low]), float(ordered[high])
+    return last - (last - first) * (1.0 - t) if t >= 0.5 else first + (last - first) * t
 
 
 @kernel

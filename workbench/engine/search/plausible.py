@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.problem.problem import Problem
-from workbench.engine.search.coarse import Seen
+from workbench.engine.search.coarse import Seen, quantile
 from workbench.engine.search.dimensions import Powers, dimensions
 from workbench.model.kinetics import Kinetics
 from workbench.model.transform import Transform
@@ -72,9 +72,9 @@ def sizes_of(problem: Problem, seen: Seen) -> Sizes:
     low = np.empty(len(seen.top))
     for k in range(len(low)):
         mine = np.abs(seen.y[seen.response == k])
-        low[k] = np.quantile(mine[mine > 0], 0.1) if (mine > 0).any() else seen.top[k]
+        low[k] = quantile(mine[mine > 0], 0.1) if (mine > 0).any() else seen.top[k]
     return Sizes(
-        first=float(np.quantile(since, 0.1)),
+        first=quantile(since, 0.1),
         span=float(since.max()),
         begin=float(time.min(initial=0.0)),
         end=float(time.max(initial=0.0)),
