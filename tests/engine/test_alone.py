@@ -11,6 +11,9 @@ from scipy.optimize import least_squares, minimize
 
 import workbench as wb
 from workbench.engine.methods.own_values import own_values
+from workbench.engine.predictions import threads
+from workbench.engine.search import descent
+from workbench.parallel import in_one_thread
 from workbench.results.fit import Status
 from workbench.results.runs import Runs
 from workbench.ui.session.cell import read_cell
@@ -99,6 +102,18 @@ def test_values_and_error_are_a_joint_minimum(error, theophylline):
     better = minimize(total, at, method="BFGS", options={"gtol": 1e-4})
     assert better.fun > total(at) - 1e-5
     assert np.allclose(better.x, at, atol=1e-2)
+
+
+def test_threads_and_pieces_change_nothing(theophylline, monkeypatch):
+    model = MODEL.with_error(wb.Combined2(0.3, 0.1))
+    with in_one_thread():
+        alone = own_values(model, theophylline)
+    monkeypatch.setattr(threads, "threads", lambda: 3)
+    monkeypatch.setattr(threads, "_WORTH_IT", 0.0)
+    monkeypatch.setattr(descent, "_SECONDS_A_BLOCK", 0.0)
+    together = own_values(model, theophylline)
+    for name in ("u", "covariance", "by_subject", "sigma"):
+        assert np.array_equal(getattr(alone, name), getattr(together, name))
 
 
 def test_far_from_the_residual_error(alone, theophylline):
