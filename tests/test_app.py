@@ -21,7 +21,7 @@ PATIENT = 120  # seconds: longer than any of this takes, so that a process which
 # The main thread hears no signal, and what it began ends at none but SIGKILL.
 DEAF = """
 import signal, subprocess, sys, threading
-from workbench.cli import ending_at_a_signal
+from workbench.cli.ending import ending_at_a_signal
 
 child = subprocess.Popen(
     [

@@ -15,6 +15,7 @@ import pytest
 
 import workbench
 from workbench import cli
+from workbench.cli import app, convert, fit, lab, serving
 from workbench.data.examples import EXAMPLES, examples_folder
 from workbench.model.library.pk import Absorption, Parameters
 from workbench.model.residual import ERROR_MODELS
@@ -38,9 +39,9 @@ def run(*arguments):
 
 
 def test_choices_are_those_of_the_package():
-    assert set(cli.ERRORS) == {error.title for error in ERROR_MODELS}
-    assert set(cli.PARAMETERS) == set(get_args(Parameters))
-    assert set(cli.ABSORPTION) - {"none"} == set(get_args(Absorption))
+    assert set(fit.ERRORS) == {error.title for error in ERROR_MODELS}
+    assert set(fit.PARAMETERS) == set(get_args(Parameters))
+    assert set(fit.ABSORPTION) - {"none"} == set(get_args(Absorption))
 
 
 def test_version_in_a_process_of_its_own():
@@ -257,7 +258,7 @@ def test_copies_can_be_written_although_the_installation_cannot(tmp_path, monkey
         (shipped / name / ".ipynb_checkpoints").mkdir(parents=True)
         (shipped / name / ".ipynb_checkpoints" / "old").touch()
         (shipped / name / f"{name}.txt").touch(mode=0o444)
-    monkeypatch.setattr(cli, "_shipped", shipped.joinpath)
+    monkeypatch.setattr(lab, "_shipped", shipped.joinpath)
     cli.copy_examples(tmp_path / "lab")
     copied = sorted(path for path in (tmp_path / "lab").rglob("*") if path.is_file())
     assert [path.name for path in copied] == ["data.txt", "notebooks.txt"]
@@ -265,7 +266,7 @@ def test_copies_can_be_written_although_the_installation_cannot(tmp_path, monkey
 
 
 def test_lab_without_jupyterlab_says_how_to_get_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(lab, "find_spec", lambda name: None)
     assert run("lab", "--no-browser", "--dir", tmp_path / "lab") == cli.FAILED
     said = capsys.readouterr().err
     assert 'JupyterLab is not installed. It comes with the extra "lab": pip install ' in said and len(said) < 200
@@ -282,7 +283,7 @@ def test_app_without_voila_says_how_to_get_it_and_needs_a_file_that_is_there(tmp
     pytest.importorskip("voila")
     assert run("app", tmp_path / "none.csv") == cli.FAILED
     assert "none.csv" in capsys.readouterr().err
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(app, "find_spec", lambda name: None)
     assert run("app") == cli.FAILED
     assert 'Voila is not installed. It comes with the extra "app": pip install ' in capsys.readouterr().err
 
@@ -299,7 +300,7 @@ def test_app_serves_the_data_with_a_look_that_fetches_nothing_from_elsewhere(tmp
         served["options"], served["token"] = options, token
         return 0
 
-    monkeypatch.setattr(cli, "_serve_alone", serve)
+    monkeypatch.setattr(app, "_serve_alone", serve)
     file = tmp_path / "it's.csv"
     file.write_text("ID,TIME,DV,AMT\n1,0,.,4\n1,1,3,.\n2,0,.,4\n2,1,2,.\n")
     assert run("app", file, "--no-browser", "--port", "8999") == 0
@@ -325,7 +326,7 @@ def test_lab_compiles_beside_and_stops_with_it(monkeypatch):
 
     real = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", popen)
-    with cli.compiling_beside() as process:
+    with serving.compiling_beside() as process:
         assert "warm_everything" in started[0][-1] and process.poll() is None
     assert process.poll() is not None
 
@@ -349,7 +350,7 @@ def stream(tmp_path):
 def test_forms_are_those_of_the_package():
     from workbench.exchange.forms import FORMS
 
-    assert tuple(FORMS) == cli.FORMS
+    assert tuple(FORMS) == convert.FORMS
 
 
 @pytest.mark.parametrize(("form", "said"), [("nlmixr2", "linCmt()"), ("mlxtran", "<MODEL>"), ("python", "wb.Model(")])

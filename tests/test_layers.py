@@ -46,7 +46,7 @@ ROOMS = {  # inside a layer, each room imports only what stands to the right of 
     "ui": ("app", "panels", "figures", "session"),
 }
 NO_WIDGETS = ("ipywidgets", "bqplot", "IPython", "workbench.ui.front_end")  # nor in ui/session
-LIGHT = ("methods", "checks", "errors")  # what the command may import before it knows what it is asked
+LIGHT = ("cli", "methods", "checks", "errors")  # what the command may import before it knows what it is asked
 
 
 class Import(NamedTuple):

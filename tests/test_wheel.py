@@ -81,8 +81,8 @@ def test_without_its_extra_the_lab_says_what_is_missing(unpacked, tmp_path):
     code = (
         "import importlib.util\n"
         "real = importlib.util.find_spec\n"
-        "import workbench.cli as cli\n"
-        "cli.find_spec = lambda name: None if name == 'jupyterlab' else real(name)\n"
+        "from workbench import cli\nfrom workbench.cli import lab\n"
+        "lab.find_spec = lambda name: None if name == 'jupyterlab' else real(name)\n"
         "sys.exit(cli.main(['lab', '--dir', 'lab', '--no-browser']))\n"
     )
     done = run(unpacked, code, tmp_path)
