@@ -105,7 +105,7 @@ def _kernels() -> list[int]:
     Each has this process written in its environment. The server's own list lacks those that begin; and a browser that
     this process opened is to stay.
     """
-    import psutil  # type: ignore[import-untyped]  # comes with ipykernel
+    import psutil  # type: ignore[import-untyped]
 
     found = []
     for process in psutil.Process().children(recursive=True):
