@@ -298,6 +298,40 @@ def test_live_fits_what_is_stated_and_where_it_starts(bench, monkeypatch):
     assert len(bench.runs) == 4 and bench.fit.converged  # the one before was given up
 
 
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_live_refit_that_is_soon_there_is_drawn_with_what_was_changed(bench, monkeypatch, slow):
+    monkeypatch.setattr("workbench.ui.session.state.LIVELY", 60.0)
+    monkeypatch.setattr("workbench.ui.session.job._UNSAID", 0.01 if slow else 60.0)
+    drawn, go_on, fit = [], threading.Event(), wb.engine.fit
+
+    def fitted_late(*args, **options):
+        go_on.wait(60)
+        return fit(*args, **options)
+
+    monkeypatch.setattr(wb.engine, "fit", fitted_late)
+    bench.controls.live.value = True
+    go_on.set()
+    assert bench.wait(60) and len(bench.runs) == 1
+    go_on.clear()
+    open_tab(bench, "Fit")
+    render = bench.error_panel.render
+
+    def rendered(changed):
+        drawn.append(bench.state.activity)
+        render(changed)
+
+    monkeypatch.setattr(bench.error_panel, "render", rendered)
+    bench.error_panel.kind.value = wb.Constant
+    for _ in range(6000):
+        if not slow or bench.state.activity == "fitting":
+            break
+        time.sleep(0.01)
+    assert bench.state.awaited is not slow
+    go_on.set()
+    assert bench.wait(60) and len(bench.runs) == 2 and not bench.state.awaited
+    assert drawn == (["fitting", ""] if slow else [""])
+
+
 def test_a_run_is_restored(bench):
     first = fitted(bench)
     stated = bench.model

@@ -176,6 +176,7 @@ class Workbench:
             runs = Runs.open(runs)
         state.update(data=data, model=model, runs=runs)
         fit_now = partial(_fit_now, state, self._fitting)
+        state.watch(partial(_refit, state, self._fitting))  # before any panel: the fit runs while they are rendered
         self.controls = FitControls(state, fit_now, self._fitting.cancel, self._opinion.seek)
         kinds = (*PANELS, CodePanel)
         made = {kind: kind(state, self._fitting.ask) for kind in dict.fromkeys((*_MOVING, *kinds))}
@@ -187,7 +188,6 @@ class Workbench:
         self.tab = self._pages.tab
         self._view = self._layout()
         state.watch(partial(_lock, state, tuple(self._panels.values())))
-        state.watch(partial(_refit, state, self._fitting))
         mine = (self._view, self.controls, self.foot, self._pages, *self._panels.values(), front_end)
         self._twin = Twin(state)
         self._life = Lifetime(state, self._background, self._fitting, mine)
@@ -474,11 +474,12 @@ def _refit(state: State, fitting: Fitting, changed: frozenset[str]) -> None:
         return
     if not state.live or state.locked or state.start is None or state.model is None or state.data is None:
         return
-    if "run" in changed or (state.is_as_stated and state.activity == "") or state.live_waits:
+    if "run" in changed or (state.is_as_stated and fitting.idle) or state.live_waits:
         return
     stated = state.model, state.data, state.method, state.settings
     if fitting.is_asked(stated):
         return
     shown = state.run
     slid = shown is not None and shown.model.without_values() == state.model.without_values()
-    fitting.start(*stated, after=_STILL if "model" in changed and slid else 0.0)
+    slid = slid and "model" in changed
+    fitting.start(*stated, after=_STILL if slid else 0.0, quietly=not slid)

@@ -88,7 +88,7 @@ def minimise(
                 break
         else:  # the last place it was put to, by a deeper mode or new nodes, is no minimum yet
             status = search.descend()
-        if status is not Status.converged:
+        if status not in (Status.converged, Status.stopped):  # who stops it waits for nothing
             search.deepen()  # what is said of the place is true of it, wherever the search ended
     return Outcome(search.current, status, tuple(search.trace), tuple(search.path))
 

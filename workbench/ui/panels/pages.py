@@ -153,6 +153,9 @@ class Pages:
 
     def _mark(self, changed: frozenset[str]) -> None:
         """Mark the tabs; of each only what is new."""
+        if self._state.awaited:
+            return
+        changed = self._state.FIELDS if "awaited" in changed else changed
         for number, page in enumerate(self._pages, 1):
             if not changed & page.marked_by:
                 continue

@@ -65,11 +65,10 @@ class Panel:
         self._shown = False
 
     def _follow(self, changed: frozenset[str]) -> None:
-        changed &= self.follows
-        if changed and self._shown:
-            self.render(changed)
-        else:
-            self._behind |= changed
+        self._behind |= changed & self.follows
+        if self._behind and self._shown and not self.state.awaited:
+            behind, self._behind = self._behind, frozenset()
+            self.render(behind)
 
     def build(self) -> Sequence[Widget]:
         """Make the widgets."""

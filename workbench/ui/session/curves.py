@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 Chosen = tuple[int, ...] | None  # places of subjects; None for all
 
-_FEW = 150  # subjects whose curves are prepared at once
+_FEW = 12  # subjects whose curves are prepared at once: a page of figures
 _KEPT = 8  # sets of subjects
 _POINTS, _POINTS_ALONE = 80, 400  # times of a curve: the one of a subject that is looked at alone is large
 
@@ -90,6 +90,8 @@ class Sketch:
         return compile(self._start.with_blq("M3") if censored else self._start, self._data)
 
     def _curves_of(self, response: int, subjects: Chosen) -> engine.Curves:
+        count = len(self._data.events.subjects)
+        subjects = None if count > 1 and subjects == tuple(range(count)) else subjects
         key = response, subjects
         if key not in self._curves:
             while len(self._curves) >= _KEPT:

@@ -16,8 +16,10 @@ from workbench.ui.session.state import State, in_words
 from workbench.ui.session.work import Job, Portion, Request
 
 INTERVAL = 0.1  # seconds between redraws: a person sees motion, the browser is not drowned
+_UNSAID = 0.15  # seconds that a live refit has before anything is said of it: most are done by then
 _REPLAYED = 8  # a fit that is done before the first redraw is shown in that many steps all the same
 _REPLAY_INTERVAL = 0.0625  # half a second in all
+_IDLE: dict[str, Any] = {"activity": "", "awaited": False, "task": "", "progress": None, "portion": None}
 
 
 class Fitting:
@@ -56,9 +58,26 @@ class Fitting:
                 self._ensure_pump()
 
     def start(
-        self, model: Model, data: GroupedData, method: object, settings: Settings = (), after: float = 0.0
+        self,
+        model: Model,
+        data: GroupedData,
+        method: object,
+        settings: Settings = (),
+        *,
+        after: float = 0.0,
+        quietly: bool = False,
     ) -> None:
-        """Fit, in the background, `after` so many seconds without another request; what is running is given up."""
+        """Fit, in the background; what is running is given up.
+
+        Parameters
+        ----------
+        model, data, method, settings
+            As `wb.fit` takes them.
+        after : float
+            Seconds without another request before it begins.
+        quietly : bool
+            Panels wait a moment for it, and show what changed together with what came of it.
+        """
 
         def work(report: Callable[[Any], bool]) -> FitResult:
             more: dict[str, Any] = dict(settings)
@@ -66,7 +85,9 @@ class Fitting:
 
         with self._changed:
             self._asked = model, data, method, settings
-        self.ask(Request("", work, self._keep, model), after)
+        with self._state.lock:
+            self._state.awaited = quietly
+        self.ask(Request("", work, self._keep, model, _UNSAID if quietly else 0.0), after)
 
     def is_asked(self, stated: tuple[Model, GroupedData, object, Settings]) -> bool:
         """Whether just this fit is waited for, or at work."""
@@ -93,6 +114,8 @@ class Fitting:
                 job.stop()
         if job is not None and self._state.activity in ("fitting", "working"):
             self._state.update(activity="stopping")
+        elif job is None:
+            self._state.update(awaited=False)
 
     def close(self) -> None:
         """Stop what runs, and begin nothing any more."""
@@ -139,19 +162,20 @@ class Fitting:
                         self._changed.notify_all()
                         return
                     self._job = job = Job(request.work)
-                activity = "working" if request.title else "fitting"
-                self._state.update(
-                    activity=activity, task=request.title, problem="", progress=None, portion=None,
-                    running=request.model,
-                )  # fmt: skip
                 self._compiled = engine.parts_compiled()
                 job.start()
+                if not (request.unsaid and job.done.wait(request.unsaid)):
+                    activity = "working" if request.title else "fitting"
+                    self._state.update(
+                        activity=activity, awaited=False, task=request.title, problem="", progress=None, portion=None,
+                        running=request.model,
+                    )  # fmt: skip
                 hidden = self._show_all(job)
                 self._finish(job, request)
                 if hidden:
                     self._state.update(problem=hidden)
             except Exception as error:
-                self._state.update(activity="", task="", progress=None, portion=None, problem=in_words(error))
+                self._state.update(**_IDLE, problem=in_words(error))
 
     def _prepare(self) -> None:
         job = Job(lambda report: engine.warm_up())
@@ -179,7 +203,7 @@ class Fitting:
         redraws, last = 0, None
         while not self._done(job):
             latest = job.latest()
-            if latest is not last:
+            if latest is not last and not job.stopped:
                 self._draw(latest)
                 redraws, last = redraws + 1, latest
         steady = job.error is None and not job.stopped and not self._state.live and self._state.replay
@@ -210,14 +234,13 @@ class Fitting:
             self._job = None
             superseded = self._request is not None
         if job.error is not None:
-            problem = in_words(job.error)
-            self._state.update(activity="", task="", progress=None, portion=None, problem=problem)
+            self._state.update(**_IDLE, problem=in_words(job.error))
             return
         if superseded and isinstance(job.result, FitResult) and job.result.status is Status.stopped:
             return
         request.done(job.result)
-        self._state.update(activity="", task="", progress=None, portion=None)
+        self._state.update(**_IDLE)
 
     def _keep(self, fit: FitResult) -> None:
         runs = self._state.with_run(fit)
-        self._state.update(runs=runs, run=runs[-1], activity="", progress=None, problem="")
+        self._state.update(**_IDLE, runs=runs, run=runs[-1], problem="")

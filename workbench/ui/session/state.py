@@ -93,6 +93,8 @@ class State:
     running : Model or None
         What the last fit that was started is one of.
     activity : {"", "compiling", "fitting", "working", "stopping"}
+    awaited : bool
+        A fit that may be there in a moment has begun: panels wait for it, so that nothing is drawn twice.
     compiling : int
         How many parts what runs has compiled so far; 0 where nothing is being compiled.
     ready : bool
@@ -147,6 +149,7 @@ class State:
             "studies",
             "running",
             "activity",
+            "awaited",
             "compiling",
             "ready",
             "problem",
@@ -180,6 +183,7 @@ class State:
         self.studies: dict[tuple[int, str], Any] = {}
         self.running: Model | None = None
         self.activity = ""
+        self.awaited = False
         self.compiling = 0
         self.ready = engine.is_warm()
         self.problem = self.place = ""

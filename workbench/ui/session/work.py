@@ -100,9 +100,12 @@ class Request:
         Brings what it returned into the state.
     model : Model or None
         What is fitted.
+    unsaid : float
+        Seconds for which nothing is said of it: what is done by then is shown as if it had taken no time.
     """
 
     title: str
     work: Callable[[Callable[[Any], bool]], Any]
     done: Callable[[Any], None]
     model: Model | None = None
+    unsaid: float = 0.0
