@@ -35,7 +35,7 @@ class RunsPanel(Panel):
         """Make the widgets."""
         handler = self.state.handler
         self.about = note()
-        self.wanted = Text(placeholder="words that stand in a line", description="Find", continuous_update=False)
+        self.wanted = Text(placeholder="words of a line", description="Find", continuous_update=False)
         self.order = Dropdown(options=ORDERS, description="Order")
         for box, width in ((self.wanted, "230px"), (self.order, "150px")):
             box.layout.width, box.style.description_width = width, "38px"
@@ -77,6 +77,7 @@ class RunsPanel(Panel):
         self.comparison = HTML()
         self.tools = row(self.wanted, self.order, self.name, self.star, self.delete, self.undo, self.save, self.report,
                          self.export)  # fmt: skip
+        self.tools.add_class("wb-run-tools")
         return [self.about, self.tools, self.table, self.saved, row(self.other), self.comparison]
 
     def render(self, changed: frozenset[str]) -> None:
@@ -121,7 +122,7 @@ class RunsPanel(Panel):
         self.star.disabled = self.delete.disabled = not some
         self.report.disabled = self.export.disabled = not some and self.state.run is None
         self.name.disabled = not one
-        self.name.placeholder = "name" if one else "tick one run to name it"
+        self.name.placeholder = "name" if one else "tick one run"
         self.name.value = self.state.runs[self.ticked[0]].name if one else ""
 
     def tick(self, number: int, there: bool) -> None:

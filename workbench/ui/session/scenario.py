@@ -28,6 +28,7 @@ PROBABILITY = 0.9
 _SEED = 1
 _SHOWN = (0.05, 0.25, 0.5, 0.75, 0.95)
 _DAY = 24.0
+_ABOVE = 0.015  # of the axis, by which marks of doses stand above it, so that they are seen whole
 Value = float | str
 
 
@@ -344,7 +345,8 @@ def drawing_of(outcome: Outcome, units: Mapping[str, str], logarithmic: bool) ->
     doses = np.array([dose.time for dose in curve.group.regimen.doses if dose.time <= last])
     given = [f"{markup.short(d.amount)} at {markup.short(d.time)} {time_unit}" for d in curve.group.regimen.doses]
     nobody = np.full(len(doses), NOBODY)
-    dots = Dots(doses, np.full(len(doses), y.low), nobody, nobody, given[: len(doses)])
+    foot = np.full(len(doses), y.low + _ABOVE * (y.high - y.low))
+    dots = Dots(doses, foot, nobody, nobody, given[: len(doses)])
     named = [(str(_STYLES[place]), f"median of {LETTERS[k]}") for place, k in enumerate(order)]
     sure = [("band 1", "where the typical curve lies (90 %)")] if curve.uncertain is not None else []
     people = [("band 1", "half of people"), ("band 0", "90 %")]
