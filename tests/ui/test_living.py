@@ -71,6 +71,22 @@ def test_those_that_are_made_and_closed_leave_no_widget(count, theophylline):
     assert alive() == before
 
 
+def test_when_the_process_ends_the_page_keeps_what_it_shows_and_says_so(theophylline, monkeypatch):
+    left: list[list[object]] = []
+    monkeypatch.setattr(living, "_left", left)
+    bench = wb.Workbench(theophylline, MODEL)
+    assert bench.wait(60)
+    view, before = bench.view, alive()
+    life = next(life for life in living._living if view in life._roots)
+    life.leave()
+    life.leave()
+    assert bench.closed and len(left) == 1 and "jupyter-widgets-disconnected" in view._dom_classes
+    del bench
+    assert alive() == before
+    for widget in living.widgets_in(left[0]):
+        widget.close()
+
+
 @pytest.mark.parametrize("count", [6, pytest.param(25, marks=pytest.mark.slow)])
 def test_those_that_are_dropped_are_freed_too(count, theophylline):
     before = alive()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-from ipywidgets import Widget
+from ipywidgets import DOMWidget, Widget
 
 from workbench.errors import FileError
 from workbench.results.runs import Runs
@@ -17,6 +19,7 @@ from workbench.ui.session.job import Fitting
 from workbench.ui.session.state import State
 
 FILE = "workbench.db"
+_SILENT = "jupyter-widgets-disconnected"  # JupyterLab's own class, for a kernel that was lost
 _PLACE = "WORKBENCH_RUNS"  # environment: a file for all sessions, or "memory"
 
 
@@ -47,6 +50,16 @@ def _folder() -> Path:
     return beside if beside.is_absolute() and beside.is_dir() else Path.cwd()
 
 
+_living: WeakSet[Lifetime] = WeakSet()
+_left: list[list[object]] = []  # a widget that nobody holds would be closed, in the page as well
+
+
+@atexit.register
+def _leave() -> None:
+    for life in tuple(_living):
+        life.leave()
+
+
 class Lifetime:
     """What a Workbench has taken, to be given back once.
 
@@ -61,6 +74,7 @@ class Lifetime:
         self._state, self._background, self._fitting = state, background, fitting
         self._roots = list(roots)
         self.ended = False
+        _living.add(self)
 
     def end(self) -> None:
         """Stop what runs, let go of who watches, close the widgets."""
@@ -74,6 +88,17 @@ class Lifetime:
             widget.unobserve_all()
             widget.close()
         self._roots.clear()
+
+    def leave(self) -> None:
+        """Stop what runs, as the process ends; a page goes on showing the widgets, and says that they do not answer."""
+        if not self.ended:
+            self.ended = True
+            for root in self._roots:
+                if isinstance(root, DOMWidget):
+                    root.add_class(_SILENT)
+            self._fitting.close()
+            self._background.close()
+            _left.append(self._roots)
 
 
 def widgets_in(roots: Iterable[object]) -> list[Widget]:
