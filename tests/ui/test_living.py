@@ -185,7 +185,17 @@ def test_what_the_panels_were_set_to_is_saved_and_opened(shown, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["Scenario(())", "Scenario((wb.Regimen(1),), chosen=3)", "open('x')", "1 +", "wb.Regimen(-1)"]
+    "text",
+    [
+        "Scenario(())",
+        "Scenario((wb.Regimen(1),), chosen=3)",
+        "open('x')",
+        "1 +",
+        "wb.Regimen(-1)",
+        "wb.Regimen(1)",
+        "1",
+        "Scenario((wb.Regimen(1),), above=1" + "0" * 400 + ")",
+    ],
 )
 def test_settings_of_panels_that_cannot_be_are_named_and_left(shown, tmp_path, text):
     bench = shown(wb.load_example("theophylline"), wb.Model(wb.pk(absorption="first-order")))
@@ -194,3 +204,12 @@ def test_settings_of_panels_that_cannot_be_are_named_and_left(shown, tmp_path, t
         assert again.state.problem.startswith("What Simulate tried cannot be read from the study, and begins anew")
         again.turn_to("Simulate")
         assert again.wait(120) and len(again.simulate_panel.scenario.regimens) == 1
+
+
+def test_terminal_lines_of_nobody_are_named_and_left(shown, tmp_path):
+    bench = shown(wb.load_example("theophylline"), wb.Model(wb.pk(absorption="first-order")))
+    text = "Choices(terminal=((([1], 1), (1.0, 2.0, 3.0)),))"
+    study = dataclasses.replace(study_of(bench.state), panels=(("choices", text),))
+    with wb.Workbench.open(study.save(tmp_path / "study.zip")) as again:
+        assert again.state.problem.startswith("How NCA was done cannot be read from the study")
+        assert again.state.choices == bench.state.choices

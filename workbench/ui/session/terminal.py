@@ -69,7 +69,7 @@ class Choices:
 
 def _is_line(stated: Any) -> bool:
     match stated:
-        case ((_, int()), tuple() as times):
+        case ((str() | int() | float(), int()), tuple() as times):
             return all(isinstance(time, float | int) and math.isfinite(time) for time in times)
     return False
 

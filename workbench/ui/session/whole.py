@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import reporting
-from workbench.errors import WorkbenchError
+from workbench.errors import FileError, WorkbenchError
 from workbench.language.calls import Reader
 from workbench.results.runs import Run
 from workbench.simulation import Regimen
@@ -41,11 +41,11 @@ def panels_of(study: Study) -> tuple[dict[str, Any], str]:
         kind, what = _PANELS[name]
         try:
             value = Reader(text, {kind.__name__: kind, "Regimen": Regimen}).evaluate()
-        except WorkbenchError as error:
-            refused.append(f"{what} cannot be read from the study, and begins anew: {error}")
-            continue
-        if isinstance(value, kind):
+            if not isinstance(value, kind):
+                raise FileError(f"{kind.__name__} is needed, got {type(value).__name__}.")
             found[name] = value
+        except (WorkbenchError, ArithmeticError, ValueError, RecursionError) as error:
+            refused.append(f"{what} cannot be read from the study, and begins anew: {error}")
     return found, " ".join(refused)
 
 
