@@ -138,10 +138,10 @@ def test_the_gradient_of_the_draws_is_in_the_mean_that_of_the_likelihood(name, t
     search._locate()
     draws = []
     for k in range(400):
-        search._draw(1.0 / (k + 1))
+        gradient = search._gradient()
+        search._chains.draw(1.0 / (k + 1))
         if k >= 50:
-            search._predict(search._eta, 1)
-            draws.append(search._gradient())
+            draws.append(gradient)
     exact = Integral(problem, wb.Quadrature(9), problem.x).evaluate(problem.x).gradient
     blocks = np.array(draws).reshape(10, 35, -1).mean(axis=1)  # of draws that depend on those before
     error = blocks.std(axis=0, ddof=1) / np.sqrt(10)
@@ -206,10 +206,10 @@ def test_how_far_above_the_minimum_it_is_follows_from_the_draws(theophylline):
         search.look()
         search._curve()
         for k in range(200):
-            search._draw(1.0 / (k + 1))
+            gradient = search._gradient()
+            search._chains.draw(1.0 / (k + 1))
             if k >= 50:
-                search._predict(search._eta, 1)
-                search._late, search._late_count = search._late + search._gradient(), search._late_count + 1
+                search._late, search._late_count = search._late + gradient, search._late_count + 1
         return search.short
 
     k = [name.label for name in problem.scale.thetas].index("CL")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,15 +98,15 @@ def psi_of_moments(psi: Psi, S: Array, numbers: Array) -> Array:
 
     In closed form, but for blocks of which a part is fixed: there by scoring steps from where they are.
     """
-    own = np.array(psi.own, dtype=np.int64)
-    L = psi.matrix(numbers)
-    whole, partly = _blocks(psi)
-    for rows, at in whole:
-        part = S[at]
-        L[rows] = np.linalg.cholesky(part + np.diag(1e-12 * np.diag(part) + 1e-300))
-    shares = [j for j, (_, _, free) in enumerate(psi.entries) if free == "scale"]
-    found = psi.vector(L)
-    found[shares] = numbers[shares]
+    whole = _whole(psi)
+    found, own = numbers.copy(), np.array(psi.own, dtype=np.int64)
+    if whole.at.size:
+        among = np.where(whole.mask, S, np.eye(len(S)))
+        diagonal = among.reshape(-1)[:: len(S) + 1]
+        diagonal += 1e-12 * diagonal + 1e-300
+        values = np.linalg.cholesky(among)[whole.row, whole.column]
+        found[whole.at] = np.log(values, out=values, where=whole.logarithm)
+    partly = whole.partly
     for _ in range(3 if partly else 0):
         L = psi.matrix(found)[np.ix_(own, own)]
         slopes = psi.jacobian(psi.matrix(found))[partly][:, own][:, :, own]
@@ -118,18 +119,42 @@ def psi_of_moments(psi: Psi, S: Array, numbers: Array) -> Array:
     return found
 
 
+class _Whole(NamedTuple):
+    """The blocks of Ψ that are free as a whole, among its own effects.
+
+    Attributes
+    ----------
+    mask : bool[k, k]
+        What of Ψ is in one of them.
+    at, row, column : int64[n]; logarithm : bool[n]
+        Their free numbers: which they are, where they stand in the factor of Ψ, and whether as a logarithm.
+    partly : list of int
+        The free numbers of other blocks.
+    """
+
+    mask: NDArray[np.bool_]
+    at: Index
+    row: Index
+    column: Index
+    logarithm: NDArray[np.bool_]
+    partly: list[int]
+
+
 @lru_cache(maxsize=64)
-def _blocks(psi: Psi) -> tuple[list[tuple[tuple[Index, ...], tuple[Index, ...]]], list[int]]:
-    """Where the blocks that are free as a whole stand, in Ψ and among its own effects; the free numbers of others."""
+def _whole(psi: Psi) -> _Whole:
     own = np.array(psi.own, dtype=np.int64)
-    whole, partly = [], []
+    mask = np.zeros((len(own), len(own)), dtype=bool)
+    entries = [(j, r, c, free != "entry") for j, (r, c, free) in enumerate(psi.entries) if free != "scale"]
+    found, partly = [], list[int]()
     for block in np.unique(psi.block[own]):
         rows = own[psi.block[own] == block]
-        if not psi.deviation_free[rows].any() and (len(rows) == 1 or not psi.correlation_free[rows].any()):
-            continue
+        mine = [entry for entry in entries if entry[1] in rows]
         if psi.deviation_free[rows].all() and (len(rows) == 1 or psi.correlation_free[rows].all()):
             at = np.searchsorted(own, rows)
-            whole.append((np.ix_(rows, rows), np.ix_(at, at)))
+            mask[np.ix_(at, at)] = True
+            found += mine
         else:
-            partly += [j for j, (r, _, free) in enumerate(psi.entries) if r in rows and free != "scale"]
-    return whole, partly
+            partly += [j for j, _, _, _ in mine]
+    table = np.array(found, dtype=np.int64).reshape(-1, 4)
+    row, column = np.searchsorted(own, table[:, 1]), np.searchsorted(own, table[:, 2])
+    return _Whole(mask, table[:, 0], row, column, table[:, 3] > 0, partly)
