@@ -180,9 +180,28 @@ def test_code_that_knows_shapes_computes_the_same_bits(approximation, monkeypatc
 
     def evaluated(many):
         monkeypatch.setattr(subjects, "_MANY", many)
+        monkeypatch.setattr(subjects, "_MOST_KNOWN", 0)
         problem = compile(model, data)
         return Objective(problem, method_of(approximation).approximation).evaluate(problem.x)
 
     general, known = evaluated(500), evaluated(0)
     assert general.by_subject.tobytes() == known.by_subject.tobytes()
     assert general.scores.tobytes() == known.scores.tobytes()
+
+
+@pytest.mark.parametrize(("general", "known", "other", "chosen"), [
+    (True, False, True, False), (True, True, True, True), (False, False, False, True), (False, False, True, False),
+])  # fmt: skip
+def test_few_subjects_get_code_that_knows_shapes_where_that_costs_nothing(general, known, other, chosen, monkeypatch):
+    """Compiled are: that for all shapes, that for these, that for other ones."""
+    data = wb.load_example("theophylline")
+    problem = compile(wb.initial_values(wb.Model(wb.pk(absorption="first-order")), data), data)
+    at_hand = {False: general, True: known}
+
+    def is_at_hand(function, images, *others):
+        return at_hand[translation._knows_shapes(images[1].form)]
+
+    monkeypatch.setattr(subjects, "is_at_hand", is_at_hand)
+    monkeypatch.setattr(subjects, "is_known", lambda function: other)
+    room = Objective(problem)._modes._furnished().room
+    assert translation._knows_shapes(room.form) is chosen

@@ -146,8 +146,8 @@ class Derivatives(NamedTuple):
     by_point: Array
 
 
-DERIVED_BY_OBSERVATION = {
-    "w1", "first", "second", "weight", "on_value", "on_slope", "on_weight", "fe", "s", "q",
+OF_ANY_LENGTH = {  # arrays of `Derivatives` by observation, and by parameter
+    "w1", "first", "second", "weight", "on_value", "on_slope", "on_weight", "fe", "s", "q", "by_point",
 }  # fmt: skip
 
 

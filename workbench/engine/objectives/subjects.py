@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.objectives.corners import Corners, Expansion
-from workbench.engine.objectives.gradient import DERIVED_BY_OBSERVATION, Found, Start, derive, moved, new_derivatives
+from workbench.engine.objectives.gradient import OF_ANY_LENGTH, Found, Start, derive, moved, new_derivatives
 from workbench.engine.objectives.likelihood import (
     BY_OBSERVATION,
     FAILED,
@@ -43,6 +43,7 @@ from workbench.engine.predictions.machine import (
     call,
     callable_of,
     inner,
+    is_at_hand,
     is_known,
     pointer,
     view,
@@ -58,7 +59,8 @@ Index = NDArray[np.int64]
 
 SEARCH, DERIVE = 1, 2
 AT_ZERO, MOVED, GIVEN = range(3)
-_MANY = 500  # subjects, for whom code is compiled that knows the numbers of coordinates and effects
+_MANY = 500  # subjects, for whom code is compiled that knows the numbers of coordinates and effects,
+_MOST_KNOWN = 6  # and otherwise where these are few, see `_knows_shapes`
 _ROUNDS = 4.0  # of a search, about
 _FAR = 10.0  # of ζ: a prediction of the mode as far as that is none
 _STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
@@ -476,13 +478,26 @@ class Modes:
             responses, C = self._surface.sigma.shape
             room = new_room(self._most, D, Q, C, singles, self._zero, self._linear)
             derivatives = new_derivatives(self._most, D, Q, M, responses, C)
-            known = len(self._problem.observations.first) > _MANY
-            furnished = _Furnished(
-                room.rounds, Image(room, known=known, loose=BY_OBSERVATION),
-                Image(derivatives, known=known, loose=DERIVED_BY_OBSERVATION), singles,
-            )  # fmt: skip
+            images = Image(room), Image(derivatives)
+            known = images[0].with_shapes(BY_OBSERVATION), images[1].with_shapes(OF_ANY_LENGTH)
+            if self._knows_shapes(images[0], known[0], max(D, Q)):
+                images = known
+            furnished = _Furnished(room.rounds, *images, singles)
             _furnish(furnished, self._image, self._found)
             return furnished
+
+    def _knows_shapes(self, room: Image, known: Image, most: int) -> bool:
+        """Whether to work by code that knows the numbers of coordinates and effects.
+
+        It computes the same bits sooner, but each such pair of numbers takes a second or two to compile, once. For few
+        subjects that is not worth while, unless there is nothing else yet, or it was done already.
+        """
+        if self._problem.n_subjects > _MANY:
+            return True
+        if most > _MOST_KNOWN:
+            return False
+        general, special = (is_at_hand(search, (self._image, image), INT) for image in (room, known))
+        return special or not (general or is_known(search))
 
 
 def _furnish(f: _Furnished, surface: Image, found: Image) -> None:

@@ -15,6 +15,8 @@ import hashlib
 import struct
 import threading
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 from workbench.engine.caches import object_folder, source
 from workbench.engine.predictions import translation
 from workbench.engine.predictions.compiling import compiling
-from workbench.engine.predictions.objects import address_of_text
+from workbench.engine.predictions.objects import address_of_text, is_kept
 from workbench.engine.predictions.translation import FLOAT, INT
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "combine",
     "inlined",
     "inner",
+    "is_at_hand",
     "is_known",
     "kernel",
     "pointer",
@@ -58,6 +61,7 @@ INTEGERS = translation.PointerKind(np.dtype(np.int64))
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _lock = threading.Lock()
 _compiled: dict[Any, int] = {}
+_wanted: dict[Any, bool] = {}
 
 
 # -- functions that kernels consist of -----------------------------------------------------------------------------
@@ -146,10 +150,6 @@ class Image:
     *values : NamedTuple
         Of the same form: arrays in C order, integers, floats, None, and such tuples. They are kept alive; their arrays
         must stay where they are.
-    known : bool
-        What is compiled knows the shapes of all arrays: quicker, for such shapes only.
-    loose : set of str
-        Names of arrays whose first length it does not know all the same.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ class Image:
     address : int
     """
 
-    def __init__(self, *values: Any, known: bool = False, loose: Collection[str] = ()) -> None:
+    def __init__(self, *values: Any) -> None:
         self._values = values
         self._places: dict[str, int] = {}
         numbers: list[int] = []
@@ -169,10 +169,22 @@ class Image:
                 self._places.setdefault(name, len(numbers))
                 parts.append(_lay_out(part, numbers))
             forms.append((type(value), tuple(parts)))
-        self.form = _known(values[0], forms[0], loose) if known else forms[0]
+        self.form = forms[0]
         assert all(form == forms[0] for form in forms)
         self._numbers = np.array(numbers, dtype=np.int64)
         self.address = address(self._numbers)
+
+    def with_shapes(self, loose: Collection[str] = ()) -> Image:
+        """The same in memory; what is compiled for it knows the shapes of all arrays: quicker, for such shapes only.
+
+        Parameters
+        ----------
+        loose : set of str
+            Names of arrays whose first length it does not know all the same.
+        """
+        other = copy(self)
+        other.form = _known(self._values[0], self.form, loose)
+        return other
 
     def put(self, **values: NDArray[Any] | int) -> None:
         """Exchange numbers of the first tuple, or arrays for others of the same form, which the caller keeps."""
@@ -249,7 +261,27 @@ def address_of(function: Callable[..., Any], images: Sequence[Image], *others: A
     *others : kinds
         NUMBERS, INTEGERS, INT, FLOAT.
     """
-    return _address_of(function, (*[translation.PointerKind(image.form) for image in images], *others), False)
+    return _address_of(function, _kinds(images, others), False)
+
+
+def is_at_hand(function: Callable[..., Any], images: Sequence[Image], *others: Any) -> bool:
+    """Whether `address_of` need not compile anything."""
+    key = function, _kinds(images, others), False
+    if key in _compiled:
+        return True
+    if key not in _wanted:  # asked of the disk once
+        _wanted[key] = is_kept(function.__name__, *_kept_by(*key))
+    return _wanted[key]
+
+
+def _kinds(images: Sequence[Image], others: Sequence[Any]) -> tuple[Any, ...]:
+    return (*[translation.PointerKind(image.form) for image in images], *others)
+
+
+def _kept_by(function: Callable[..., Any], kinds: tuple[Any, ...], packed: bool) -> tuple[Path, str]:
+    """The folder in which its code is kept, and what that depends on."""
+    file = function.__code__.co_filename
+    return object_folder(file), f"{hashlib.sha256(source(file)).hexdigest()} {kinds!r} {packed}"
 
 
 def _address_of(function: Callable[..., Any], kinds: tuple[Any, ...], packed: bool) -> int:
@@ -263,9 +295,7 @@ def _address_of(function: Callable[..., Any], kinds: tuple[Any, ...], packed: bo
         with _lock, compiling():
             found = _compiled.get(key)
             if found is None:
-                file = function.__code__.co_filename
-                identity = f"{hashlib.sha256(source(file)).hexdigest()} {kinds!r} {packed}"
-                found = address_of_text(function.__name__, object_folder(file), identity, text)
+                found = address_of_text(function.__name__, *_kept_by(*key), text)
                 _compiled[key] = found
     return found
 
@@ -307,9 +337,9 @@ class Kernel:
             found = self._known[key] = self._compiled(given)
         call, packed = found
         result = call(packed(*numbers))
-        for value, copy in copies:
+        for value, handed in copies:
             if value.flags.writeable:
-                value[...] = copy
+                value[...] = handed
         return result
 
     def _compiled(self, given: Sequence[Any]) -> tuple[Callable[[bytes], int], Callable[..., bytes]]:

@@ -55,9 +55,7 @@ def address_of_text(name: str, folder: Path, identity: str, text: Callable[[str]
         Writes the module that defines the function by the name that it is given.
     """
     with _lock:
-        key = hashlib.sha256(version() + f"{_target()[1]} {identity}".encode()).hexdigest()[:32]
-        path = folder / f"{name}-{key}.o"
-        symbol = f"{name}_{key}"
+        symbol, path = _symbol(name, folder, identity)
         code = _kept(path)
         if code is None:
             code = _compiled(text(symbol))
@@ -66,6 +64,18 @@ def address_of_text(name: str, folder: Path, identity: str, text: Callable[[str]
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         return int(engine.get_function_address(symbol))
+
+
+def is_kept(name: str, folder: Path, identity: str) -> bool:
+    """Whether the code of a function is on disk; parameters as those of `address_of_text`."""
+    with _lock:
+        return _symbol(name, folder, identity)[1].exists()
+
+
+def _symbol(name: str, folder: Path, identity: str) -> tuple[str, Path]:
+    """The name of a function in its code, and where that is kept."""
+    key = hashlib.sha256(version() + f"{_target()[1]} {identity}".encode()).hexdigest()[:32]
+    return f"{name}_{key}", folder / f"{name}-{key}.o"
 
 
 def _compiled(text: str) -> bytes:

@@ -9,7 +9,10 @@ predictor  the structure over the schedule and the layout (`predictions`)
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +26,20 @@ from workbench.engine.problem.scale import scale_of
 from workbench.errors import ModelError
 from workbench.model import Model
 from workbench.model.check import OF_THE_LIKELIHOOD
+
+_FEW = 20_000  # records of data whose last problem is kept
+
+
+class _LaidOut(NamedTuple):
+    """The problem that was laid out last for some data."""
+
+    data: weakref.ref[GroupedData]
+    model: Model
+    asked: tuple[bool, bool]
+    problem: Problem
+
+
+_last: dict[int, _LaidOut] = {}  # by the identity of data, as long as there are these
 
 
 def compile(model: Model, data: GroupedData, records: bool = False, likelihood: bool = True) -> Problem:
@@ -42,15 +59,37 @@ def compile(model: Model, data: GroupedData, records: bool = False, likelihood: 
     ------
     ModelError
         If a value is missing, or model and data do not fit together (see `Model.check`).
+
+    Notes
+    -----
+    What was laid out last for the same data serves again where the model is the same, or differs in values alone.
     """
     check_types(model, data)
-    model = model.with_centred(data)
+    model, asked = model.with_centred(data), (records, likelihood)
+    last = _last.get(id(data))
+    known = last is not None and last.data() is data and last.asked == asked
+    if last is not None and known and last.model == model:
+        return last.problem
     _require_complete(model)
     faults = [finding for finding in model.check(data) if finding.severity == "error"]
     if not likelihood:
         faults = [finding for finding in faults if finding.where not in OF_THE_LIKELIHOOD]
     if faults:
         raise ModelError("\n".join(map(str, faults)))
+    problem = None
+    if last is not None and known and last.model.without_values() == model.without_values():
+        problem = _restated(last.problem, model, data)
+    problem = problem or _laid_out(model, data, records)
+    if len(data) <= _FEW:
+        _last[id(data)] = _LaidOut(weakref.ref(data, partial(_forget, id(data))), model, asked, problem)
+    return problem
+
+
+def _forget(key: int, _: object) -> None:
+    _last.pop(key, None)
+
+
+def _laid_out(model: Model, data: GroupedData, records: bool) -> Problem:
     response, counted, occasion = responses_of(model, data), counted_of(model, data), occasions_of(data)
     schedule = schedule_of(data.events, np.ones(len(counted), dtype=bool) if records else counted, response)
     scale = scale_of(model, data, occasion)
@@ -78,10 +117,15 @@ def restated(problem: Problem, model: Model, data: GroupedData) -> Problem:
         With every value stated.
     data : GroupedData
     """
+    return _restated(problem, model, data) or compile(model, data)
+
+
+def _restated(problem: Problem, model: Model, data: GroupedData) -> Problem | None:
+    """None where values that differ are in the layout."""
     old, scale = problem.scale, scale_of(model, data, occasions_of(data))
     held = ~scale.theta_free
     if problem.layout.fractional or not np.array_equal(scale.theta_fixed[held], old.theta_fixed[held]):
-        return compile(model, data)  # such values are in the layout
+        return None
     return replace(problem, scale=scale, errors=model.errors, x=scale.vector(scale.stated))
 
 
