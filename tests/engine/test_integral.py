@@ -190,3 +190,69 @@ def test_draws_from_all_their_sources_equal_quadrature(name, theophylline):
     draws = Integral(problem, wb.Importance(20_000), problem.x)
     found = draws.evaluate(problem.x)
     assert (np.abs(found.by_subject - exact.by_subject) < 4 * draws.errors + 1e-4).all()
+
+
+def regimens():
+    """Boluses, infusions, a steady state and what comes after a reset, seen with error."""
+    rng, rows = np.random.default_rng(3), []
+    for i in range(1, 5):
+        rows += [(i, 0.0, 100.0, 0.0, 0.0, 0, 1, 0), (i, 12.0, 60.0, 20.0, 0.0, 0, 1, 0)]
+        rows += [
+            (i, 30.0, 80.0, 0.0, 12.0, 1, 1, 0),
+            (i, 50.0, 0.0, 0.0, 0.0, 0, 3, 0),
+            (i, 51.0, 50.0, 0.0, 0.0, 0, 1, 0),
+        ]
+        for t in (0.0, 1.0, 5.0, 12.5, 14.0, 20.0, 29.0, 31.0, 40.0, 50.5, 52.0, 60.0):
+            rows.append((i, t, 0.0, 0.0, 0.0, 0, 0, 3.0 * np.exp(-0.05 * t + 0.2 * rng.standard_normal())))
+    frame = pd.DataFrame(rows, columns=["ID", "TIME", "AMT", "RATE", "II", "SS", "EVID", "DV"])
+    return wb.read_data(frame.sort_values(["ID", "TIME", "EVID"], ascending=[True, True, False]))
+
+
+def below_limit(theophylline):
+    """Theophylline with everything below 2.5 mg/L known only to lie below it."""
+    frame, roles = theophylline.frame.copy(), theophylline.roles
+    low = (frame[roles["response"]] < 2.5) & (frame["TIME"] > 0)
+    frame["CENS"] = low.astype(int)
+    frame.loc[low, roles["response"]] = 2.5
+    return wb.read_data(frame, roles={**roles, "censor": "CENS"}).filter("TIME > 0 or AMT > 0")
+
+
+BOLUS = [wb.Parameter("CL", 1.5, iiv=0.4), wb.Parameter("V", 20, iiv=0.3)]
+PERIPHERAL = [wb.Parameter(name, value, iiv=0.3) for name, value in (("CL", 1.5), ("V1", 20), ("Q", 3), ("V2", 30))]
+ABREAST = {
+    **STATED,
+    "power": stated(error=wb.Power(0.2, 0.8)),
+    "exponential": stated(error=wb.Exponential(0.2)),
+    "transforms": stated().with_parameter("V", iiv=0.4, transform="logit", bounds=(0.1, 1.0)),
+    "lag": wb.Model(
+        wb.pk(absorption="first-order", lag=True),
+        [*STATED["constant"].parameters, wb.Parameter("lag", 0.2)],
+        error=wb.Constant(0.7),
+    ),
+    "below": stated(error=wb.Combined2(0.4, 0.1), blq="M3"),
+    "below, positive": stated(error=wb.Combined2(0.4, 0.1), blq="M4"),
+    "regimens": wb.Model(wb.pk(), BOLUS, error=wb.Proportional(0.2)),
+    "peripheral": wb.Model(wb.pk(compartments=2), PERIPHERAL, error=wb.Combined(0.1, 0.2)),
+}
+
+
+@pytest.mark.parametrize("options", [wb.Quadrature(3), wb.Importance(100)], ids=["quadrature", "importance"])
+@pytest.mark.parametrize("name", ABREAST)
+def test_nodes_abreast_are_nodes_one_by_one(name, options, theophylline, monkeypatch):
+    model = ABREAST[name]
+    data = below_limit(theophylline) if name.startswith("below") else theophylline
+    data = data.filter("TIME > 0 or AMT > 0") if name == "exponential" else data
+    problem = compile(model, regimens() if name in ("regimens", "peripheral") else data)
+    assert problem.predictor.goes_abreast
+    integral = Integral(problem, options, problem.x)
+    far = problem.x + 0.1
+    far[0] = 700.0  # hardly any node can be computed
+    for x in (problem.x, problem.x + 0.1, far):
+        together = integral.evaluate(x)
+        with monkeypatch.context() as patch:
+            patch.setattr(type(problem.predictor), "goes_abreast", False)
+            alone = integral.evaluate(x)
+        assert np.isfinite(together.ofv) == np.isfinite(alone.ofv)
+        for part in ("by_subject", "gradient", "scores", "zeta"):
+            a, b = getattr(together, part), getattr(alone, part)
+            assert a == pytest.approx(b, rel=1e-11, abs=1e-11 * (1.0 + np.nanmax(np.abs(b), initial=0.0)), nan_ok=True)

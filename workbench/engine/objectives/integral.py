@@ -30,9 +30,18 @@ from numpy.typing import NDArray
 
 from workbench.engine.objectives.draws import Draws, learned
 from workbench.engine.objectives.objective import Basin, Evaluation, Objective
-from workbench.engine.predictions.machine import call, kernel
+from workbench.engine.predictions.abreast import ABREAST
+from workbench.engine.predictions.machine import abreast, call, kernel
 from workbench.engine.problem.problem import Problem
-from workbench.engine.problem.residual import any_is, first_order, to_logarithm
+from workbench.engine.problem.residual import (
+    MEASURED,
+    SUM_OF_DEVIATIONS,
+    any_is,
+    first_order,
+    log_of_prediction,
+    plain_first_order,
+    to_logarithm,
+)
 from workbench.engine.problem.scale import Point
 from workbench.errors import ModelError
 from workbench.methods import Importance, Quadrature, method_of
@@ -243,8 +252,17 @@ class Integral:
             )  # fmt: skip
             return count
 
+        def several(address: int, arguments: int, part: Index, left: Index) -> int:
+            room = _room(D, Q, point.sigma.shape, int(np.diff(seen.first).max(initial=1)))
+            count: int = _add_abreast(
+                address, arguments, part, about, point.sigma, mean, Bl, self._zeta, self._log_weight, order, room,
+                self._power, sums, left,
+            )  # fmt: skip
+            return count
+
         seconds = K * (N * predictor.seconds(order) + n * _SECONDS_AN_OBSERVATION)
-        predictor.over(run, np.arange(N), seconds)
+        alike = K > 1 and not self._modes.cornered  # or else events are in another order at some nodes
+        predictor.over(run, np.arange(N), seconds, several if alike else None)
         return sums
 
     def modes(self, at: Evaluation) -> Evaluation:
@@ -411,4 +429,148 @@ def _add_nodes(
             for q in range(Q):
                 middle[q] += e * zeta[node, i, q]
         sums.top[i] = top
+    return count
+
+
+class _Room(NamedTuple):
+    """What `ABREAST` nodes of a subject are worked on in; the last axis of all arrays are these.
+
+    Attributes
+    ----------
+    zeta : float64[Q, ABREAST]; power : float64[1, ABREAST]
+        Of the nodes, log p(y, ζ) - log q(ζ) without p first.
+    u : float64[D, ABREAST]; f : float64[most, ABREAST]; fu : float64[most, D, ABREAST]
+        Where the observations of a subject are predicted, and the predictions.
+    l : float64[2, ABREAST]; lu : float64[D, ABREAST]; ls : float64[S, C, ABREAST]
+        What observations add to l, with their slopes; the slopes of l.
+    by_u, by_u_zeta, by_sigma, middle : float64[..., ABREAST]
+        Parts of the sums, see `_Sums`.
+    """
+
+    zeta: Array
+    power: Array
+    u: Array
+    f: Array
+    fu: Array
+    l: Array  # noqa: E741
+    lu: Array
+    ls: Array
+    by_u: Array
+    by_u_zeta: Array
+    by_sigma: Array
+    middle: Array
+
+
+def _room(D: int, Q: int, sigma: tuple[int, ...], most: int) -> _Room:
+    shapes = (Q,), (1,), (D,), (most,), (most, D), (2,), (D,), sigma, (D,), (D, Q), sigma, (Q,)
+    return _Room(*[np.zeros((*shape, ABREAST)) for shape in shapes])
+
+
+@kernel
+def _add_abreast(
+    address, arguments, subjects, about, sigma, mean, Bl, zeta, log_weight, order, room, power, sums, left
+):  # fmt: skip
+    """As `_add_nodes`, with `ABREAST` nodes of a subject at a time."""
+    first, y, upper, what, response, kind, logarithmic, floor = about
+    K, _, Q = zeta.shape
+    S, C = sigma.shape
+    D = mean.shape[1]
+    z, u, f, fu, added = abreast(room.zeta), abreast(room.u), abreast(room.f), abreast(room.fu), abreast(room.l)
+    lu, ls, powers = abreast(room.lu), abreast(room.ls), abreast(room.power)
+    by_u, by_u_zeta, by_sigma = abreast(room.by_u), abreast(room.by_u_zeta), abreast(room.by_sigma)
+    middle, none = abreast(room.middle), fu.reshape(1, 0, 0)
+    slopes, scratch, alone = np.zeros((C, 4)), np.zeros((C, C + 1)), np.zeros((S, C))
+    count = 0
+    for which in range(subjects.shape[0]):
+        i = subjects[which]
+        begins, top, done = first[i], -np.inf, True
+        by_u[:], by_u_zeta[:], by_sigma[:], middle[:] = 0.0, 0.0, 0.0, 0.0
+        for begin in range(0, K, ABREAST):
+            for lane in range(ABREAST):
+                node = min(begin + lane, K - 1)
+                for q in range(Q):
+                    room.zeta[q, lane] = zeta[node, i, q]
+                room.power[0, lane] = log_weight[node, i] if begin + lane < K else -np.inf
+            value = 0.0
+            for q in range(Q):
+                value += z[q] * z[q]
+            for d in range(D):
+                now = mean[i, d]
+                for q in range(Q):
+                    now += Bl[i, d, q] * z[q]
+                u[d] = now
+            if call(address, (arguments, i, u, order, begins, f, fu, none)) != 0:
+                left[count] = i
+                count += 1
+                done = False
+                break
+            lu[:], ls[:] = 0.0, 0.0
+            for j in range(begins, first[i + 1]):
+                k, r = response[j], j - begins
+                if logarithmic[k]:
+                    log_of_prediction(r, floor[k], order, f, fu, none)
+                if what[j] == MEASURED and kind[k] <= SUM_OF_DEVIATIONS:
+                    L, L1, by_a, by_b = plain_first_order(kind[k], y[j], f[r], sigma, k)
+                    if order > 0:
+                        ls[k, 0] += by_a
+                        ls[k, 1] += by_b
+                else:
+                    for lane in range(ABREAST):
+                        for c in range(C):
+                            alone[k, c] = 0.0
+                        room.l[0, lane], room.l[1, lane] = first_order(
+                            order, what[j], kind[k], y[j], upper[j], room.f[r, lane], sigma, k, scratch, slopes, alone
+                        )  # fmt: skip
+                        for c in range(C):
+                            room.ls[k, c, lane] += alone[k, c]
+                    L, L1 = added[0], added[1]
+                value += L
+                if order > 0:
+                    for d in range(D):
+                        lu[d] += L1 * fu[r, d]
+            now = powers[0] - 0.5 * value
+            powers[0] = now if math.isfinite(now) else -np.inf
+            highest = top
+            for lane in range(min(ABREAST, K - begin)):
+                power[begin + lane, i] = room.power[0, lane]
+                highest = max(highest, room.power[0, lane])
+            if highest == -np.inf or order == 0:
+                top = highest
+                continue
+            if highest > top:
+                shrink = math.exp(top - highest)
+                for d in range(D):
+                    by_u[d] = by_u[d] * shrink if shrink > 0.0 else 0.0  # what counts for nothing may be infinite
+                    for q in range(Q):
+                        by_u_zeta[d, q] = by_u_zeta[d, q] * shrink if shrink > 0.0 else 0.0
+                for k in range(S):
+                    for c in range(C):
+                        by_sigma[k, c] = by_sigma[k, c] * shrink if shrink > 0.0 else 0.0
+                for q in range(Q):
+                    middle[q] *= shrink
+                top = highest
+            e = math.exp(powers[0] - top)
+            for d in range(D):
+                part = e * lu[d] if e > 0.0 else 0.0
+                by_u[d] += part
+                for q in range(Q):
+                    by_u_zeta[d, q] += part * z[q]
+            for k in range(S):
+                for c in range(C):
+                    by_sigma[k, c] += e * ls[k, c] if e > 0.0 else 0.0
+            for q in range(Q):
+                middle[q] += e * z[q]
+        if not done:
+            continue
+        sums.top[i] = top
+        for lane in range(ABREAST):
+            for d in range(D):
+                sums.by_u[i, d] += room.by_u[d, lane]
+                for q in range(Q):
+                    sums.by_u_zeta[i, d, q] += room.by_u_zeta[d, q, lane]
+            for k in range(S):
+                for c in range(C):
+                    sums.by_sigma[i, k, c] += room.by_sigma[k, c, lane]
+            for q in range(Q):
+                sums.zeta[i, q] += room.middle[q, lane]
     return count

@@ -24,10 +24,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from workbench.engine.predictions import jets
-from workbench.engine.predictions.machine import beyond, combine, inner, pointer, view
+from workbench.engine.predictions.machine import beyond, combine, every, inner, pointer, some, view
 from workbench.engine.predictions.modes import CENTRAL, DECAY, DEPOT, NEARLY_EQUAL, PLACES, READ, system
 from workbench.engine.predictions.schedule import DOSE, RESET, RESET_AND_DOSE, Schedule
 from workbench.engine.predictions.shape import LAG, LAG_ZERO, SHARE_FIRST, shape_of
@@ -60,7 +60,9 @@ def exchange(a, b, exp_a, exp_b):
     """
     x = abs(a - b)
     slow, fast = (exp_b, exp_a) if a >= b else (exp_a, exp_b)
-    if x < 0.3:
+    near = x < 0.3
+    g = by_fast = by_slow = ff = fs = ss = 0.0
+    if some(near):
         square = x * x
         even = even_1 = even_2 = odd = odd_1 = odd_2 = 0.0
         for n in range(_TERMS - 2, -1, -2):  # even and odd powers apart: two short chains instead of a long one
@@ -74,17 +76,17 @@ def exchange(a, b, exp_a, exp_b):
         by_slow = -g - by_fast
         fs = -by_fast - ff
         ss = -by_slow - fs
-    else:
+    if not every(near):
         inverse = 1.0 / x
-        g = (slow - fast) * inverse
-        by_fast = (fast - g) * inverse
-        by_slow = (g - slow) * inverse
-        ff = -(fast + 2.0 * by_fast) * inverse
-        fs = (by_fast - by_slow) * inverse
-        ss = (slow + 2.0 * by_slow) * inverse
-    if a >= b:
-        return g, by_fast, by_slow, ff, fs, ss
-    return g, by_slow, by_fast, ss, fs, ff
+        far = (slow - fast) * inverse
+        far_fast = (fast - far) * inverse
+        far_slow = (far - slow) * inverse
+        apart = (
+            far, far_fast, far_slow, -(fast + 2.0 * far_fast) * inverse, (far_fast - far_slow) * inverse,
+            (slow + 2.0 * far_slow) * inverse,
+        )  # fmt: skip
+        g, by_fast, by_slow, ff, fs, ss = (g, by_fast, by_slow, ff, fs, ss) if near else apart
+    return (g, by_fast, by_slow, ff, fs, ss) if a >= b else (g, by_slow, by_fast, ss, fs, ff)
 
 
 @inner
@@ -92,13 +94,16 @@ def _exchange(a, b, exp_a, exp_b):
     """φ(a, b) alone, to the same bits as `exchange` has it."""
     x = abs(a - b)
     slow, fast = (exp_b, exp_a) if a >= b else (exp_a, exp_b)
-    if x < 0.3:
+    near, g = x < 0.3, 0.0
+    if some(near):
         even = odd = 0.0
         for n in range(_TERMS - 2, -1, -2):
             even = even * (x * x) + _SERIES[n, 0]
             odd = odd * (x * x) + _SERIES[n + 1, 0]
-        return slow * (even - x * odd)
-    return (slow - fast) * (1.0 / x)
+        g = slow * (even - x * odd)
+    if not every(near):
+        g = g if near else (slow - fast) * (1.0 / x)
+    return g
 
 
 # -- what is known before any parameter is -------------------------------------------------------------------------
@@ -436,13 +441,12 @@ class Work(NamedTuple):
     decay: Array
 
 
-def work_of(places: int, D: int) -> Work:
+def work_of(places: int, D: int, number: DTypeLike = np.float64) -> Work:
     """Room to work in."""
     size = 1 + D + D * (D + 1) // 2
     rows, width = 3 * 10, LANES * -(-size // LANES)
-    return Work(
-        np.zeros((places, size)), np.zeros((rows, width)), np.zeros(rows), np.zeros(rows), np.zeros(width), np.zeros(3)
-    )
+    shapes = (places, size), (rows, width), rows, rows, width, 3
+    return Work(*[np.zeros(shape, number) for shape in shapes])
 
 
 class Subjects(NamedTuple):
@@ -537,7 +541,7 @@ def _after(dt, decay, ka, absorbs, exp_y, flow, flow_k, flow_kk, absorbed, fed, 
         out[0] = x[0] * exp_x
         if absorbs:
             out[0] += (flow - absorbed) * _exchange(ka * dt, decay * dt, exp_y, exp_x) * dt
-        if fed != 0.0:
+        if some(fed != 0.0):
             out[0] += fed * _exchange(0.0, decay * dt, 1.0, exp_x) * dt
         return
     square = dt * dt
@@ -554,7 +558,7 @@ def _after(dt, decay, ka, absorbs, exp_y, flow, flow_k, flow_kk, absorbed, fed, 
         out[3] = x[3] * exp_x + flow_k * g * dt + q * gy * square
         out[4] = (x[4] - dt * x[3]) * exp_x + flow_k * gx * square + q * gyx * cube
         out[5] = x[5] * exp_x + flow_kk * g * dt + 2.0 * flow_k * gy * square + q * gyy * cube
-    if fed != 0.0:
+    if some(fed != 0.0):
         g, gy, gx, gyy, gyx, gxx = exchange(0.0, decay * dt, 1.0, exp_x)
         s += fed * g * dt
         s_l += fed * gx * square
@@ -602,7 +606,7 @@ def _sweep(
     entries = 1 if order == 0 else (1 + D if order == 1 else 1 + D + D * (D + 1) // 2)
     flow = flow_k = flow_kk = into = absorbed = now = 0.0  # `into`: rate into the central compartment
     running, loaded = 0, False
-    if c < past and what[c] == _STEADY and lag > -length[c]:  # some of the doses before have not entered yet
+    if c < past and what[c] == _STEADY and some(lag > -length[c]):  # some of the doses before have not entered yet
         return False
     for k in range(modes * rows):
         X[k] = 0.0
@@ -612,10 +616,13 @@ def _sweep(
         t, enters = look[r], False
         if c < past and event[c] <= record[r]:
             due = time[c] + (lag + length[c] if valid else 0.0)
-            if due <= t:
-                t, enters = due, True
+            enters = every(due <= t)
+            if enters:
+                t = due
+            elif some(due <= t):  # not abreast then
+                return False
         dt = t - now if t > now else 0.0
-        if loaded and not (enters and dt == 0.0):
+        if loaded and not (enters and every(dt == 0.0)):
             b = b_k = b_kk = 0.0
             exp_y = 1.0
             if absorbs:
@@ -711,11 +718,11 @@ def predict_subject(arguments, i, u, order, first, f, fu, fuu):
     _play(tape, places.common, places.begin, S, D, order)
     for m in range(modes):
         decay[m] = work.S[places.decay[m], 0]
-    if places.apart and not decay[1] - decay[0] > NEARLY_EQUAL * decay[1]:
+    if places.apart and not every(decay[1] - decay[0] > NEARLY_EQUAL * decay[1]):
         known = 0.0
         for k in range(a.transform.shape[0]):
             known += 0.0 * S[k * size]
-        if known == 0.0:  # else there is nothing to be predicted from, whatever the way
+        if some(known == 0.0):  # else there is nothing to be predicted from, whatever the way
             return 1
     T, part = pointer(work.table), pointer(course.part)
     ka, current, columns = beyond(S, places.ka * size), -1, places.route.shape[1]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import DTypeLike
+
 from workbench.engine.predictions import closed
 from workbench.engine.predictions.design import DesignRows
 from workbench.engine.predictions.machine import Image
-from workbench.engine.predictions.predictor import Predictor, Single, single_of
+from workbench.engine.predictions.predictor import Predictor, Single, abreast_of, single_of
 from workbench.engine.predictions.schedule import Schedule
 from workbench.engine.predictions.shape import ways_of
+from workbench.engine.predictions.translation import MANY
 from workbench.model.kinetics import Kinetics
 
 if TYPE_CHECKING:
@@ -60,12 +64,24 @@ class LinearPredictor(Predictor):
         attempt += 3 - self.attempts
         if attempt:
             return self.general.single(by_matrices=attempt == 2)
+        return single_of(closed.predict_subject, self._simple(np.float64))
+
+    @property
+    def goes_abreast(self) -> bool:  # type: ignore[override]
+        """See `Predictor`."""
+        return self.attempts == 3 and self.third is None
+
+    def abreast(self) -> Single:
+        """See `Predictor`."""
+        return abreast_of(closed.predict_subject, self._simple(MANY))
+
+    def _simple(self, number: DTypeLike) -> Image:
         design = self.design
-        subjects = closed.Subjects(
+        work = closed.work_of(self.size, design.C.shape[2], number)
+        return Image(closed.Subjects(
             self.course, self.places, self.third, design.C, design.offset, design.transform, design.lower,
-            design.upper, closed.work_of(self.size, design.C.shape[2]),
-        )  # fmt: skip
-        return single_of(closed.predict_subject, Image(subjects))
+            design.upper, work,
+        ))  # fmt: skip
 
     def seconds(self, order: int) -> float:
         """By the number of records."""

@@ -32,9 +32,11 @@ __all__ = [
     "FLOAT",
     "INT",
     "INTEGERS",
+    "MANY_NUMBERS",
     "NUMBERS",
     "Image",
     "Kernel",
+    "abreast",
     "address",
     "address_of",
     "at_pair",
@@ -44,18 +46,21 @@ __all__ = [
     "call",
     "callable_of",
     "combine",
+    "every",
     "inlined",
     "inner",
     "is_at_hand",
     "is_known",
     "kernel",
     "pointer",
+    "some",
     "stay_apart",
     "view",
     "zeros",
 ]
 
 NUMBERS = translation.PointerKind(np.dtype(np.float64))
+MANY_NUMBERS = translation.PointerKind(translation.MANY)
 INTEGERS = translation.PointerKind(np.dtype(np.int64))
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -119,6 +124,21 @@ def combine(z, rows, table, width, length, out):
     All are pointers. Some numbers beyond `length` are read and written: `width`, and the room in out, are multiples of
     `LANES`.
     """
+
+
+@_of_kernels
+def abreast(array):
+    """The array whose elements are the last axis of another, `ABREAST` numbers that are worked on together."""
+
+
+@_of_kernels
+def some(truth):
+    """Whether something is true of one number or of some that are abreast."""
+
+
+@_of_kernels
+def every(truth):
+    """Whether something is true of one number or of all that are abreast."""
 
 
 # A scalar program (see `scalar`), by its address

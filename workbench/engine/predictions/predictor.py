@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.predictions.machine import INT, NUMBERS, Image, address_of, call, kernel
+from workbench.engine.predictions.machine import INT, MANY_NUMBERS, NUMBERS, Image, address_of, call, kernel
 from workbench.engine.predictions.threads import over_subjects
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+Run = Callable[[int, int, Index, Index], int]
 
 
 class Single(NamedTuple):
@@ -51,6 +52,12 @@ def single_of(function: Callable[..., Any], arguments: Image) -> Single:
     return Single(address_of(function, [arguments], INT, *numbers), arguments)
 
 
+def abreast_of(function: Callable[..., Any], arguments: Image) -> Single:
+    """The same of a subject at `ABREAST` values of u at a time; all numbers are so many, but for the integers."""
+    numbers = (MANY_NUMBERS, INT, INT, MANY_NUMBERS, MANY_NUMBERS, MANY_NUMBERS)
+    return Single(address_of(function, [arguments], INT, *numbers), arguments)
+
+
 class Predictor(ABC):
     """A structural model over a schedule: all that the likelihood knows of it.
 
@@ -59,24 +66,31 @@ class Predictor(ABC):
     attempts : int
         Ways to predict a subject, of which a later one is taken where those before it leave a subject to it. It is
         compiled when that happens.
+    goes_abreast : bool
+        Whether there is `abreast`.
     """
 
     attempts: int = 1
+    goes_abreast: bool = False
 
     @abstractmethod
     def single(self, attempt: int = 0) -> Single:
         """Machine code that predicts one subject, with room to work in that no other has."""
+
+    def abreast(self) -> Single:
+        """The same for several u at a time, see `abreast_of`: a subject is left where these go different ways."""
+        raise NotImplementedError
 
     @abstractmethod
     def seconds(self, order: int) -> float:
         """How long it takes to predict a subject, roughly, in the mean."""
 
     def lend(self, attempt: int = 0) -> Single:
-        """A `single` that nobody uses; see `give_back`."""
+        """A `single` that nobody uses, `abreast` for the attempt -1; see `give_back`."""
         try:
             return self._idle(attempt).pop()
         except IndexError:
-            return self.single(attempt)
+            return self.abreast() if attempt < 0 else self.single(attempt)
 
     def give_back(self, single: Single, attempt: int = 0) -> None:
         """Others may use it now."""
@@ -84,7 +98,7 @@ class Predictor(ABC):
 
     def _idle(self, attempt: int) -> deque[Single]:
         if not hasattr(self, "_lent"):
-            self._lent = tuple(deque[Single]() for _ in range(self.attempts))
+            self._lent = tuple(deque[Single]() for _ in range(self.attempts + 1))
         return self._lent[attempt]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -109,7 +123,7 @@ class Predictor(ABC):
 
         self.over(run, subjects, len(subjects) * self.seconds(order))
 
-    def over(self, run: Callable[[int, int, Index, Index], int], subjects: Index, seconds: float) -> None:
+    def over(self, run: Run, subjects: Index, seconds: float, several: Run | None = None) -> None:
         """Run a kernel that predicts subjects one after another, in several threads and with all attempts.
 
         Parameters
@@ -120,12 +134,15 @@ class Predictor(ABC):
         subjects : int64[k]
         seconds : float
             How long it takes, roughly.
+        several : callable
+            The same, which predicts subjects at several u at a time (see `abreast`): it comes first where that serves.
         """
 
         def task(part: Index) -> None:
-            for attempt in range(self.attempts):
+            for attempt in range(-1 if several is not None and self.goes_abreast else 0, self.attempts):
                 single, left = self.lend(attempt), np.empty(len(part), dtype=np.int64)
-                count = run(single.address, single.arguments.address, part, left)
+                kernel = several if several is not None and attempt < 0 else run
+                count = kernel(single.address, single.arguments.address, part, left)
                 self.give_back(single, attempt)
                 part = left[:count]
                 if not count:

@@ -29,9 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from workbench.engine.caches import source
+from workbench.engine.predictions.abreast import ABREAST, TRUTHS, WIDE, exponential, logarithm
 
 INT, FLOAT, BOOL = "i64", "double", "i1"
 LANES = 16  # of `combine`
+MANY = np.dtype([("abreast", np.float64, (ABREAST,))])  # numbers in memory that become one of WIDE
 
 
 class NotTranslated(Exception):
@@ -118,7 +120,9 @@ def _common(a: Kind, b: Kind) -> Kind:
     if a == b:
         return a
     if isinstance(a, str) and isinstance(b, str):
-        return FLOAT if FLOAT in (a, b) else INT
+        if TRUTHS in (a, b) and {a, b} != {TRUTHS, BOOL}:
+            raise NotTranslated("Truths of several numbers are no numbers.")
+        return next((kind for kind in (TRUTHS, WIDE, FLOAT) if kind in (a, b)), INT)
     if isinstance(a, TupleKind) and isinstance(b, TupleKind) and len(a.parts) == len(b.parts):
         return TupleKind(tuple(_common(x, y) for x, y in zip(a.parts, b.parts, strict=True)))
     raise NotTranslated(f"It is {a} here and {b} there.")
@@ -185,7 +189,10 @@ _DECLARATIONS = {
 } | {
     name: f"double @llvm.{name}.f64(double)"
     for name in ("exp", "log", "sqrt", "fabs", "floor", "ceil", "sin", "cos")
+} | {
+    f"{name} abreast": f"{WIDE} @llvm.{name}.v{ABREAST}f64({WIDE})" for name in ("sqrt", "fabs")
 }  # fmt: skip
+_OWN = {"exp": exponential, "log": logarithm}
 _OF_MATH = {
     getattr(math, name): name
     for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "expm1", "log1p", "erf", "erfc", "lgamma", "log2")
@@ -201,6 +208,7 @@ class Translation:
         self._functions: dict[Any, tuple[str, Kind]] = {}
         self._texts: list[str] = []
         self._declared: set[str] = set()
+        self._own: set[str] = set()
         self._tables: dict[int, tuple[str, Any]] = {}
         self.knows_shapes = False
 
@@ -231,7 +239,8 @@ class Translation:
             lines += [f"  call void @{inner}({given})", "  ret i64 0", "}"]
         tables = [text for text, _ in self._tables.values()]
         declared = [f"declare {_DECLARATIONS[name]}" for name in sorted(self._declared)]
-        return "\n".join([*tables, *declared, *self._texts, *lines, "!0 = !{}"])
+        own = [_OWN[name](f"abreast.{name}") for name in sorted(self._own)]
+        return "\n".join([*tables, *declared, *own, *self._texts, *lines, "!0 = !{}"])
 
     def function(self, function: Callable[..., Any], kinds: Sequence[Kind], attribute: str) -> tuple[str, Kind]:
         """The name of a function for arguments of some kinds, and the kind of what it returns."""
@@ -249,6 +258,13 @@ class Translation:
         """A function of LLVM or of the library of C."""
         self._declared.add(name)
         return _DECLARATIONS[name].split("@")[1].split("(")[0]
+
+    def declare_abreast(self, name: str) -> str:
+        """A function of WIDE; empty if there is none."""
+        if name in _OWN:
+            self._own.add(name)
+            return f"abreast.{name}"
+        return self.declare(f"{name} abreast") if f"{name} abreast" in _DECLARATIONS else ""
 
     def table(self, array: Any) -> Value:
         """A constant array."""
@@ -412,6 +428,11 @@ class _Body:
             return Value(FLOAT, (self._do(f"sitofp i64 {value.numbers[0]} to double"),)) if literal is None else (
                 _constant(float(literal))
             )  # fmt: skip
+        if kind == WIDE or (kind == TRUTHS and value.kind == BOOL):
+            of = FLOAT if kind == WIDE else BOOL
+            one = self._do(f"insertelement {kind} poison, {of} {self._as(value, of).numbers[0]}, i32 0")
+            places = f"<{ABREAST} x i32> zeroinitializer"
+            return Value(kind, (self._do(f"shufflevector {kind} {one}, {kind} poison, {places}"),))
         if value.kind == BOOL and kind == INT:
             return Value(INT, (self._do(f"zext i1 {value.numbers[0]} to i64"),))
         if value.kind == BOOL and kind == FLOAT:
@@ -605,6 +626,8 @@ class _Body:
         if place.dtype in (np.float64, np.int64):
             of = FLOAT if place.dtype == np.float64 else INT
             return Value(of, (self._do(f"load {of}, ptr {place.address}"),))
+        if place.dtype == MANY:
+            return Value(WIDE, (self._do(f"load {WIDE}, ptr {place.address}, align 8"),))
         if place.dtype == np.bool_:
             byte = self._do(f"load i8, ptr {place.address}")
             return Value(BOOL, (self._do(f"icmp ne i8 {byte}, 0"),))
@@ -613,6 +636,8 @@ class _Body:
     def _write(self, place: _Place, value: Value) -> None:
         if place.dtype == np.float64:
             self._emit(f"store double {self._as(value, FLOAT).numbers[0]}, ptr {place.address}")
+        elif place.dtype == MANY:
+            self._emit(f"store {WIDE} {self._as(value, WIDE).numbers[0]}, ptr {place.address}, align 8")
         elif place.dtype == np.int64:
             if value.kind not in (INT, BOOL):
                 raise NotTranslated(f"{value.kind} is put among integers.")
@@ -686,7 +711,8 @@ class _Body:
             left.insert(0, length)
         if left:
             return Value(ArrayKind(kind.dtype, len(left)), (address, *left))
-        return Value(RecordKind(kind.dtype), (address,)) if kind.dtype.fields else _Place(kind.dtype, address)
+        record = kind.dtype.fields and kind.dtype != MANY
+        return Value(RecordKind(kind.dtype), (address,)) if record else _Place(kind.dtype, address)
 
     def _member(self, pointer: Value, name: str) -> Value:
         """A field of a named tuple in memory. What it is does not change while kernels run."""
@@ -786,6 +812,8 @@ class _Body:
     def _unary(self, node: ast.UnaryOp) -> Value:
         value = self._value(node.operand)
         if isinstance(node.op, ast.Not):
+            if value.kind == TRUTHS:
+                return Value(TRUTHS, (self._do(f"xor {TRUTHS} {value.numbers[0]}, <{', '.join(['i1 1'] * ABREAST)}>"),))
             truth = self._truth(value)
             return _constant(not truth) if isinstance(truth, bool) else Value(BOOL, (self._not(truth),))
         if not isinstance(node.op, ast.USub):
@@ -794,6 +822,8 @@ class _Body:
             if isinstance(node.operand, ast.Constant):
                 return _constant(-node.operand.value)  # type: ignore[operator]
             return Value(FLOAT, (self._do(f"fneg double {value.numbers[0]}"),))
+        if value.kind == WIDE:
+            return Value(WIDE, (self._do(f"fneg {WIDE} {value.numbers[0]}"),))
         value = self._as(value, INT)
         literal = _literal(value)
         return Value(INT, (self._do(f"sub nsw i64 0, {value.numbers[0]}") if literal is None else str(-literal),))
@@ -809,13 +839,13 @@ class _Body:
         if isinstance(op, ast.Pow):
             return self._power(a, b, right)
         if isinstance(op, ast.Div):
-            kind = FLOAT
+            kind = WIDE if kind == WIDE else FLOAT
         x, y = self._as(a, kind).numbers[0], self._as(b, kind).numbers[0]
         name = type(op).__name__
         simple = {"Add": "add", "Sub": "sub", "Mult": "mul"}
-        if kind == FLOAT:
+        if kind in (FLOAT, WIDE):
             if name in simple or name == "Div":
-                return Value(FLOAT, (self._do(f"f{simple.get(name, 'div')} double {x}, {y}"),))
+                return Value(kind, (self._do(f"f{simple.get(name, 'div')} {kind} {x}, {y}"),))
         elif name in simple:
             return Value(INT, (self._folded(simple[name], x, y),))
         elif name in ("BitAnd", "BitOr"):
@@ -840,15 +870,15 @@ class _Body:
 
     def _power(self, a: Value, b: Value, right: ast.expr) -> Value:
         literal = right.value if isinstance(right, ast.Constant) else None
-        if isinstance(literal, int) and 0 < literal < 8 and a.kind == FLOAT:
+        if isinstance(literal, int) and 0 < literal < 8 and a.kind in (FLOAT, WIDE):
             square, result = a.numbers[0], ""
             while literal:
                 if literal & 1:
-                    result = self._do(f"fmul double {result}, {square}") if result else square
+                    result = self._do(f"fmul {a.kind} {result}, {square}") if result else square
                 literal >>= 1
                 if literal:
-                    square = self._do(f"fmul double {square}, {square}")
-            return Value(FLOAT, (result,))
+                    square = self._do(f"fmul {a.kind} {square}, {square}")
+            return Value(a.kind, (result,))
         x, y = self._as(a, FLOAT).numbers[0], self._as(b, FLOAT).numbers[0]
         name = self._translation.declare("pow")
         return Value(FLOAT, (self._do(f"call double @{name}(double {x}, double {y})"),))
@@ -862,45 +892,47 @@ class _Body:
             return self._do(f"icmp ne i64 {value.numbers[0]}, 0")
         if value.kind == FLOAT:
             return self._do(f"fcmp une double {value.numbers[0]}, {_constant(0.0).numbers[0]}")
+        if value.kind == TRUTHS:
+            raise NotTranslated("Several numbers may go different ways.")
         raise NotTranslated(f"{value.kind} is neither true nor false.")
 
     def _comparison(self, node: ast.Compare) -> Value:
         left = self._value(node.left)
-        total: bool | str = True
+        total = _constant(True)
         for op, other in zip(node.ops, node.comparators, strict=True):
             right = self._value(other)
             total = self._both(total, self._compared(op, left, right))
             left = right
-        return _constant(total) if isinstance(total, bool) else Value(BOOL, (total,))
+        return total
 
-    def _both(self, a: bool | str, b: bool | str) -> bool | str:
-        if isinstance(a, bool):
-            return b if a else False
-        if isinstance(b, bool):
-            return a if b else False
-        return self._do(f"and i1 {a}, {b}")
+    def _both(self, a: Value, b: Value) -> Value:
+        for one, other in ((a, b), (b, a)):
+            if one.numbers[0] in ("true", "false"):
+                return other if one.numbers[0] == "true" else one
+        kind = _common(a.kind, b.kind)
+        return Value(kind, (self._do(f"and {kind} {self._as(a, kind).numbers[0]}, {self._as(b, kind).numbers[0]}"),))
 
-    def _compared(self, op: ast.cmpop, a: Value, b: Value) -> bool | str:
+    def _compared(self, op: ast.cmpop, a: Value, b: Value) -> Value:
         if isinstance(op, (ast.Is, ast.IsNot)):
             if not isinstance(b.kind, KnownKind) or b.kind.value is not None:
                 raise NotTranslated("Only None is what something is.")
-            return (isinstance(a.kind, KnownKind) and a.kind.value is None) == isinstance(op, ast.Is)
+            return _constant((isinstance(a.kind, KnownKind) and a.kind.value is None) == isinstance(op, ast.Is))
         if isinstance(op, ast.In):
-            found: bool | str = False
+            found = ""
             for part in self._unpacked(b):
-                same = self._compared(ast.Eq(), a, part)
-                found = same if found is False else self._do(f"or i1 {found}, {same}")
-            return found
+                same = self._compared(ast.Eq(), a, part).numbers[0]
+                found = self._do(f"or i1 {found}, {same}") if found else same
+            return Value(BOOL, (found or "false",))
         kind = _common(a.kind, b.kind)
         if not isinstance(kind, str):
             raise NotTranslated(f"{kind} is not compared.")
         kind = INT if kind == BOOL else kind
         name = type(op).__name__
         x, y = self._as(a, kind).numbers[0], self._as(b, kind).numbers[0]
-        if kind == FLOAT:
+        if kind in (FLOAT, WIDE):
             ordered = "une" if name == "NotEq" else "o" + _SIGNED[name].removeprefix("s")
-            return self._do(f"fcmp {ordered} double {x}, {y}")
-        return self._do(f"icmp {_SIGNED[name]} i64 {x}, {y}")
+            return Value(BOOL if kind == FLOAT else TRUTHS, (self._do(f"fcmp {ordered} {kind} {x}, {y}"),))
+        return Value(BOOL, (self._do(f"icmp {_SIGNED[name]} i64 {x}, {y}"),))
 
     def _logical(self, nodes: Sequence[ast.expr], both: bool) -> Value:
         first = self._truth(self._value(nodes[0]))
@@ -918,7 +950,10 @@ class _Body:
         return self._take(BOOL, [slot])
 
     def _either(self, node: ast.IfExp) -> Value:
-        condition = self._truth(self._value(node.test))
+        test = self._value(node.test)
+        if test.kind == TRUTHS:
+            return self._chosen(test, self._value(node.body), self._value(node.orelse))
+        condition = self._truth(test)
         if isinstance(condition, bool):
             return self._value(node.body if condition else node.orelse)
         yes, no, after = self._label(), self._label(), self._label()
@@ -938,6 +973,13 @@ class _Body:
             self._go(after)
         self._begin(after)
         return self._take(kind, slots)
+
+    def _chosen(self, test: Value, a: Value, b: Value) -> Value:
+        """Of each number one of the two."""
+        if isinstance(a.kind, TupleKind):
+            return _tuple([self._chosen(test, x, y) for x, y in zip(_parts(a), self._unpacked(b), strict=True)])
+        x, y = self._as(a, WIDE).numbers[0], self._as(b, WIDE).numbers[0]
+        return Value(WIDE, (self._do(f"select {TRUTHS} {test.numbers[0]}, {WIDE} {x}, {WIDE} {y}"),))
 
     # -- calls
 
@@ -979,7 +1021,7 @@ class _Body:
         if function in (min, max):
             return self._extreme(given, "gt" if function is max else "lt")
         if function is abs:
-            if given[0].kind == FLOAT:
+            if given[0].kind in (FLOAT, WIDE):
                 return self._by_library("fabs", given)
             x = self._as(given[0], INT).numbers[0]
             minus, negative = self._do(f"sub nsw i64 0, {x}"), self._do(f"icmp slt i64 {x}, 0")
@@ -991,11 +1033,9 @@ class _Body:
         if function is len and isinstance(given[0].kind, ArrayKind):
             return Value(INT, given[0].numbers[1:2])
         if function in (math.isnan, np.isnan):
-            x = self._as(given[0], FLOAT).numbers[0]
-            return Value(BOOL, (self._do(f"fcmp uno double {x}, {x}"),))
+            return self._compared(ast.NotEq(), given[0], given[0])
         if function in (math.isfinite, np.isfinite):
-            x = self._by_library("fabs", given).numbers[0]
-            return Value(BOOL, (self._do(f"fcmp olt double {x}, {_constant(math.inf).numbers[0]}"),))
+            return self._compared(ast.Lt(), self._by_library("fabs", given), _constant(math.inf))
         if function in _TRUNCATED:
             whole = self._by_library(_TRUNCATED[function], given).numbers[0]
             return Value(INT, (self._do(f"fptosi double {whole} to i64"),))
@@ -1015,21 +1055,39 @@ class _Body:
         return array
 
     def _by_library(self, name: str, given: Sequence[Value]) -> Value:
+        if given[0].kind == WIDE:
+            function = self._translation.declare_abreast(name)
+            if not function:
+                return self._one_by_one(given[0], lambda x: [self._by_library(name, [x])])[0]
+            return Value(WIDE, (self._do(f"call {WIDE} @{function}({WIDE} {given[0].numbers[0]})"),))
         x = self._as(given[0], FLOAT).numbers[0]
         return Value(FLOAT, (self._do(f"call double @{self._translation.declare(name)}(double {x})"),))
+
+    def _one_by_one(self, value: Value, function: Callable[[Value], list[Value]]) -> list[Value]:
+        """Numbers that a function makes of one, of each of several."""
+        made: list[str] = []
+        for lane in range(ABREAST):
+            x = self._do(f"extractelement {WIDE} {value.numbers[0]}, i32 {lane}")
+            found = function(Value(FLOAT, (x,)))
+            made = [
+                self._do(f"insertelement {WIDE} {whole}, double {part.numbers[0]}, i32 {lane}")
+                for whole, part in zip(made or ["poison"] * len(found), found, strict=True)
+            ]
+        return [Value(WIDE, (whole,)) for whole in made]
 
     def _extreme(self, given: Sequence[Value], order: str) -> Value:
         kind = given[0].kind
         for value in given[1:]:
             kind = _common(kind, value.kind)
-        if kind not in (INT, FLOAT):
+        if kind not in (INT, FLOAT, WIDE):
             raise NotTranslated(f"There is no extreme of {kind}.")
-        compare = f"fcmp o{order} double" if kind == FLOAT else f"icmp s{order} i64"
+        compare = f"icmp s{order} i64" if kind == INT else f"fcmp o{order} {kind}"
+        truth = TRUTHS if kind == WIDE else BOOL
         found = self._as(given[0], kind).numbers[0]
         for value in given[1:]:
             other = self._as(value, kind).numbers[0]
             better = self._do(f"{compare} {other}, {found}")
-            found = self._do(f"select i1 {better}, {kind} {other}, {kind} {found}")
+            found = self._do(f"select {truth} {better}, {kind} {other}, {kind} {found}")
         return Value(kind, (found,))
 
     def _reshaped(self, base: Value, shape: Sequence[ast.expr]) -> Value:
@@ -1048,6 +1106,21 @@ class _Body:
 
     def _do_view(self, pointer: Value, shape: Value) -> Value:
         return Value(ArrayKind(pointer.kind.to, len(shape.numbers)), (pointer.numbers[0], *shape.numbers))
+
+    def _do_abreast(self, array: Value) -> Value:
+        return Value(ArrayKind(MANY, array.kind.dimensions - 1), array.numbers[:-1])
+
+    def _do_some(self, truth: Value) -> Value:
+        return self._of_truths(truth, "ne", "0")
+
+    def _do_every(self, truth: Value) -> Value:
+        return self._of_truths(truth, "eq", "-1")
+
+    def _of_truths(self, truth: Value, relation: str, bits: str) -> Value:
+        if truth.kind != TRUTHS:
+            return truth
+        together = self._do(f"bitcast {TRUTHS} {truth.numbers[0]} to i{ABREAST}")
+        return Value(BOOL, (self._do(f"icmp {relation} i{ABREAST} {together}, {bits}"),))
 
     def _do_stay_apart(self) -> Value:
         self._apart = not self._translation.knows_shapes
@@ -1082,6 +1155,9 @@ class _Body:
         return self._numbers_by(address, x, self._row(c, k))
 
     def _do_at_pair(self, address: Value, x: Value, first: Value, second: Value) -> Value:
+        if x.kind == WIDE:
+            each = self._one_by_one(x, lambda one: _parts(self._do_at_pair(address, one, first, second)))
+            return _tuple(each)
         room, number = self._allocated("[2 x double]"), np.dtype(np.float64)
         for k, value in enumerate((first, second)):
             self._write(_Place(number, self._beyond(number, room, str(k))), value)
@@ -1093,6 +1169,9 @@ class _Body:
         return Value(KnownKind(None))
 
     def _do_combine(self, z: Value, rows: Value, table: Value, width: Value, length: Value, out: Value) -> Value:
+        if z.kind.to == MANY:
+            self._combine_many(z, rows, table, width, length, out)
+            return Value(KnownKind(None))
         many, number = f"<{LANES} x double>", np.dtype(np.float64)
         total = self._allocated(many)
         with self._counted("0", length.numbers[0], str(LANES)) as k:
@@ -1109,3 +1188,16 @@ class _Body:
             found = self._do(f"load {many}, ptr {total}")
             self._emit(f"store {many} {found}, ptr {self._beyond(number, out.numbers[0], k)}, align 8")
         return Value(KnownKind(None))
+
+    def _combine_many(self, z: Value, rows: Value, table: Value, width: Value, length: Value, out: Value) -> None:
+        total = self._allocated(WIDE)
+        with self._counted("0", length.numbers[0], "1") as k:
+            self._emit(f"store {WIDE} zeroinitializer, ptr {total}")
+            with self._counted("0", rows.numbers[0], "1") as row:
+                factor = self._read(_Place(MANY, self._beyond(MANY, z.numbers[0], row))).numbers[0]
+                at = self._do(f"add nsw i64 {self._times(row, width.numbers[0])}, {k}")
+                part = self._read(_Place(MANY, self._beyond(MANY, table.numbers[0], at))).numbers[0]
+                part = self._do(f"fmul contract {WIDE} {factor}, {part}")
+                before = self._do(f"load {WIDE}, ptr {total}")
+                self._emit(f"store {WIDE} {self._do(f'fadd contract {WIDE} {before}, {part}')}, ptr {total}")
+            self._write(_Place(MANY, self._beyond(MANY, out.numbers[0], k)), self._take(WIDE, [total]))

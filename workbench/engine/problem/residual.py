@@ -375,6 +375,25 @@ def record_slopes(what, kind, y, upper, f, sigma, k, scratch, out):
 
 
 @inlined
+def plain_first_order(kind, y, f, sigma, k):
+    """L and L' where `plain_record` serves, and the derivatives of L by the two of a row of σ."""
+    a, b = sigma[k, 0], sigma[k, 1]
+    size = abs(f)
+    if kind == SUM_OF_VARIANCES:
+        bf = b * b * f
+        R, R1 = a * a + bf * f, 2.0 * bf
+        by_a, by_b = 2.0 * a, 2.0 * b * f * f
+    else:
+        s = a + b * size
+        R, R1 = s * s, 2.0 * s * b * (1.0 if f >= 0.0 else -1.0)
+        by_a, by_b = 2.0 * s, 2.0 * s * size
+    e, x = y - f, 1.0 / R
+    square = e * e * x
+    left = 1.0 - square
+    return square + math.log(R), (R1 * left - 2.0 * e) * x, by_a * x * left, by_b * x * left
+
+
+@inlined
 def first_order(order, what, kind, y, upper, f, sigma, k, scratch, slopes, by_sigma):
     """L and L' of an observation, R at f; by order 1 its derivatives by σ are added to by_sigma, as σ is.
 
@@ -387,6 +406,12 @@ def first_order(order, what, kind, y, upper, f, sigma, k, scratch, slopes, by_si
             record_slopes(what, kind, y, upper, f, sigma, k, scratch, slopes)
             for c in range(C):
                 by_sigma[k, c] += slopes[c, 0]
+        return L, L1
+    if kind <= SUM_OF_DEVIATIONS:
+        L, L1, by_a, by_b = plain_first_order(kind, y, f, sigma, k)
+        if order > 0:
+            by_sigma[k, 0] += by_a
+            by_sigma[k, 1] += by_b
         return L, L1
     R, R1, _ = variance(kind, f, sigma, k)
     e, x = y - f, 1.0 / R
