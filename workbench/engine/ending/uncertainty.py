@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.objectives.objective import Evaluation, Target
+from workbench.engine.objectives.objective import Evaluation, Target, once
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.psi import Psi
 from workbench.engine.problem.scale import Scale
@@ -93,6 +93,7 @@ class Edge:
     sentence: str
 
 
+@once
 def edges(problem: Problem, at: Evaluation) -> tuple[Edge, ...]:
     """Find variances that went to zero, Ψ that became singular, and parts of the residual error that vanished."""
     scale = problem.scale

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.checks import listed
 from workbench.engine.ending.uncertainty import Kind, Uncertainty, edges, uncertainty
-from workbench.engine.objectives.objective import Evaluation, Reportable, Target
+from workbench.engine.objectives.objective import Evaluation, Reportable, Target, once
 from workbench.engine.problem.problem import Problem
 from workbench.engine.search.optimise import Outcome, Watch, resumed, without_noise
 from workbench.methods import METHODS
@@ -96,6 +96,7 @@ def _without_effect(target: Target, at: Evaluation) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
+@once
 def runaway(problem: Problem, at: Evaluation) -> str:
     """A sentence on estimates that left the range of what numbers mean."""
     far = _far(problem, at)

@@ -8,9 +8,11 @@ does. So the objective is a function of x, whatever the optimiser tried before.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from functools import wraps
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +79,7 @@ class Evaluation:
     found: Found | None
     rounds: int
     at_corner: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
-    _predictions: list[Array] = field(default_factory=list, init=False, repr=False)
+    _answers: dict[Any, tuple[Problem, Any]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def eta(self) -> Array:
@@ -92,14 +94,39 @@ class Evaluation:
 
     def predictions(self, problem: Problem) -> Array:
         """Predictions at the modes, on the natural scale; of the problem that this is an evaluation of."""
-        if not self._predictions:
-            self._predictions.append(problem.predictions(self.point, self.eta))
-        return self._predictions[0]
+        return _at_modes(problem, self)
+
+    def answered(self, question: Callable[[Problem, Evaluation], Any], problem: Problem) -> Any:
+        """What a function says of this evaluation of a problem, which is asked once; see `once`."""
+        about, answer = self._answers.get(question, (None, None))
+        if about is not problem:
+            answer = question(problem, self)
+            self._answers[question] = problem, answer
+        return answer
 
     @property
     def finite(self) -> bool:
         """Whether the objective and its gradient could be computed."""
         return math.isfinite(self.ofv) and bool(np.isfinite(self.gradient).all())
+
+
+_Answer = TypeVar("_Answer")
+
+
+def once(question: Callable[[Problem, Evaluation], _Answer]) -> Callable[[Problem, Evaluation], _Answer]:
+    """What depends on an evaluation alone, which never changes, is found once and kept with it."""
+
+    @wraps(question)
+    def asked(problem: Problem, at: Evaluation) -> _Answer:
+        answer: _Answer = at.answered(question, problem)
+        return answer
+
+    return asked
+
+
+@once
+def _at_modes(problem: Problem, at: Evaluation) -> Array:
+    return problem.predictions(at.point, at.eta)
 
 
 class Basin(NamedTuple):
