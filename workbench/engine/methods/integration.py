@@ -17,7 +17,7 @@ from workbench.engine.ending.uncertainty import hessian
 from workbench.engine.ending.verdict import standard_errors, verdict
 from workbench.engine.methods.gradient import descended, rivalled
 from workbench.engine.methods.way import Ended, Task, Way, judged_end, subjects_by_name
-from workbench.engine.objectives.integral import Integral
+from workbench.engine.objectives.integral import Integral, total_of
 from workbench.engine.objectives.objective import Evaluation, Objective, Target
 from workbench.engine.problem.problem import Problem
 from workbench.engine.search.optimise import Outcome, Watch, minimise, unit_steps
@@ -95,7 +95,7 @@ def _as_nodes_move(integral: Integral, found: Outcome) -> Outcome:
     steps = _DIFFERENCE * unit_steps(integral.problem.scale, at)
     inverse, before = _of_approximation(integral.problem, at), None
     for _ in range(_STEPS_OF_NODES):
-        ends = [[following.evaluate(x + sign * row).ofv for sign in (1.0, -1.0)] for row in np.diag(steps)]
+        ends = [[_objective(following, x + sign * row) for sign in (1.0, -1.0)] for row in np.diag(steps)]
         gradient = np.array([(up - down) / (2.0 * step) for (up, down), step in zip(ends, steps.tolist(), strict=True)])
         if not np.isfinite(gradient).all():
             break
@@ -105,7 +105,7 @@ def _as_nodes_move(integral: Integral, found: Outcome) -> Outcome:
         if -0.5 * float(gradient @ step) < _NEAR:
             break
         for _ in range(4):
-            value = following.evaluate(x + step).ofv
+            value = _objective(following, x + step)
             if value < lowest:
                 break
             step = 0.5 * step
@@ -121,6 +121,10 @@ def _as_nodes_move(integral: Integral, found: Outcome) -> Outcome:
         return found
     trace = (*found.trace, (found.trace[-1][0] + 1, end.ofv))
     return replace(found, evaluation=end, trace=trace, path=(*found.path, end.x))
+
+
+def _objective(integral: Integral, x: Array) -> float:
+    return total_of(integral.by_subject(x))
 
 
 def mean_gradient_to_zero(
@@ -204,13 +208,12 @@ def refined(task: Task) -> Callable[[Evaluation], Evaluation]:
     return to_integral
 
 
-def _others(integral: Integral, x: Array, first: int = 1, times: int = 1) -> Iterator[tuple[Integral, Evaluation]]:
-    """Integrals by draws that had no part in the search, around the modes at x, and what they are there."""
+def _others(integral: Integral, x: Array, first: int = 1, times: int = 1) -> Iterator[Integral]:
+    """Integrals by draws that had no part in the search, around the modes at x."""
     for k in range(first, first + _REPEATS):
         draws = integral.draws
         other = replace(draws, samples=times * draws.samples, seed=draws.seed + _APART * k)
-        drawn = Integral(integral.problem, other, x)
-        yield drawn, drawn.evaluate(x)
+        yield Integral(integral.problem, other, x)
 
 
 class _Turn(NamedTuple):
@@ -239,7 +242,7 @@ def nearer(integral: Integral, found: Outcome, inverse: Array) -> tuple[Outcome,
     nearest = math.inf, x
     sure = not is_sparse(integral.problem)  # or else curvature of the approximation is not that of the likelihood
     for turn in range(1, _TURNS + 1):
-        others = [at for _, at in _others(integral, x, 1 + turn * _REPEATS, times)]
+        others = [other.evaluate(x) for other in _others(integral, x, 1 + turn * _REPEATS, times)]
         sums = np.array([at.ofv for at in others])
         value, error = float(sums.mean()), float(sums.std(ddof=1)) / math.sqrt(_REPEATS)
         if before is not None and not value - before.value < _QUIET + _UNSTABLE * math.hypot(error, before.error):
@@ -323,8 +326,8 @@ def independently(
     x = outcome.evaluation.x
     own, own_error = integral.evaluate(x), integral.standard_error
     sums, errors, effective = [], [], []
-    for other, at in _others(integral, x):
-        sums.append(at.by_subject)
+    for other in _others(integral, x):
+        sums.append(other.by_subject(x))
         errors.append(other.standard_error)
         effective.append(other.effective)
     by_subject = np.mean(sums, axis=0)

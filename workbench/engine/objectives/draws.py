@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import chdtri, expit, gammaincinv, logsumexp, ndtri
 
 from workbench.engine.objectives.objective import Basin
-from workbench.engine.predictions.machine import kernel
+from workbench.engine.predictions.abreast import ABREAST
+from workbench.engine.predictions.machine import abreast, kernel
 from workbench.engine.problem.problem import Problem
 from workbench.methods import Importance
 
@@ -146,7 +147,8 @@ def _even(each: int, N: int, dimensions: int, repeats: int, rng: np.random.Gener
 
     points = qmc.Sobol(dimensions, scramble=False).random_base2(max(each - 1, 1).bit_length())[:each]
     shifts = rng.random((repeats, 1, N, dimensions))
-    uniform = (points[None, :, None, :] + shifts) % 1.0
+    uniform = points[None, :, None, :] + shifts
+    uniform -= uniform >= 1.0
     return np.asarray(np.clip(uniform, 1e-15, 1 - 1e-15).reshape(repeats * each, N, dimensions))
 
 
@@ -170,33 +172,49 @@ def _place(units, which, centre, spread, share, log_peak_and_count, zeta, log_we
     float64[M, N, Q]; spread float64[M, N, Q, Q]; share float64[M, N].
     """
     M, N, Q = centre.shape
-    t, log_part = np.empty(Q), np.empty(M)
-    for k in range(units.shape[0]):
-        for i in range(N):
-            m, until = 0, share[0, i]
-            while which[k, i] >= until and m < M - 1:
-                m += 1
-                until += share[m, i]
+    K = units.shape[0]
+    height, at, part = np.empty(M), np.empty((3 * Q + 2, ABREAST)), np.empty((M, ABREAST))
+    draw, log_part = abreast(at), abreast(part)  # ABREAST draws, and what they are worked on in
+    unit, z, apart, uniform, weight = draw[0:Q], draw[Q : 2 * Q], draw[2 * Q : 3 * Q], 3 * Q, 3 * Q + 1
+    for i in range(N):
+        for m in range(M):
+            volume = 1.0
             for p in range(Q):
-                zeta[k, i, p] = centre[m, i, p]
-                for q in range(p + 1):
-                    zeta[k, i, p] += spread[m, i, p, q] * units[k, i, q]
+                volume *= spread[m, i, p, p]
+            height[m] = math.log(share[m, i] / volume) if share[m, i] > 0.0 else -np.inf
+        for begin in range(0, K, ABREAST):
+            for lane in range(ABREAST):
+                k = min(begin + lane, K - 1)
+                at[uniform, lane] = which[k, i]
+                for q in range(Q):
+                    at[q, lane] = units[k, i, q]
+            for p in range(Q):
+                z[p], until = 0.0, 0.0
+                for m in range(M):
+                    there = centre[m, i, p]
+                    for q in range(p + 1):
+                        there += spread[m, i, p, q] * unit[q]
+                    z[p] = there if draw[uniform] >= until else z[p]
+                    until += share[m, i]
             top = -np.inf
             for m in range(M):
                 log_part[m] = -np.inf
                 if not share[m, i] > 0.0:
                     continue
-                square, volume = 0.0, 1.0
+                square = 0.0
                 for p in range(Q):
-                    t[p] = zeta[k, i, p] - centre[m, i, p]
+                    t = z[p] - centre[m, i, p]
                     for q in range(p):
-                        t[p] -= spread[m, i, p, q] * t[q]
-                    t[p] /= spread[m, i, p, p]
-                    square += t[p] * t[p]
-                    volume *= spread[m, i, p, p]
-                log_part[m] = math.log(share[m, i] / volume) - 0.5 * (_DF + Q) * math.log1p(square / _DF)
+                        t -= spread[m, i, p, q] * apart[q]
+                    apart[p] = t / spread[m, i, p, p]
+                    square += apart[p] * apart[p]
+                log_part[m] = height[m] - 0.5 * (_DF + Q) * math.log(1.0 + square / _DF)
                 top = max(top, log_part[m])
             density = 0.0
             for m in range(M):
                 density += math.exp(log_part[m] - top)
-            log_weight[k, i] = -(top + math.log(density) + log_peak_and_count)
+            draw[weight] = -(top + math.log(density) + log_peak_and_count)
+            for lane in range(min(ABREAST, K - begin)):
+                log_weight[begin + lane, i] = at[weight, lane]
+                for p in range(Q):
+                    zeta[begin + lane, i, p] = at[Q + p, lane]

@@ -103,7 +103,8 @@ class Integral:
         self.effective = np.full(problem.n_subjects, math.nan)
         self._follows, self._learnt = False, False
         self._basins: list[Basin] = []
-        self._finer: Evaluation | None = None
+        self._finer: tuple[Array, float] | None = None
+        self._last: _Last | None = None
         self._centred, self._modes_there = x, np.empty((problem.n_subjects, problem.n_random))
         self.centre(x)
 
@@ -188,26 +189,55 @@ class Integral:
         """Compute objective and gradient at x; `zeta` of the result is the conditional mean of ζ."""
         if self._follows:
             self.centre(x)
+        if self._last is not None and self._last.nodes is self._zeta and np.array_equal(self._last.at.x, x):
+            at, self.errors, self.effective = self._last.at, self._last.errors, self._last.effective
+            return at
         problem, layout = self.problem, self.problem.layout
         point = problem.scale.point(x)
         mean, A = layout.mean(point.theta)
-        Q, K = problem.n_random, len(self._zeta)
-        sums = self._summed(point, mean, 1)
+        sums, total, ofv = self._weighed(x, point, mean, 1)
+        with np.errstate(all="ignore"):
+            by_u, middle = sums.by_u / total[:, None], sums.zeta / total[:, None]
+            by_u_zeta, by_sigma = (part / total[:, None, None] for part in (sums.by_u_zeta, sums.by_sigma))
+        by_theta, by_L = np.einsum("idm,id->im", A, by_u), np.einsum("idp,idq->ipq", layout.B, by_u_zeta)
+        scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
+        at = Evaluation(
+            x,
+            point,
+            mean,
+            total_of(ofv),
+            scores.sum(axis=0),
+            ofv,
+            scores,
+            middle,
+            -2.0 * sums.top,
+            None,
+            len(self._zeta),
+        )
+        self._last = _Last(self._zeta, at, self.errors, self.effective)
+        return at
+
+    def by_subject(self, x: Array) -> Array:
+        """The objective of each subject at x, float64[N], where no gradient is needed."""
+        if self._follows:
+            self.centre(x)
+        point = self.problem.scale.point(x)
+        return self._weighed(x, point, self.problem.layout.mean(point.theta)[0], 0)[2]
+
+    def _weighed(self, x: Array, point: Point, mean: Array, order: int) -> tuple[_Sums, Array, Array]:
+        """Sums over the nodes, of the likelihood by its largest part as well, and the objective of each subject."""
+        sums = self._summed(point, mean, order)
         if np.array_equal(x, self._centred) and self._put_better(point, mean):
-            sums = self._summed(point, mean, 1)
+            sums = self._summed(point, mean, order)
         with np.errstate(all="ignore"):
             likelihood = np.exp(self._power - sums.top)
             total = likelihood.sum(axis=0)
-            by_u, middle = sums.by_u / total[:, None], sums.zeta / total[:, None]
-            by_u_zeta, by_sigma = (part / total[:, None, None] for part in (sums.by_u_zeta, sums.by_sigma))
-            ofv = Q * math.log(2 * math.pi) - 2.0 * (sums.top + np.log(total)) + problem.observations.jacobian
+            ofv = self.problem.n_random * math.log(2 * math.pi) - 2.0 * (sums.top + np.log(total))
+            ofv += self.problem.observations.jacobian
             self.effective = total**2 / (likelihood**2).sum(axis=0)
             self.errors = self._nodes.errors(likelihood)
-        by_theta, by_L = np.einsum("idm,id->im", A, by_u), np.einsum("idp,idq->ipq", layout.B, by_u_zeta)
-        scores = problem.scale.gradient(point, by_theta, by_L, by_sigma)
         self._spent += 1
-        total_ofv = float(ofv.sum()) if np.isfinite(ofv).all() else math.nan
-        return Evaluation(x, point, mean, total_ofv, scores.sum(axis=0), ofv, scores, middle, -2.0 * sums.top, None, K)
+        return sums, total, ofv
 
     def nodes(self, x: Array) -> tuple[Array, Array]:
         """The nodes as random effects, and how likely each is given the observations.
@@ -292,9 +322,10 @@ class Integral:
         """
         if not isinstance(self._nodes, _Grid) or (self._nodes.along + 2) ** self.problem.n_random > _MOST_NODES:
             return math.nan
-        if self._finer is None or not np.array_equal(self._finer.x, at.x):
-            self._finer = Integral(self.problem, Quadrature(self._nodes.along + 2), at.x).evaluate(at.x)
-        return self._finer.ofv - at.ofv
+        if self._finer is None or not np.array_equal(self._finer[0], at.x):
+            finer = Integral(self.problem, Quadrature(self._nodes.along + 2), at.x).by_subject(at.x)
+            self._finer = at.x, total_of(finer)
+        return self._finer[1] - at.ofv
 
 
 class _Grid:
@@ -331,6 +362,20 @@ class _Grid:
     def errors(self, likelihood: Array) -> Array:
         """Not known."""
         return np.full(likelihood.shape[1], math.nan)
+
+
+def total_of(by_subject: Array) -> float:
+    """The objective; NaN where that of a subject is not known."""
+    return float(by_subject.sum()) if np.isfinite(by_subject).all() else math.nan
+
+
+class _Last(NamedTuple):
+    """What was evaluated last, over which nodes, with the errors and the effective draws of the subjects."""
+
+    nodes: Array
+    at: Evaluation
+    errors: Array
+    effective: Array
 
 
 class _Sums(NamedTuple):
