@@ -45,6 +45,16 @@ def over_subjects(task: Callable[[Index], None], subjects: Index, work: float) -
     if work < _WORTH_IT or len(subjects) < 2 or is_alone() or (workers := threads()) < 2:
         task(subjects)
         return
-    chunks = np.array_split(subjects, min(len(subjects), workers * _CHUNKS, max(workers, int(work / _PIECE))))
-    for _ in _pool(workers, os.getpid()).map(task, chunks):
-        pass
+    chunks = iter(np.array_split(subjects, min(len(subjects), workers * _CHUNKS, max(workers, int(work / _PIECE)))))
+
+    def in_turn() -> None:
+        for chunk in chunks:
+            task(chunk)
+
+    pool = _pool(workers, os.getpid())
+    others = [pool.submit(in_turn) for _ in range(workers - 1)]  # this thread works as well: it need not be woken
+    try:
+        in_turn()
+    finally:
+        for other in others:
+            other.result()
