@@ -312,3 +312,19 @@ def test_few_subjects_with_few_observations_end_at_the_minimum(method, seed):
     fit = wb.fit(model, data, method=method(seed=seed), covariance=False)
     assert fit.converged
     assert wb.objective(fit.model, data, wb.Quadrature(15)) < best.ofv + 0.15
+
+
+def test_a_draw_without_a_gradient_is_passed_over(theophylline):
+    """What is no number, as where draws went far, is not kept in the sums of those that follow."""
+    model = wb.initial_values(wb.Model(ORAL, error=wb.Combined2()), theophylline)
+    search = StochasticEM(compile(model, theophylline), wb.Saem())
+    search.explore(cooling=True)
+    search.smooth(1, late=False)
+    usual, before = search._chains.gradients, search.x.copy()
+    search._chains.gradients = lambda: tuple(np.where(np.arange(len(part)) == 0, np.nan, part.T).T for part in usual())
+    search.smooth(2, late=True)
+    assert np.array_equal(search.x, before) and np.isnan(search.short)
+    search._chains.gradients = usual
+    search.smooth(3, late=True)
+    assert np.isfinite(search.x).all() and search.short >= 0.0
+    assert not np.array_equal(search.x, before)

@@ -256,6 +256,8 @@ class StochasticEM:
         """
         held, moved = self._chains.gradients()
         difference = held - moved
+        if not np.isfinite(difference).all():  # it would stay in the sums
+            return np.full(self._scale.size, math.nan)
         mean = difference.mean(axis=0)
         W = np.linalg.lstsq(self._squares, self._products, rcond=1e-8)[0]
         self._squares += np.einsum("ik,il->kl", difference, difference)
@@ -277,6 +279,8 @@ class StochasticEM:
         precision = self._chains.back @ self._chains.back.T
         information = np.einsum("mnpq,pq->mn", self._crossed, precision)
         left = np.einsum("ipm,iq->mpq", self._X, self._mean)
+        if not (np.isfinite(information).all() and np.isfinite(left).all()):
+            return
         change = np.linalg.lstsq(information, np.einsum("mpq,pq->m", left, precision), rcond=1e-12)[0]
         self.x[self._taken_x] += change
         shift = self._X @ change
