@@ -46,7 +46,7 @@ def _episodes(share: float) -> tuple[str, bool]:
             except Exception as error:  # no widget may raise at whoever sets it
                 trouble = f"{type(error).__name__}: {error}"
             done += 1
-            if rng.random() < 0.1 and not bench.wait(300):
+            if rng.random() < 0.1 and not _comes_to_an_end(bench):
                 trouble = "it does not come to an end"
             if UNEXPECTED in bench.state.problem:
                 trouble = bench.state.problem
@@ -63,6 +63,14 @@ def _episodes(share: float) -> tuple[str, bool]:
             rows.append([str(seed), example, last, f"closed, and {', '.join(left)} goes on"])
     about = f"{done} actions in {episodes} episodes, each with a Workbench of its own; {len(rows)} ended in trouble."
     return f"{about}\n\n" + (table(["seed", "data", "last action", "trouble"], rows) if rows else ""), not rows
+
+
+def _comes_to_an_end(bench: wb.Workbench) -> bool:
+    """By itself, or soon where it is cancelled: SAEM of an ODE with five random effects takes longer than one waits."""
+    if bench.wait(120):
+        return True
+    bench.cancel()
+    return bench.wait(60)
 
 
 def _goes_on(thread: threading.Thread) -> bool:
