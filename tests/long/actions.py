@@ -67,7 +67,7 @@ def _episodes(share: float) -> tuple[str, bool]:
 
 def _comes_to_an_end(bench: wb.Workbench) -> bool:
     """By itself, or soon where it is cancelled: SAEM of an ODE with five random effects takes longer than one waits."""
-    if bench.wait(120):
+    if bench.wait(240):
         return True
     bench.cancel()
     return bench.wait(60)
