@@ -57,6 +57,12 @@ def test_a_value_that_is_missing_is_refused_all_the_same(model, data):
         compile(model.without_values(), data)
 
 
+def test_a_spread_of_1_is_not_one_that_is_to_be_found(model, data):
+    compile(model.with_iiv("ka", sd=1.0), data)
+    with pytest.raises(ModelError, match="No value is stated for"):
+        compile(model.with_iiv("ka", sd=True), data)
+
+
 def test_other_records_are_asked_for(model, data):
     assert compile(model, data, records=True).schedule.n_slots > compile(model, data).schedule.n_slots
 

@@ -66,11 +66,11 @@ def compile(model: Model, data: GroupedData, records: bool = False, likelihood: 
     """
     check_types(model, data)
     model, asked = model.with_centred(data), (records, likelihood)
+    _require_complete(model)  # before anything is compared: iiv=True, to be found, equals iiv=1.0
     last = _last.get(id(data))
     known = last is not None and last.data() is data and last.asked == asked
     if last is not None and known and last.model == model:
         return last.problem
-    _require_complete(model)
     faults = [finding for finding in model.check(data) if finding.severity == "error"]
     if not likelihood:
         faults = [finding for finding in faults if finding.where not in OF_THE_LIKELIHOOD]
