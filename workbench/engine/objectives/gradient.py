@@ -44,49 +44,6 @@ Array = NDArray[np.float64]
 _LAST_STEP = 1e-6  # squared distance to the mode above which it is no mode but a kink
 
 
-class Found(NamedTuple):
-    """What is found of all subjects.
-
-    Attributes
-    ----------
-    zeta : float64[N, Q]; depth : float64[N]
-        The modes, and l there.
-    ofv : float64[N]; scores : float64[N, size]
-        Contributions to the objective and to its gradient.
-    inverse : float64[N, Q, Q]
-        (l_ζζ)⁻¹.
-    motion : float64[N, D + Q + 1 + responses·C, Q]
-        What moves a mode, see `moved`, in rows: of bᵀ l_u by a(θ); of bᵀ l_uu B; Bᵀ l_u; of bᵀ l_u by σ.
-    state : int64[N]
-        How the search for the mode ended.
-    """
-
-    zeta: Array
-    depth: Array
-    ofv: Array
-    scores: Array
-    inverse: Array
-    motion: Array
-    state: NDArray[np.int64]
-
-
-class Start(NamedTuple):
-    """Another point, from which modes are known to move.
-
-    Attributes
-    ----------
-    zeta, inverse, motion : of `Found` there
-    mean, L, sigma : of `Surface` there
-    """
-
-    zeta: Array
-    inverse: Array
-    motion: Array
-    mean: Array
-    L: Array
-    sigma: Array
-
-
 class Derivatives(NamedTuple):
     """What the derivatives of one subject are worked out in; `most` observations, S = responses·C.
 
@@ -426,7 +383,7 @@ def moved(i, p, s, push, out):
     Parameters
     ----------
     i : int
-    p, s : pointers to Surface, Start
+    p, s : pointers to Surface, and to the Found of another point
     push, out : float64[Q]
         The first to work in.
     """

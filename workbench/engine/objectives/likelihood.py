@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.engine.objectives.found import FAILED, FOUND, KINK, UNPREPARED
 from workbench.engine.objectives.linear import add_transposed, cholesky, congruent, product, solve, transposed, weighted
 from workbench.engine.predictions.machine import beyond, call, inlined, inner, kernel, pointer, zeros
 from workbench.engine.predictions.predictor import Single
@@ -36,7 +37,6 @@ from workbench.engine.problem.residual import (
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-SEARCHING, FOUND, FAILED, KINK, UNPREPARED = np.arange(5)
 _MAX_HALVINGS = 24
 _MOST_HALVINGS = 60  # all together
 _PATIENCE = 20  # steps after which those that are cautious grow

@@ -11,15 +11,14 @@ import math
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.objectives.corners import Corners, no_corners, settle
-from workbench.engine.objectives.gradient import Found
-from workbench.engine.objectives.likelihood import FOUND, KINK
+from workbench.engine.objectives.found import FOUND, KINK, Found, Page
 from workbench.engine.objectives.scan import Scan, few_draws
 from workbench.engine.objectives.subjects import AT_ZERO, DERIVE, GIVEN, MOVED, SEARCH, Modes
 from workbench.engine.problem.problem import Problem
@@ -59,8 +58,8 @@ class Evaluation:
         Standardised modes; η = L ζ.
     depth : float64[N]
         l at the modes; of two modes of a subject the lower is the right one.
-    found : Found or None
-        All that is found of the subjects, of which some is given above; None where it is not at modes.
+    page : Page or None
+        With all that is found of the subjects, of which some is given above; None where it is not at modes.
     rounds : int
         Predictions of all or some subjects that the search took.
     at_corner : bool[N]
@@ -76,10 +75,33 @@ class Evaluation:
     scores: Array
     zeta: Array
     depth: Array
-    found: Found | None
+    page: Page | None
     rounds: int
     at_corner: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     _answers: dict[Any, tuple[Problem, Any]] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def on(cls, page: Page, **others: Any) -> Evaluation:
+        """What is on a page, with what is not; only few are looked at more closely, so the rest is read when it is."""
+        self = object.__new__(cls)
+        self.__dict__.update(others, page=page, _answers={})
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _ON_PAGE or self.__dict__.get("page") is None:
+            raise AttributeError(name)
+        found = self.found
+        self.__dict__.update(
+            point=Point(found.theta, found.L, found.sigma), mean=found.mean, by_subject=found.ofv, scores=found.scores,
+            zeta=found.zeta, depth=found.depth,
+        )  # fmt: skip
+        return self.__dict__[name]
+
+    @property
+    def found(self) -> Found:
+        """What its page says."""
+        assert self.page is not None
+        return self.page.found
 
     @property
     def eta(self) -> Array:
@@ -89,7 +111,6 @@ class Evaluation:
     @property
     def inverse(self) -> Array:
         """(l_ζζ)⁻¹ at the modes, float64[N, Q, Q]."""
-        assert self.found is not None
         return self.found.inverse
 
     def predictions(self, problem: Problem) -> Array:
@@ -104,11 +125,13 @@ class Evaluation:
             self._answers[question] = problem, answer
         return answer
 
-    @property
+    @cached_property
     def finite(self) -> bool:
         """Whether the objective and its gradient could be computed."""
         return math.isfinite(self.ofv) and bool(np.isfinite(self.gradient).all())
 
+
+_ON_PAGE = {"point", "mean", "by_subject", "scores", "zeta", "depth"}
 
 _Answer = TypeVar("_Answer")
 
@@ -207,6 +230,7 @@ class Objective:
         self._linear, self._laplace = self.approximation.linear, self.approximation is Approximation.LAPLACE
         self._modes = Modes(problem, not self.approximation.interaction, self._linear, self._laplace)
         self._all = np.arange(problem.n_subjects)
+        self._none = np.zeros(problem.n_subjects, dtype=bool)  # at a corner
         self.only(self._all)
         self._accepted: Evaluation | None = None
         self._scan = Scan(self._modes, np.zeros(0, dtype=np.int64) if self._linear else _moving(problem))
@@ -293,14 +317,14 @@ class Objective:
 
     def _searched(self, point: Point, mean: Array, start: Array, subjects: Index) -> tuple[Array, Array]:
         """The modes of some subjects, searched from start[N, Q], and l there; infinite where nothing was found."""
-        modes = self._modes
-        found = modes.blank()
+        modes, page = self._modes, self._modes.blank()
+        found = page.found
         found.zeta[:], found.depth[:] = np.where(np.isfinite(start), start, 0.0), np.inf
         found.state[:] = FOUND
         modes.tolerance = self.tolerance
         modes.go_to(point, mean)
-        modes.work(subjects, found, SEARCH, GIVEN)
-        self._settle(found)
+        if not modes.work(subjects, page, SEARCH, GIVEN):
+            self._settle(found)
         return found.zeta, found.depth
 
     def _settle(self, found: Found) -> tuple[Index, Corners | None]:
@@ -395,49 +419,51 @@ class Objective:
 
     def _evaluate(self, x: Array, start: Array | None) -> Evaluation:
         problem, modes, last = self.problem, self._modes, self._accepted
-        point, chain = problem.scale.chained(x)
-        mean, slopes = problem.layout.mean(point.theta)
-        found = modes.blank()
+        page = modes.blank()
         modes.tolerance = self.tolerance
-        modes.go_to(point, mean, chain, slopes)
+        modes.go_along(x, page)
         begin = AT_ZERO
         if start is not None:
-            found.zeta[:] = start
+            page.found.zeta[:] = start
             begin = GIVEN
-        elif last is not None and last.found is not None:
-            modes.move_from(last.point, last.mean, last.found)
+        elif last is not None and last.page is not None:
+            modes.move_from(last.page)
             begin = MOVED
         counted, others = self._counted, self._others
-        found.state[others] = FOUND
-        modes.work(counted, found, SEARCH if self._laplace else SEARCH + DERIVE, begin)
-        rounds = modes.rounds + (not self.approximation.interaction)
-        every, kinked, corners = bool((found.state == FOUND).all()), others, None
+        every = modes.work(counted, page, SEARCH if self._laplace else SEARCH + DERIVE, begin)
+        rounds, at_corner = modes.rounds + (not self.approximation.interaction), self._none
+        kinked, corners = others, None
         if not every:
-            kinked, corners = self._settle(found)
-            every = bool((found.state == FOUND).all())
+            page.found.state[others] = FOUND
+            kinked, corners = self._settle(page.found)
+            every = bool((page.found.state == FOUND).all())
+        if corners is not None:
+            at_corner = corners.at
         if self._laplace:
-            for array in (found.ofv, found.scores, found.inverse, found.motion):
+            for array in (page.found.ofv, page.found.scores, page.found.inverse, page.found.motion):
                 array[:] = np.nan
             if every:
-                modes.work(counted, found, DERIVE, GIVEN, corners, modes.bend(counted, found))
+                modes.work(counted, page, DERIVE, GIVEN, corners, modes.bend(counted, page))
                 rounds += 4 * problem.n_coordinates
         elif corners is not None:
-            modes.work(kinked, found, DERIVE, GIVEN, corners)
-        ofv = found.ofv
-        ofv += problem.observations.jacobian
+            modes.work(kinked, page, DERIVE, GIVEN, corners)
+        ofv, gradient, finite = modes.add_up(page, counted)
         if others.size:
-            for array in (ofv, found.scores, found.inverse, found.motion):
-                array[others] = 0.0
-            found.depth[others] = -np.inf
-            found.zeta[others] = 0.0 if last is None else last.zeta[others]
+            self._leave_out(page.found, last)
         self.evaluations += 1
         self.rounds += rounds
-        total = float(ofv.sum()) if every else float("nan")
-        at_corner = np.zeros(len(ofv), dtype=bool) if corners is None else corners.at
-        return Evaluation(
-            x, point, mean, total, found.scores.sum(axis=0), ofv, found.scores, found.zeta, found.depth, found, rounds,
-            at_corner,
+        return Evaluation.on(
+            page, x=x, ofv=ofv, gradient=gradient, rounds=rounds, at_corner=at_corner, finite=finite
         )  # fmt: skip
+
+    def _leave_out(self, found: Found, last: Evaluation | None) -> None:
+        """Those who do not count add nothing, and stay where they are."""
+        others = self._others
+        for array in (found.ofv, found.scores, found.inverse, found.motion):
+            array[others] = 0.0
+        found.depth[others] = -np.inf
+        found.zeta[others] = 0.0 if last is None else last.zeta[others]
+        found.state[others] = FOUND
 
     def following(self) -> Objective:
         """The same one: its modes are searched anew at every x."""

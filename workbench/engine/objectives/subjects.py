@@ -9,19 +9,26 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engine.objectives.corners import Corners, Expansion
-from workbench.engine.objectives.gradient import OF_ANY_LENGTH, Found, Start, derive, moved, new_derivatives
-from workbench.engine.objectives.likelihood import (
-    BY_OBSERVATION,
+from workbench.engine.objectives.found import (
     FAILED,
     FOUND,
     UNPREPARED,
+    Found,
+    Page,
+    Ruled,
+    add_up,
+    course_of,
+    to_point,
+)
+from workbench.engine.objectives.gradient import OF_ANY_LENGTH, derive, moved, new_derivatives
+from workbench.engine.objectives.likelihood import (
+    BY_OBSERVATION,
     Surface,
     at_zero,
     curvature,
@@ -63,14 +70,16 @@ _MANY = 500  # subjects, for whom code is compiled that knows the numbers of coo
 _MOST_KNOWN = 6  # and otherwise where these are few, see `_knows_shapes`
 _ROUNDS = 4.0  # of a search, about
 _FAR = 10.0  # of ζ: a prediction of the mode as far as that is none
+_OF_POINT = ("L", "sigma", "mean")  # what a surface takes from a page
+_NOBODY = np.zeros(1, dtype=np.int64)[:0]
 _STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
 
 
-# Kernels take pointers: p to Surface, s to Start, r to Room, g to Derivatives, o to Found.
+# Kernels take pointers: p to Surface, s to Found at another point, r to Room, g to Derivatives, o to Found.
 
 
 def _in_turn(p, s, r, g, o, subjects, count, doing, begin):
-    """Find the modes of some subjects (SEARCH), and what follows from them (DERIVE).
+    """Find the modes of some subjects (SEARCH), and what follows from them (DERIVE); of how many none was found.
 
     Parameters
     ----------
@@ -78,7 +87,7 @@ def _in_turn(p, s, r, g, o, subjects, count, doing, begin):
     doing : int
         SEARCH, DERIVE (at `Found.zeta`), or both.
     begin : int
-        Where the searches do: AT_ZERO; MOVED: where the modes of `Start` have gone; GIVEN: at `Found.zeta`.
+        Where the searches do: AT_ZERO; MOVED: where the modes of the other point have gone; GIVEN: at `Found.zeta`.
     """
     return _each(p, s, r, g, o, view(subjects, (count,)), doing, begin, r.zero, r.linear)
 
@@ -87,7 +96,7 @@ def _in_turn(p, s, r, g, o, subjects, count, doing, begin):
 def _each(p, s, r, g, o, subjects, doing, begin, zero, linear):
     zeta, trial, found, state, depth = r.zeta, r.trial, o.zeta, o.state, o.depth
     f, fu, fuu = r.f, r.fu, r.fuu
-    Q = trial.shape[0]
+    Q, missing = trial.shape[0], 0
     for which in range(subjects.shape[0]):
         i = subjects[which]
         enter(i, p, r)
@@ -122,6 +131,8 @@ def _each(p, s, r, g, o, subjects, doing, begin, zero, linear):
                 zeta[q] = trial[q]
             place(i, p, r, zeta)
             state[i] = FOUND if predicted(i, p, r, 2, f, fu, fuu) else UNPREPARED
+        if state[i] != FOUND:
+            missing += 1
         if state[i] != UNPREPARED:
             for q in range(Q):
                 found[i, q] = zeta[q]
@@ -133,7 +144,7 @@ def _each(p, s, r, g, o, subjects, doing, begin, zero, linear):
                 _nothing(o.scores[i])
                 _nothing(o.inverse[i].reshape(-1))
                 _nothing(o.motion[i].reshape(-1))
-    return 0
+    return missing
 
 
 @inner
@@ -306,27 +317,24 @@ class Modes:
             None,
         )  # fmt: skip
         self._image = Image(self._surface)
-        none = Found._make([*(np.zeros((0, *shape)) for shape in self._shapes), np.zeros(0, dtype=np.int64)])
-        self._found = Image(none)
-        self._before = Start(
-            none.zeta, none.inverse, none.motion, np.zeros((0, D)), np.zeros((Q, Q)), np.zeros((responses, C))
-        )
-        self._start = Image(self._before)
+        self._ruled = Ruled(problem)
+        none = Page(self._ruled).found
+        self._found, self._before = Image(none), Image(none)
+        self._all, self._own = self._found.places(Found._fields), self._image.places(_OF_POINT)
+        self._own_bytes = self._ruled.bytes_of(*_OF_POINT)
+        self._course = course_of(problem)
+        self._steps = Image(self._course)
+        self._follows_x = problem.scale.plain is not None and not layout.fractional
+        self._page: Page | None = None
+        self._page_before: Page | None = None
         self._prepared, self._rooms = 1, deque[_Furnished]()
-        self._function: Callable[..., int] | None = None
+        self._slopes, self._mean = layout.A, nowhere
+        self._functions: dict[Any, Callable[..., int]] = {}
         self.rounds = 0
 
-    @cached_property
-    def _shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Of what is found of a subject."""
-        D, Q, S = self._problem.n_coordinates, self._problem.n_random, self._problem.scale.sigma.size
-        return (Q,), (), (), (self._problem.scale.size,), (Q, Q), (D + Q + 1 + S, Q)
-
-    def blank(self) -> Found:
+    def blank(self) -> Page:
         """To be filled."""
-        N = self._problem.n_subjects
-        numbers = [np.empty((N, *shape)) for shape in self._shapes]
-        return Found._make([*numbers, np.empty(N, dtype=np.int64)])
+        return Page(self._ruled)
 
     @property
     def tolerance(self) -> float:
@@ -336,88 +344,124 @@ class Modes:
     def tolerance(self, value: float) -> None:
         self._surface.tolerance[0] = value
 
-    def go_to(self, point: Point, mean: Array, chain: Array | None = None, slopes: Array | None = None) -> None:
-        """From now on, at this point of the parameter space.
+    def go_to(self, point: Point, mean: Array) -> None:
+        """From now on, at this point of the parameter space, where modes are looked for; nothing is derived.
 
         Parameters
         ----------
         point : Point
         mean : float64[N, D]
             a(θ).
-        chain : float64[M + Q² + responses·C, size], optional
-            Derivatives of the point by x; needed to derive anything.
-        slopes : float64[N, D, M], optional
-            Derivatives of a(θ), if they are not `Layout.A`.
         """
-        self._surface.L[:], self._surface.sigma[:] = point.L, point.sigma
-        if chain is not None:
-            self._surface.chain[:] = chain
-        self._here = mean, self._problem.layout.A if slopes is None else slopes
-        self._image.put(mean=mean, A=self._here[1])
+        surface, self._mean = self._surface, np.ascontiguousarray(mean)
+        surface.L[:], surface.sigma[:] = point.L, point.sigma
+        self._image.put(L=surface.L, sigma=surface.sigma, mean=self._mean)
 
-    def move_from(self, point: Point, mean: Array, found: Found) -> None:
-        """Searches that begin at MOVED follow the modes found at this point."""
-        self._there = mean, found
-        self._before.L[:], self._before.sigma[:] = point.L, point.sigma
-        self._start.put(zeta=found.zeta, inverse=found.inverse, motion=found.motion, mean=mean)
+    def go_along(self, x: Array, page: Page) -> None:
+        """From now on, at the point at x, which comes on a page."""
+        self._open(page)
+        base = address(page.numbers)
+        self._image.put_at(self._own, base + self._own_bytes)
+        if self._follows_x:
+            self._course.x[:] = x
+            self._called(to_point, (self._steps, self._image, self._found), _NOBODY)
+            return
+        point, self._surface.chain[:] = self._problem.scale.chained(x)
+        mean, slopes = self._problem.layout.mean(point.theta)
+        found = page.found
+        found.theta[:], found.L[:], found.sigma[:], found.mean[:] = point.theta, point.L, point.sigma, mean
+        self._slopes = slopes
+        self._image.put(A=slopes)
+
+    def _open(self, page: Page) -> None:
+        """What is found from now on comes on this page."""
+        if page is not self._page:
+            self._found.put_at(self._all, address(page.numbers) + self._ruled.bytes)
+            self._page = page
+
+    def move_from(self, page: Page) -> None:
+        """Searches that begin at MOVED follow the modes found on this page."""
+        if page is not self._page_before:
+            self._before.put_at(self._all, address(page.numbers) + self._ruled.bytes)
+            self._page_before = page
+
+    def add_up(self, page: Page, subjects: Index) -> tuple[float, Array, bool]:
+        """The objective and its gradient from what some subjects add, and whether they are numbers."""
+        self._open(page)
+        finite = self._called(add_up, (self._steps, self._found), subjects)
+        return float(page.numbers[0]), page.numbers[1 : 1 + len(self._course.x)], finite != 0
 
     def work(
-        self, subjects: Index, found: Found, doing: int, begin: int, corners: Corners | None = None,
+        self, subjects: Index, page: Page, doing: int, begin: int, corners: Corners | None = None,
         bend: Array | None = None,
-    ) -> None:  # fmt: skip
+    ) -> bool:  # fmt: skip
         """Fill what is found of some subjects: their modes (SEARCH), and what is derived from them (DERIVE).
 
         Parameters
         ----------
         subjects : int64[k]
-        found : Found
+        page : Page
         doing : int
             SEARCH, DERIVE, or their sum.
         begin : int
-            AT_ZERO, MOVED (see `move_from`), or GIVEN: at the modes in `found`.
+            AT_ZERO, MOVED (see `move_from`), or GIVEN: at the modes on the page.
         corners : Corners, optional
         bend : float64[N, D, D, D], optional
             See `bend`.
+
+        Returns
+        -------
+        bool
+            Whether modes of all of them were found.
         """
-        self._found.fill(found)
+        self._open(page)
         image = self._image
         if corners is not None or bend is not None:
-            surface = self._surface._replace(mean=self._here[0], A=self._here[1], bend=bend)
+            found = page.found
+            surface = self._surface._replace(mean=found.mean, L=found.L, sigma=found.sigma, A=self._slopes, bend=bend)
             image = Image(surface if corners is None else surface._replace(pull=corners.pull, wall=corners.wall))
-        rounds = [0]
+        rounds, missing = [0], [0]
 
         def task(part: Index) -> None:
             f = self._furnished()
             f.rounds[0] = 0
-            images = (image, self._start, f.room, f.derivatives, self._found)
+            images = (image, self._before, f.room, f.derivatives, self._found)
             if bend is not None:
                 _furnish(f, image, self._found)
-                _called(_in_turn, images, part, doing, begin)
+                missing.append(_called(_in_turn, images, part, doing, begin))
             else:
-                if self._function is None:
-                    code = address_of(_in_turn, images, INTEGERS, INT, INT, INT)
-                    self._function = callable_of(code, len(images) + 4)
-                pointers = [i.address for i in images]
-                self._function(*pointers, address(part), len(part), doing, begin)
+                missing.append(self._called(_in_turn, images, part, doing, begin))
             rounds.append(int(f.rounds[0]))
             self._rooms.append(f)
 
         seconds = self._problem.predictor.seconds(2) * (_ROUNDS if doing & SEARCH else 1.0)
         left = subjects
         while left.size:
+            missing[:] = [0]
             over_subjects(task, left, len(left) * seconds)
-            left = left[found.state[left] == UNPREPARED]
+            if not any(missing):
+                break
+            state = page.found.state
+            left = left[state[left] == UNPREPARED]
             if left.size and not self._prepare():
-                found.state[left] = FAILED
+                state[left] = FAILED
                 break
         self.rounds = max(rounds)
+        return not any(missing) or bool((page.found.state[subjects] == FOUND).all())
 
-    def bend(self, subjects: Index, found: Found) -> Array:
+    def _called(self, function: Callable[..., int], images: Sequence[Image], subjects: Index, *others: int) -> int:
+        """As `_called`, with images that are always of the same form."""
+        known = self._functions.get(function)
+        if known is None:
+            known = self._functions[function] = _callable(function, images, len(others))
+        return known(*[image.address for image in images], address(subjects), len(subjects), *others)
+
+    def bend(self, subjects: Index, page: Page) -> Array:
         """∂l_uu/∂u at the modes of some subjects, float64[N, D, D, D], the last index the direction."""
-        N, D = self._here[0].shape
+        N, D, _ = self._surface.B.shape
         bend = np.zeros((N, D, D, D))
         filled = Image(_Bend(bend))
-        self._found.put(zeta=found.zeta)
+        self._open(page)
 
         def task(part: Index) -> None:
             f = self._furnished()
@@ -513,7 +557,10 @@ def is_compiled() -> bool:
 
 def _called(function: Callable[..., int], images: Sequence[Image], subjects: Index, *others: int) -> int:
     """Call a function of pointers to images, of subjects, and of other integers."""
-    code = address_of(function, images, INTEGERS, *[INT] * (1 + len(others)))
-    pointers = [image.address for image in images]
-    call = callable_of(code, len(images) + 2 + len(others))
-    return int(call(*pointers, address(subjects), len(subjects), *others))
+    call = _callable(function, images, len(others))
+    return int(call(*[image.address for image in images], address(subjects), len(subjects), *others))
+
+
+def _callable(function: Callable[..., int], images: Sequence[Image], others: int) -> Callable[..., int]:
+    code = address_of(function, images, INTEGERS, *[INT] * (1 + others))
+    return callable_of(code, len(images) + 2 + others)

@@ -212,11 +212,13 @@ class Image:
         for name, value in values.items():
             numbers[places[name]] = value if isinstance(value, int) else address(value)
 
-    def fill(self, arrays: Sequence[NDArray[Any]]) -> None:
-        """Exchange the first tuple, where it holds arrays alone, for another of the same form."""
-        numbers = self._numbers
-        for place, array in zip(self._places.values(), arrays, strict=True):
-            numbers[place] = address(array)
+    def places(self, names: Collection[str]) -> NDArray[np.int64]:
+        """Where the addresses of some arrays of the first tuple are, for `put_at`."""
+        return np.array([self._places[name] for name in names], dtype=np.int64)
+
+    def put_at(self, places: NDArray[np.int64], addresses: NDArray[np.int64]) -> None:
+        """Exchange arrays, by their addresses, for others of the same form, which the caller keeps."""
+        self._numbers[places] = addresses
 
 
 def zeros(**shapes: int | tuple[int, ...]) -> dict[str, Any]:

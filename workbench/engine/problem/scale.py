@@ -126,7 +126,7 @@ class ErrorEntry:
     is_deviation: bool
 
 
-class _Plain(NamedTuple):
+class Plain(NamedTuple):
     """A point of which each number is fixed, or a multiple of a number of x or of its exponential.
 
     Attributes
@@ -277,7 +277,7 @@ class Scale:
 
     def point(self, x: Array) -> Point:
         """The point at x."""
-        return self._by_parts(x) if self._plain is None else self._of_numbers(self._numbers(x)[0])
+        return self._by_parts(x) if self.plain is None else self._of_numbers(self._numbers(x)[0])
 
     def _by_parts(self, x: Array) -> Point:
         """The point at x, whatever its parts are made of."""
@@ -393,20 +393,20 @@ class Scale:
         chain : float64[M + Q² + responses·C, size]
             Of θ, L and σ, row after row.
         """
-        if self._plain is None:
+        if self.plain is None:
             shape, (M, Q), point = self.sigma.shape, (len(self.thetas), self.n_random), self.point(x)
             one = np.eye(M + Q * Q + self.sigma.size)
             by_L, by_sigma = one[:, M : M + Q * Q].reshape(-1, Q, Q), one[:, M + Q * Q :].reshape(-1, *shape)
             return point, self.gradient(point, np.ascontiguousarray(one[:, :M]), by_L, by_sigma)
         numbers, slopes = self._numbers(x)
         chain = np.zeros(len(numbers) * len(x))
-        chain[self._plain.slope] = slopes
+        chain[self.plain.slope] = slopes
         return self._of_numbers(numbers), chain.reshape(len(numbers), len(x))
 
     def _numbers(self, x: Array) -> tuple[Array, Array]:
         """The numbers of a point row after row, float64[M + Q² + responses·C], and the slopes of those that change."""
-        assert self._plain is not None
-        fixed, place, of, factor, logarithm, _ = self._plain
+        assert self.plain is not None
+        fixed, place, of, factor, logarithm, _ = self.plain
         value, slopes = x[of], factor.copy()
         with np.errstate(over="ignore", under="ignore"):
             np.multiply(factor, np.exp(value), out=slopes, where=logarithm)
@@ -420,7 +420,7 @@ class Scale:
         return Point(theta, L.reshape(Q, Q), sigma.reshape(self.sigma.shape))
 
     @cached_property
-    def _plain(self) -> _Plain | None:
+    def plain(self) -> Plain | None:
         """Where each number of a point is a multiple of one of x, or of its exponential: which, and how much of it."""
         if (self._bounded & self.theta_free).any():
             return None
@@ -441,7 +441,7 @@ class Scale:
         place, of, factor = (np.array(column) for column in zip(*entries, strict=True)) if entries else (
             np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))  # fmt: skip
         logarithm = self.logarithmic[of] & (of >= int(self.theta_free.sum()))
-        return _Plain(fixed, place, of, factor, logarithm, place * self.size + of)
+        return Plain(fixed, place, of, factor, logarithm, place * self.size + of)
 
     def _first_occasion(self, L: Array) -> Array:
         n, k = len(self.subject.names), len(self.occasion.names)

@@ -3,8 +3,8 @@
 1. Points that fill what is plausible (see `plausible`) are predicted in one call: each is a copy of some subjects.
 2. They are judged twice, with all subjects pooled, and with a size of its own for each subject, as large differences
    between subjects mislead the former.
-3. The best few are refined, and from there a population is fitted coarsely (see `coarse`): typical values, spreads and
-   residual error follow from the subjects' own modes.
+3. The best few are refined, and from there a population is fitted coarsely (see `population`): typical values, spreads
+   and residual error follow from the subjects' own modes.
 
 It takes the same course whatever the order of the subjects, their labels, and the units of doses and responses.
 """
@@ -25,18 +25,9 @@ from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import CENSORED
 from workbench.engine.problem.scale import Point, Quantity
 from workbench.engine.problem.views import of_subjects
-from workbench.engine.search.coarse import (
-    LOGARITHM,
-    ROOT,
-    Population,
-    Seen,
-    means,
-    pooled,
-    population,
-    seen_of,
-    without_effects,
-)
+from workbench.engine.search.coarse import LOGARITHM, ROOT, Seen, means, pooled, seen_of
 from workbench.engine.search.plausible import plausible
+from workbench.engine.search.population import Population, population, without_effects
 from workbench.errors import ModelError
 from workbench.model import Model, Parameter, ResidualError
 from workbench.model.kinetics import Explicit
