@@ -122,7 +122,7 @@ class Page:
 class Course(NamedTuple):
     """What leads from x to a point, see `problem.scale.Plain`; and what a change of variables adds, float64[N].
 
-    `x` is where that is put.
+    `x` is where that is put; the integers are addresses of functions.
     """
 
     fixed: Array
@@ -133,6 +133,9 @@ class Course(NamedTuple):
     slope: Index
     x: Array
     jacobian: Array
+    to_point: int
+    in_turn: int
+    add_up: int
 
 
 def course_of(problem: Problem) -> Course:
@@ -140,9 +143,10 @@ def course_of(problem: Problem) -> Course:
     plain, none, nowhere = problem.scale.plain, np.zeros(0), np.zeros(0, dtype=np.int64)
     x, jacobian = np.zeros(problem.scale.size), np.ascontiguousarray(problem.observations.jacobian)
     if plain is None:
-        return Course(none, nowhere, nowhere, none, nowhere, nowhere, x, jacobian)
+        return Course(none, nowhere, nowhere, none, nowhere, nowhere, x, jacobian, 0, 0, 0)
     return Course(
-        plain.fixed, plain.place, plain.of, plain.factor, plain.logarithm.astype(np.int64), plain.slope, x, jacobian
+        plain.fixed, plain.place, plain.of, plain.factor, plain.logarithm.astype(np.int64), plain.slope, x, jacobian,
+        0, 0, 0,
     )  # fmt: skip
 
 

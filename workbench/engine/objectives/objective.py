@@ -421,7 +421,6 @@ class Objective:
         problem, modes, last = self.problem, self._modes, self._accepted
         page = modes.blank()
         modes.tolerance = self.tolerance
-        modes.go_along(x, page)
         begin = AT_ZERO
         if start is not None:
             page.found.zeta[:] = start
@@ -430,7 +429,7 @@ class Objective:
             modes.move_from(last.page)
             begin = MOVED
         counted, others = self._counted, self._others
-        every = modes.work(counted, page, SEARCH if self._laplace else SEARCH + DERIVE, begin)
+        every, finite = modes.evaluate(x, page, counted, SEARCH if self._laplace else SEARCH + DERIVE, begin)
         rounds, at_corner = modes.rounds + (not self.approximation.interaction), self._none
         kinked, corners = others, None
         if not every:
@@ -447,11 +446,13 @@ class Objective:
                 rounds += 4 * problem.n_coordinates
         elif corners is not None:
             modes.work(kinked, page, DERIVE, GIVEN, corners)
-        ofv, gradient, finite = modes.add_up(page, counted)
+        if finite is None:
+            finite = modes.add_up(page, counted)
         if others.size:
             self._leave_out(page.found, last)
         self.evaluations += 1
         self.rounds += rounds
+        ofv, gradient = modes.sums(page)
         return Evaluation.on(
             page, x=x, ofv=ofv, gradient=gradient, rounds=rounds, at_corner=at_corner, finite=finite
         )  # fmt: skip

@@ -56,7 +56,7 @@ from workbench.engine.predictions.machine import (
     view,
 )
 from workbench.engine.predictions.predictor import Single
-from workbench.engine.predictions.threads import over_subjects
+from workbench.engine.predictions.threads import over_subjects, worth_several
 from workbench.engine.problem.problem import Problem
 from workbench.engine.problem.residual import MEASURED, SUM_OF_DEVIATIONS, address_of_rare
 from workbench.engine.problem.scale import Point
@@ -71,7 +71,6 @@ _MOST_KNOWN = 6  # and otherwise where these are few, see `_knows_shapes`
 _ROUNDS = 4.0  # of a search, about
 _FAR = 10.0  # of ζ: a prediction of the mode as far as that is none
 _OF_POINT = ("L", "sigma", "mean")  # what a surface takes from a page
-_NOBODY = np.zeros(1, dtype=np.int64)[:0]
 _STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
 
 
@@ -90,6 +89,16 @@ def _in_turn(p, s, r, g, o, subjects, count, doing, begin):
         Where the searches do: AT_ZERO; MOVED: where the modes of the other point have gone; GIVEN: at `Found.zeta`.
     """
     return _each(p, s, r, g, o, view(subjects, (count,)), doing, begin, r.zero, r.linear)
+
+
+def _at_once(c, p, s, r, g, o, subjects, count, doing, begin):
+    """Go to x, do what is to be done, and add up; whether sums are numbers, or less than 0 where a mode is missing."""
+    call(c.to_point, (c, p, o, subjects, count))
+    if call(c.in_turn, (p, s, r, g, o, subjects, count, doing, begin)) != 0:
+        return -1
+    if doing & DERIVE:
+        return call(c.add_up, (c, o, subjects, count))
+    return 0
 
 
 @inner
@@ -357,15 +366,49 @@ class Modes:
         surface.L[:], surface.sigma[:] = point.L, point.sigma
         self._image.put(L=surface.L, sigma=surface.sigma, mean=self._mean)
 
-    def go_along(self, x: Array, page: Page) -> None:
-        """From now on, at the point at x, which comes on a page."""
+    def evaluate(self, x: Array, page: Page, subjects: Index, doing: int, begin: int) -> tuple[bool, bool | None]:
+        """Go to x, with what is found there on a page: the point, the modes of some subjects, what follows, its sums.
+
+        Parameters
+        ----------
+        x : float64[size]
+        page : Page
+        subjects, doing, begin
+            As of `work`.
+
+        Returns
+        -------
+        every : bool
+            Whether modes of all of them were found.
+        finite : bool or None
+            As of `add_up`; None where it remains to be called.
+        """
         self._open(page)
-        base = address(page.numbers)
-        self._image.put_at(self._own, base + self._own_bytes)
-        if self._follows_x:
-            self._course.x[:] = x
-            self._called(to_point, (self._steps, self._image, self._found), _NOBODY)
-            return
+        self._image.put_at(self._own, address(page.numbers) + self._own_bytes)
+        if not self._follows_x:
+            self._go_along(x, page)
+            return self.work(subjects, page, doing, begin), None
+        self._course.x[:] = x
+        if worth_several(len(subjects), len(subjects) * self._seconds(doing)):
+            self._called(to_point, (self._steps, self._image, self._found), subjects)
+            return self.work(subjects, page, doing, begin), None
+        f = self._furnished()
+        f.rounds[0] = 0
+        images = (self._steps, self._image, self._before, f.room, f.derivatives, self._found)
+        said = self._called(_at_once, images, subjects, doing, begin)
+        self._rooms.append(f)
+        rounds = self.rounds = int(f.rounds[0])
+        if said >= 0:
+            return True, bool(said) if doing & DERIVE else None
+        state = page.found.state
+        left = subjects[state[subjects] == UNPREPARED]
+        if left.size and self._prepare():
+            self.work(left, page, doing, begin)
+            self.rounds += rounds
+        return bool((state[subjects] == FOUND).all()), None
+
+    def _go_along(self, x: Array, page: Page) -> None:
+        """Put the point at x on a page, where its numbers do not follow from x one by one."""
         point, self._surface.chain[:] = self._problem.scale.chained(x)
         mean, slopes = self._problem.layout.mean(point.theta)
         found = page.found
@@ -385,11 +428,14 @@ class Modes:
             self._before.put_at(self._all, address(page.numbers) + self._ruled.bytes)
             self._page_before = page
 
-    def add_up(self, page: Page, subjects: Index) -> tuple[float, Array, bool]:
-        """The objective and its gradient from what some subjects add, and whether they are numbers."""
+    def add_up(self, page: Page, subjects: Index) -> bool:
+        """Fill the objective and its gradient with what some subjects add; whether they are numbers."""
         self._open(page)
-        finite = self._called(add_up, (self._steps, self._found), subjects)
-        return float(page.numbers[0]), page.numbers[1 : 1 + len(self._course.x)], finite != 0
+        return self._called(add_up, (self._steps, self._found), subjects) != 0
+
+    def sums(self, page: Page) -> tuple[float, Array]:
+        """The objective and its gradient, where they were added up."""
+        return float(page.numbers[0]), page.numbers[1 : 1 + len(self._course.x)]
 
     def work(
         self, subjects: Index, page: Page, doing: int, begin: int, corners: Corners | None = None,
@@ -434,11 +480,10 @@ class Modes:
             rounds.append(int(f.rounds[0]))
             self._rooms.append(f)
 
-        seconds = self._problem.predictor.seconds(2) * (_ROUNDS if doing & SEARCH else 1.0)
         left = subjects
         while left.size:
             missing[:] = [0]
-            over_subjects(task, left, len(left) * seconds)
+            over_subjects(task, left, len(left) * self._seconds(doing))
             if not any(missing):
                 break
             state = page.found.state
@@ -448,6 +493,10 @@ class Modes:
                 break
         self.rounds = max(rounds)
         return not any(missing) or bool((page.found.state[subjects] == FOUND).all())
+
+    def _seconds(self, doing: int) -> float:
+        """That a subject takes."""
+        return self._problem.predictor.seconds(2) * (_ROUNDS if doing & SEARCH else 1.0)
 
     def _called(self, function: Callable[..., int], images: Sequence[Image], subjects: Index, *others: int) -> int:
         """As `_called`, with images that are always of the same form."""
@@ -528,6 +577,12 @@ class Modes:
                 images = known
             furnished = _Furnished(room.rounds, *images, singles)
             _furnish(furnished, self._image, self._found)
+            steps, surface, found = self._steps, self._image, self._found
+            steps.put(
+                to_point=address_of(to_point, (steps, surface, found), INTEGERS, INT),
+                in_turn=address_of(_in_turn, (surface, self._before, *images, found), INTEGERS, INT, INT, INT),
+                add_up=address_of(add_up, (steps, found), INTEGERS, INT),
+            )
             return furnished
 
     def _knows_shapes(self, room: Image, known: Image, most: int) -> bool:

@@ -31,6 +31,11 @@ def _pool(workers: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="workbench-predict")
 
 
+def worth_several(count: int, work: float) -> bool:
+    """Whether work on so many subjects, of so many seconds, is done in several threads."""
+    return work >= _WORTH_IT and count > 1 and not is_alone() and threads() > 1
+
+
 def over_subjects(task: Callable[[Index], None], subjects: Index, work: float) -> None:
     """Do a task, which releases the GIL, for some subjects.
 
@@ -42,9 +47,10 @@ def over_subjects(task: Callable[[Index], None], subjects: Index, work: float) -
     work : float
         How long all of it takes, in seconds, roughly; what is short is not worth a second thread.
     """
-    if work < _WORTH_IT or len(subjects) < 2 or is_alone() or (workers := threads()) < 2:
+    if not worth_several(len(subjects), work):
         task(subjects)
         return
+    workers = threads()
     chunks = iter(np.array_split(subjects, min(len(subjects), workers * _CHUNKS, max(workers, int(work / _PIECE)))))
 
     def in_turn() -> None:

@@ -26,6 +26,7 @@ from workbench.model.transform import CORRELATION, IDENTITY, LOG, Transform
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 _EDGE = 1e-12
+_KEPT = 16  # estimates
 
 
 @dataclass(frozen=True, eq=False)
@@ -450,7 +451,21 @@ class Scale:
     # -- reported quantities -----------------------------------------------------------------------------------
 
     def estimates(self, x: Array) -> Array:
-        """The reported quantities at x, in the order of `names`, on the natural scale."""
+        """The reported quantities at x, in the order of `quantities`, on the natural scale."""
+        key = x.tobytes()
+        found = self._latest.get(key)
+        if found is None:
+            if len(self._latest) >= _KEPT:
+                self._latest.clear()
+            found = self._latest[key] = self._estimates(x)
+        return found.copy()
+
+    @cached_property
+    def _latest(self) -> dict[bytes, Array]:
+        """Estimates that were asked for: what is said of an end asks again and again."""
+        return {}
+
+    def _estimates(self, x: Array) -> Array:
         point = self.point(x)
         theta = [name.natural(value)[0] for name, value in zip(self.thetas, point.theta.tolist(), strict=True)]
         n, sigma = len(self.subject.names), point.sigma.tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,9 +116,9 @@ def unit_steps(scale: Scale, evaluation: Evaluation) -> Array:
     Not more than a factor of e where x is a logarithm, however flat the objective is there.
     """
     curvature = 0.5 * (evaluation.scores**2).sum(axis=0)
-    typical = float(np.median(curvature[curvature > 0])) if (curvature > 0).any() else 1.0
+    typical = median([part for part in curvature.tolist() if part > 0.0] or [1.0])
     unit = 1.0 / np.sqrt(np.where(curvature > 1e-12 * typical, curvature, typical))
-    return np.where(scale.logarithmic, np.minimum(unit, 1.0), unit)
+    return np.asarray(np.where(scale.logarithmic, np.minimum(unit, 1.0), unit))
 
 
 def without_noise(problem: Problem, at: Evaluation) -> bool:
