@@ -93,11 +93,15 @@ def test_categories_are_an_analysis_of_variance(covariate, quinidine, quinidine_
 
 
 def test_holm_by_hand(quinidine, quinidine_screen):
+    from statsmodels.stats.multitest import multipletests
+
     for name in ("p", "p_sampled"):
         p = quinidine_screen.table[name].to_numpy()
         order = np.argsort(p, kind="stable")
         steps = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-        assert quinidine_screen.table[f"{name}_corrected"].to_numpy()[order] == pytest.approx(np.minimum(steps, 1))
+        corrected = quinidine_screen.table[f"{name}_corrected"].to_numpy()
+        assert corrected[order] == pytest.approx(np.minimum(steps, 1))
+        assert corrected.tolist() == multipletests(p, method="holm")[1].tolist()
     assert (np.diff(quinidine_screen.table["p"]) >= 0).all()
     other = wb.screen(quinidine, correction="bonferroni", draws=0).table
     assert other["p_corrected"].to_numpy() == pytest.approx(np.minimum(len(other) * other["p"], 1))

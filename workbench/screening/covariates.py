@@ -170,18 +170,24 @@ def usable_covariates(
         raise ModelError(f"There is no covariate {', '.join(map(repr, unknown))} in {data.name}. There are: {known}.")
     candidates: list[UsableCovariate] = []
     refused: list[Refusal] = []
+    firsts: dict[str, pd.Series[Any]] = {}
     for name in chosen:
-        found = _candidate(name, frame[name], data, candidates)
+        firsts[name] = _first_values(frame[name], data)
+        found = _candidate(name, frame[name], data, candidates, firsts)
         (candidates if isinstance(found, UsableCovariate) else refused).append(found)  # type: ignore[arg-type]
     return tuple(candidates), tuple(refused)
 
 
 def _candidate(
-    name: str, column: pd.Series[Any], data: GroupedData, earlier: list[UsableCovariate]
+    name: str,
+    column: pd.Series[Any],
+    data: GroupedData,
+    earlier: list[UsableCovariate],
+    firsts: dict[str, pd.Series[Any]],
 ) -> UsableCovariate | Refusal:
     if not _can_stand_in_a_formula(name):
         return Refusal(name, "Its name cannot stand in a covariate formula; rename the column to one word.")
-    first = _first_values(column, data)
+    first = firsts[name]
     N, missing = len(first), int(first.isna().sum())
     n = N - missing
     if n < _FEWEST:
@@ -214,9 +220,7 @@ def _candidate(
         made = UsableCovariate(name, "continuous", values, (), varies)
     twin = next((other.name for other in earlier if _same(other, made)), "")
     alike = [
-        f"{other.name} ({why})"
-        for other in earlier
-        if other.name != twin and (why := same(first, _first_values(data.content.frame[other.name], data)))
+        f"{other.name} ({why})" for other in earlier if other.name != twin and (why := same(first, firsts[other.name]))
     ]
     return UsableCovariate(name, made.kind, made.baseline, made.levels, varies, twin, tuple(alike))
 

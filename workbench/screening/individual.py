@@ -118,8 +118,6 @@ def screen(
     ('WT',)
     >>> larger = screened.apply("V ~ WT (power)")
     """
-    from statsmodels.stats.multitest import multipletests
-
     if not isinstance(fit, FitResult):
         raise ModelError(f"The first argument is a fit as wb.fit(…) gives it, got {type(fit).__name__}.")
     names = _parameters(fit, parameters)
@@ -141,7 +139,7 @@ def screen(
     for field in ("p", "p_sampled") if rows else ():
         p = np.array([getattr(row, field) for row in rows])
         if np.isfinite(p).all():
-            corrected = multipletests(p, method=correction)[1].tolist()
+            corrected = _corrected(p, correction).tolist()
             rows = [replace(row, **{f"{field}_corrected": q}) for row, q in zip(rows, corrected, strict=True)]
     return Screening(
         fit=fit,
@@ -153,6 +151,19 @@ def screen(
         draws=draws,
         remarks=remarks,
     )
+
+
+def _corrected(p: Array, how: str) -> Array:
+    """p corrected for the number of tests."""
+    if how == "holm":  # by hand: statsmodels collects garbage on its way, which takes long where a notebook holds much
+        order = np.argsort(p)
+        larger = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+        corrected = np.empty_like(p)
+        corrected[order] = np.minimum(larger, 1.0)
+        return corrected
+    from statsmodels.stats.multitest import multipletests
+
+    return np.asarray(multipletests(p, method=how)[1])
 
 
 def _parameters(fit: FitResult, wanted: Iterable[str] | None) -> tuple[str, ...]:

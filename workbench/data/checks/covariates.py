@@ -150,16 +150,17 @@ def _twins(data: Content, names: list[str], overview: pd.DataFrame) -> Iterator[
 def same(a: pd.Series[Any], b: pd.Series[Any]) -> str:
     """Why two covariates, a value per subject, say the same; "" where they do not."""
     both = a.notna() & b.notna()
-    a, b = a[both], b[both]
-    if len(a) < 4 or a.nunique() < 2 or b.nunique() < 2:
+    if not both.all():
+        a, b = a[both], b[both]
+    n, different, others = len(a), a.nunique(), b.nunique()
+    if n < 4 or different < 2 or others < 2:
         return ""
-    pairs = len(pd.DataFrame({"a": a.astype(object), "b": b.astype(object)}).drop_duplicates())
-    if pairs == a.nunique() == b.nunique() and (
-        a.nunique() <= 0.5 * len(a) or (a.nunique() == len(a) > 8 and a.equals(b))
-    ):
-        return "one to one"
+    if different == others and (different <= 0.5 * n or (different == n > 8 and a.equals(b))):
+        pairs = pd.DataFrame({"a": a.astype(object), "b": b.astype(object)}).drop_duplicates()
+        if len(pairs) == different:
+            return "one to one"
     numeric = [pd.api.types.is_numeric_dtype(v.dtype) and not pd.api.types.is_bool_dtype(v.dtype) for v in (a, b)]
-    if all(numeric) and a.nunique() > 2 and b.nunique() > 2 and len(a) >= 6:
+    if all(numeric) and different > 2 and others > 2 and n >= 6:
         x, y = a.to_numpy(dtype=float), b.to_numpy(dtype=float)
         finite = np.isfinite(x) & np.isfinite(y)
         if finite.sum() >= 6 and np.ptp(x[finite]) > 0 and np.ptp(y[finite]) > 0:
