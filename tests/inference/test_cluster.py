@@ -11,6 +11,7 @@ import pytest
 
 import workbench as wb
 from workbench import parallel
+from workbench.parallel import clusters
 
 distributed = pytest.importorskip("distributed")
 ORAL = wb.pk(absorption="first-order")
@@ -119,7 +120,8 @@ def test_the_backend_of_joblib_goes_on_working(cluster, theophylline_fit):
         assert wb.bootstrap(theophylline_fit, 20).table.equals(serial.table)
 
 
-def test_what_is_no_cluster():
+def test_what_is_no_cluster(monkeypatch):
+    monkeypatch.setattr(clusters, "_PATIENCE", "1s")
     with pytest.raises(wb.FitError, match="address of a scheduler"):
         wb.cluster(1.5)
     with pytest.raises(wb.FitError, match="No scheduler of dask answers"):
@@ -127,8 +129,6 @@ def test_what_is_no_cluster():
 
 
 def test_bits_are_not_left_to_other_versions(cluster, monkeypatch):
-    from workbench.parallel import clusters
-
     monkeypatch.setattr(clusters, "_versions", lambda: {"llvmlite": "0.0"})
     monkeypatch.setattr(cluster.client, "run", lambda _: {"tcp://there": {"llvmlite": "1.0"}})
     with pytest.raises(wb.FitError, match=r"tcp://there has llvmlite 1\.0, here 0\.0"):
