@@ -12,6 +12,7 @@ HYPOTHESIS_PROFILE
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -124,6 +125,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         subprocess.run([sys.executable, "-c", "from workbench.engine import warm_up; warm_up()"], check=False)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What was collected stays: thousands of tests need not be looked through whenever garbage is collected."""
+    gc.collect()
+    gc.freeze()
 
 
 # -- data --------------------------------------------------------------------------------------------------------------
