@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -250,7 +251,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     command = [sys.executable, "-m", "workbench.cli", "lab", "--no-browser", "--dir", str(folder)]
-    options = ["--", "--LabApp.expose_app_in_browser=True", "--ServerApp.ip=127.0.0.1"]
+    with socket.create_server(("127.0.0.1", 0)) as free:  # two that start at once would both take Jupyter's first
+        port = free.getsockname()[1]
+    options = ["--", "--LabApp.expose_app_in_browser=True", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
     log = state / "lab.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
