@@ -14,9 +14,9 @@ from workbench.parallel import is_alone
 
 Index = NDArray[np.int64]
 
-_CHUNKS = 4  # per thread, so that none waits long for the slowest
 _WORTH_IT = 5e-4  # seconds: less is not worth a second thread
-_PIECE = 2e-4  # seconds: less is not worth handing over
+_SHARE = 0.5  # of what is left for each thread: parts get smaller, so that none waits long for another at the end
+_PIECE = 5e-5  # seconds: less is not worth handing over
 
 
 def threads() -> int:
@@ -51,11 +51,11 @@ def over_subjects(task: Callable[[Index], None], subjects: Index, work: float) -
         task(subjects)
         return
     workers = threads()
-    chunks = iter(np.array_split(subjects, min(len(subjects), workers * _CHUNKS, max(workers, int(work / _PIECE)))))
+    parts = iter(_parts(subjects, workers, int(len(subjects) * _PIECE / work)))
 
     def in_turn() -> None:
-        for chunk in chunks:
-            task(chunk)
+        for part in parts:
+            task(part)
 
     pool = _pool(workers, os.getpid())
     others = [pool.submit(in_turn) for _ in range(workers - 1)]  # this thread works as well: it need not be woken
@@ -64,3 +64,13 @@ def over_subjects(task: Callable[[Index], None], subjects: Index, work: float) -
     finally:
         for other in others:
             other.result()
+
+
+def _parts(subjects: Index, workers: int, smallest: int) -> list[Index]:
+    """Subjects in parts that get smaller, none but the last below the smallest."""
+    found, at = [], 0
+    while at < len(subjects):
+        size = max(int(_SHARE * (len(subjects) - at) / workers), smallest, 1)
+        found.append(subjects[at : at + size])
+        at += size
+    return found
