@@ -89,3 +89,21 @@ def test_those_who_do_not_count_add_nothing(problem):
     assert not at.scores[0].any()
     assert at.ofv == pytest.approx(every.ofv - every.by_subject[0], abs=1e-9)
     assert np.allclose(at.gradient, every.gradient - every.scores[0], atol=1e-8)
+
+
+def test_rooms_are_left_to_those_who_come_after():
+    """Another objective over the same data works in the room that the one before left, also where it is of another
+    approximation; and finds what one with a room of its own finds."""
+    problem = compile(MODELS["logarithms"], wb.load_example("theophylline"))
+
+    def found(approximation):
+        return Objective(problem, approximation).evaluate(problem.x).ofv
+
+    methods = ("focei", "laplace", "foce", "fo")
+    alone = {}
+    for method in methods:
+        alone[method] = found(method)
+        problem.predictor._kept.clear()
+    for method in (*methods, *methods[::-1]):
+        assert found(method) == alone[method]
+    assert sum(map(len, problem.predictor._kept.values())) == len(methods)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -282,11 +283,12 @@ class _There(NamedTuple):
 
 
 class _Furnished(NamedTuple):
-    """A room with what is in it."""
+    """A room with what is in it, and the functions that `_at_once` calls with it."""
 
     rounds: Index
     room: Image
     derivatives: Image
+    functions: tuple[int, int, int]
     singles: tuple[Single | None, ...]
 
 
@@ -318,6 +320,7 @@ class Modes:
         M, (responses, C) = layout.A.shape[2], scale.sigma.shape
         rare = bool((seen.what != MEASURED).any()) or (not zero and bool((seen.kind > SUM_OF_DEVIATIONS).any()))
         self._most = int(np.diff(seen.first).max(initial=0))
+        self._shape = self._most, D, Q, M, responses, C
         nowhere = np.zeros((0, D))
         self._surface = Surface(
             seen.first, seen.y, seen.upper, seen.what, seen.response, seen.kind, seen.logarithmic.astype(np.int64),
@@ -327,8 +330,9 @@ class Modes:
         )  # fmt: skip
         self._image = Image(self._surface)
         self._ruled = Ruled(problem)
-        none = Page(self._ruled).found
-        self._found, self._before = Image(none), Image(none)
+        self._found = Image(Page(self._ruled).found)
+        self._before = self._found.again()
+        self._steps_by: tuple[int, int, int] | None = None
         self._all, self._own = self._found.places(Found._fields), self._image.places(_OF_POINT)
         self._own_bytes = self._ruled.bytes_of(*_OF_POINT)
         self._course = course_of(problem)
@@ -395,6 +399,9 @@ class Modes:
         f = self._furnished()
         f.rounds[0] = 0
         images = (self._steps, self._image, self._before, f.room, f.derivatives, self._found)
+        if self._steps_by is not f.functions:
+            self._steps.put(**dict(zip(("to_point", "in_turn", "add_up"), f.functions, strict=True)))
+            self._steps_by = f.functions
         said = self._called(_at_once, images, subjects, doing, begin)
         self._rooms.append(f)
         rounds = self.rounds = int(f.rounds[0])
@@ -560,30 +567,41 @@ class Modes:
 
     def _furnished(self) -> _Furnished:
         """A room that nobody is in."""
-        try:
+        with suppress(IndexError):
             return self._rooms.pop()
-        except IndexError:
-            predictor = self._problem.predictor
-            singles = tuple(
-                predictor.lend(attempt) if attempt < self._prepared else None for attempt in range(predictor.attempts)
-            )
-            D, Q, M = *self._surface.B.shape[1:], self._surface.A.shape[2]
-            responses, C = self._surface.sigma.shape
-            room = new_room(self._most, D, Q, C, singles, self._zero, self._linear)
-            derivatives = new_derivatives(self._most, D, Q, M, responses, C)
-            images = Image(room), Image(derivatives)
-            known = images[0].with_shapes(BY_OBSERVATION), images[1].with_shapes(OF_ANY_LENGTH)
-            if self._knows_shapes(images[0], known[0], max(D, Q)):
-                images = known
-            furnished = _Furnished(room.rounds, *images, singles)
-            _furnish(furnished, self._image, self._found)
-            steps, surface, found = self._steps, self._image, self._found
-            steps.put(
-                to_point=address_of(to_point, (steps, surface, found), INTEGERS, INT),
-                in_turn=address_of(_in_turn, (surface, self._before, *images, found), INTEGERS, INT, INT, INT),
-                add_up=address_of(add_up, (steps, found), INTEGERS, INT),
-            )
-            return furnished
+        with suppress(IndexError):
+            return self._kept().pop()
+        return self._new_room()
+
+    def _kept(self) -> deque[_Furnished]:
+        """Rooms that were left by others who worked on the same data, of this kind."""
+        kind = self._shape, self._zero, self._linear, self._laplace, self._prepared
+        return self._problem.predictor.kept((self._image.form, self._found.form, *kind))
+
+    def __del__(self) -> None:
+        if self._rooms:
+            self._kept().extend(self._rooms)
+
+    def _new_room(self) -> _Furnished:
+        predictor, (D, Q, M, responses, C) = self._problem.predictor, self._shape[1:]
+        singles = tuple(
+            predictor.lend(attempt) if attempt < self._prepared else None for attempt in range(predictor.attempts)
+        )
+        room = new_room(self._most, D, Q, C, singles, self._zero, self._linear)
+        derivatives = new_derivatives(self._most, D, Q, M, responses, C)
+        images = Image(room), Image(derivatives)
+        known = images[0].with_shapes(BY_OBSERVATION), images[1].with_shapes(OF_ANY_LENGTH)
+        if self._knows_shapes(images[0], known[0], max(D, Q)):
+            images = known
+        steps, surface, found = self._steps, self._image, self._found
+        functions = (
+            address_of(to_point, (steps, surface, found), INTEGERS, INT),
+            address_of(_in_turn, (surface, self._before, *images, found), INTEGERS, INT, INT, INT),
+            address_of(add_up, (steps, found), INTEGERS, INT),
+        )
+        furnished = _Furnished(room.rounds, *images, functions, singles)
+        _furnish(furnished, surface, found)
+        return furnished
 
     def _knows_shapes(self, room: Image, known: Image, most: int) -> bool:
         """Whether to work by code that knows the numbers of coordinates and effects.

@@ -194,6 +194,13 @@ class Image:
         self._numbers = np.array(numbers, dtype=np.int64)
         self.address = address(self._numbers)
 
+    def again(self) -> Image:
+        """Another of the same form, with the same arrays to begin with."""
+        other = copy(self)
+        other._numbers = self._numbers.copy()
+        other.address = address(other._numbers)
+        return other
+
     def with_shapes(self, loose: Collection[str] = ()) -> Image:
         """The same in memory; what is compiled for it knows the shapes of all arrays: quicker, for such shapes only.
 

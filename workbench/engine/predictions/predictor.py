@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,8 +101,14 @@ class Predictor(ABC):
             self._lent = tuple(deque[Single]() for _ in range(self.attempts + 1))
         return self._lent[attempt]
 
+    def kept(self, form: Hashable) -> deque[Any]:
+        """Room of a form that nobody uses, for those who work with these predictions after another."""
+        if not hasattr(self, "_kept"):
+            self._kept: dict[Hashable, deque[Any]] = {}
+        return self._kept.setdefault(form, deque())
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lent"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_lent", "_kept")}
 
     def predict(self, subjects: Index, u: Array, order: int, f: Array, fu: Array, fuu: Array) -> None:
         """Fill f at the slots of some subjects, with its derivatives by u up to `order`.
