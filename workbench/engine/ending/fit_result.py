@@ -97,7 +97,7 @@ def fit_result(
         isd=np.sqrt(problem.residual_variance(point, analysed[1])),
         linear_prediction=linear,
         linear_slope=slope,
-        subject_ofv=best.by_subject,
+        subject_ofv=best.by_subject.copy(),
         accuracy=accuracy,
     )
 

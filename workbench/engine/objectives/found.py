@@ -61,7 +61,7 @@ class Found(NamedTuple):
 
 
 class Ruled:
-    """How pages of a problem are divided.
+    """How pages of a problem are divided, for all its subjects or so many.
 
     Attributes
     ----------
@@ -73,8 +73,8 @@ class Ruled:
         Of a page.
     """
 
-    def __init__(self, problem: Problem):
-        N, D, Q = problem.layout.B.shape
+    def __init__(self, problem: Problem, subjects: int | None = None):
+        N, D, Q = problem.layout.B.shape if subjects is None else (subjects, *problem.layout.B.shape[1:])
         M, S, size = problem.layout.A.shape[2], problem.scale.sigma.size, problem.scale.size
         self.shapes: tuple[tuple[int, ...], ...] = (
             (1,), (size,), (M,), (Q, Q), problem.scale.sigma.shape, (N, D), (N, Q), (N,), (N,), (N, size), (N, Q, Q),

@@ -325,7 +325,8 @@ class Objective:
         modes.go_to(point, mean)
         if not modes.work(subjects, page, SEARCH, GIVEN):
             self._settle(found)
-        return found.zeta, found.depth
+        modes.close()
+        return found.zeta.copy(), found.depth.copy()
 
     def _settle(self, found: Found) -> tuple[Index, Corners | None]:
         """Put the modes of subjects whose search ended at a kink into its corner: who they are, and what they add."""
@@ -453,6 +454,7 @@ class Objective:
         self.evaluations += 1
         self.rounds += rounds
         ofv, gradient = modes.sums(page)
+        modes.close()
         return Evaluation.on(
             page, x=x, ofv=ofv, gradient=gradient, rounds=rounds, at_corner=at_corner, finite=finite
         )  # fmt: skip

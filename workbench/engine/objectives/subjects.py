@@ -330,7 +330,7 @@ class Modes:
         )  # fmt: skip
         self._image = Image(self._surface)
         self._ruled = Ruled(problem)
-        self._found = Image(Page(self._ruled).found)
+        self._found = Image(Page(Ruled(problem, subjects=0)).found)
         self._before = self._found.again()
         self._steps_by: tuple[int, int, int] | None = None
         self._all, self._own = self._found.places(Found._fields), self._image.places(_OF_POINT)
@@ -348,6 +348,10 @@ class Modes:
     def blank(self) -> Page:
         """To be filled."""
         return Page(self._ruled)
+
+    def close(self) -> None:
+        """Nothing more comes on the page that is open: it is kept by those alone who need it."""
+        self._page = None
 
     @property
     def tolerance(self) -> float:
@@ -441,8 +445,8 @@ class Modes:
         return self._called(add_up, (self._steps, self._found), subjects) != 0
 
     def sums(self, page: Page) -> tuple[float, Array]:
-        """The objective and its gradient, where they were added up."""
-        return float(page.numbers[0]), page.numbers[1 : 1 + len(self._course.x)]
+        """The objective and its gradient, where they were added up; who keeps them does not keep the page."""
+        return float(page.numbers[0]), page.numbers[1 : 1 + len(self._course.x)].copy()
 
     def work(
         self, subjects: Index, page: Page, doing: int, begin: int, corners: Corners | None = None,
