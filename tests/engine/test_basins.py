@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 import workbench as wb
+from workbench.engine.objectives.integral import Integral
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.problem.compile import compile
+from workbench.model.kinetics import times_moved_by
 
 TIMES = np.array([0.25, 0.5, 0.75, 1, 1.5, 2, 4, 6, 8, 12.0])
 PARAMETERS = [
@@ -73,3 +75,51 @@ def test_a_fit_says_that_modes_lie_at_corners_and_its_objective_is_that_of_its_m
     fit = wb.fit(LAGGED, data, covariance=False)
     assert "at a corner" in fit.message and "importance" in fit.message
     assert fit.ofv == pytest.approx(wb.objective(fit.model, data), abs=1e-3)
+
+
+ODE = wb.ode("d/dt D = -ka*D; d/dt A = ka*D - CL/V*A; C = A/V", dose="D", lag={"D": "lag"})
+
+
+@pytest.mark.parametrize(
+    ("structure", "movers"),
+    [
+        (wb.pk(), set()),
+        (wb.pk(absorption="first-order", lag=True), {"lag"}),
+        (wb.pk(absorption="zero-order"), {"Tk0"}),
+        (wb.pk(absorption="first-order", parameters="half-life"), set()),
+        (wb.pk(2, parameters="half-life"), set()),
+        (wb.pk(absorption="transit", transits=3), set()),
+        (wb.pk(absorption="transit", transits=3, elimination="michaelis-menten"), set()),
+        (wb.pk(absorption="first-order", elimination="michaelis-menten", lag=True), {"lag"}),
+        (ODE, {"lag"}),
+        (wb.ode("d/dt A = -k*A; C = A/V", duration={"A": "2*D1"}, lag={"A": "0.5"}), {"D1"}),
+        (wb.ode("half = log(2)/k; late = half*shift; d/dt A = -k*A; C = A/V", lag={"A": "late"}), {"k", "shift"}),
+    ],
+    ids=lambda value: " ".join(sorted(value)) or "none" if isinstance(value, set) else None,
+)
+def test_what_moves_events_in_time_is_known_by_what_it_does(structure, movers):
+    """A half-life and a mean transit time are times as well, and move nothing; equations say where doses are late."""
+    assert times_moved_by(structure.kinetics, structure.system) == movers
+
+
+@pytest.mark.parametrize("words", [{"parameters": "half-life"}, {"absorption": "transit", "transits": 2}])
+def test_a_grid_serves_where_nothing_moves(words, theophylline):
+    structure = wb.pk(**{"absorption": "first-order", **words})
+    model = wb.initial_values(wb.Model(structure, error=wb.Constant()), theophylline)
+    integral = Integral(problem := compile(model, theophylline), wb.Quadrature(nodes=3), problem.x)
+    assert not integral.drawn
+    assert integral.said == ""
+
+
+def test_equations_with_a_lag_are_searched_as_the_closed_form_is():
+    """The corners are those of the lag, whoever wrote it down."""
+    data = simulated(3)
+    closed = Objective(compile(LAGGED, data))
+    written = Objective(compile(wb.Model(ODE, PARAMETERS, error=wb.Combined2(0.05, 0.1)), data))
+    assert written.cornered and closed.cornered
+    one, other = (target.evaluate(target.problem.x) for target in (closed, written))
+    assert one.at_corner.any()
+    names = {name: k for k, name in enumerate(closed.problem.scale.labels_of_x)}
+    assert set(names) == set(written.problem.scale.labels_of_x)
+    np.testing.assert_allclose(other.depth, one.depth, atol=1e-3)
+    np.testing.assert_array_equal(other.at_corner, one.at_corner)

@@ -167,8 +167,8 @@ def _beside_corners(objective: Searched, found: Outcome, watch: Watch, max_itera
 
     Where a mode leaves a corner the objective jumps, as curvature there is one-sided: a search ends before the jump.
     """
-    names = {info.name for info in objective.problem.structure.info if info.dimension == "time"}
-    moved = [k for k, label in enumerate(objective.problem.scale.labels_of_x) if label in names]
+    problem = objective.problem
+    moved = [k for k, label in enumerate(problem.scale.labels_of_x) if label in problem.movers]
     for _ in range(_ROUNDS):
         at = found.evaluation
         if not (found.status.ok and at.at_corner.any()):

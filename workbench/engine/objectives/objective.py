@@ -514,8 +514,7 @@ def _moving(problem: Problem) -> Index:
     k = len(scale.occasion.names)
     occasions = (problem.n_random - len(scale.subject.names)) // k if k else 0
     effects = [*scale.subject.names, *(list(scale.occasion.names) * occasions)]
-    times = {info.name for info in problem.structure.info if info.dimension == "time"}
-    return np.array([q for q, name in enumerate(effects) if name in times], dtype=np.int64)
+    return np.array([q for q, name in enumerate(effects) if name in problem.movers], dtype=np.int64)
 
 
 def _inverse(matrices: Array) -> Array:

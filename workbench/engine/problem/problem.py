@@ -19,6 +19,7 @@ from workbench.engine.problem.residual import (
 )
 from workbench.engine.problem.scale import Point, Scale
 from workbench.model import ResidualError, Structure
+from workbench.model.kinetics import times_moved_by
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -57,6 +58,11 @@ class Problem:
     def begun(self) -> tuple[Point, Array]:
         """The point that the model states, and its estimates."""
         return self.scale.point(self.x), self.scale.estimates(self.x)
+
+    @cached_property
+    def movers(self) -> frozenset[str]:
+        """Parameters that move events in time; where an event crosses an observation, the likelihood has a corner."""
+        return times_moved_by(self.structure.kinetics, self.structure.system)
 
     @property
     def y(self) -> Array:
