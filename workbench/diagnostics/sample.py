@@ -258,7 +258,8 @@ def _given(simulations: Any, data: GroupedData, record: Index) -> tuple[Array, A
         picked = order[(np.arange(rows // size)[:, None] * size + at[None, :]).ravel()]
         table = simulations.iloc[picked]
         K = len(table) // n
-        theirs = np.array([_label(value) for value in table[subject].to_numpy()], dtype=object).reshape(K, n)
+        places, different = pd.factorize(table[subject].to_numpy(), use_na_sentinel=False)
+        theirs = np.array([_label(value) for value in different], dtype=object)[places].reshape(K, n)
         times = pd.to_numeric(table[time], errors="coerce").to_numpy(dtype=float).reshape(K, n)
         wrong = (theirs != labels) | ~np.isclose(times, events.time[record], rtol=1e-6, atol=1e-9)
         if not wrong.any():
