@@ -314,6 +314,7 @@ class Modes:
     """
 
     def __init__(self, problem: Problem, zero: bool, linear: bool, laplace: bool):
+        self._prepared, self._rooms = 1, deque[_Furnished]()
         self._problem, self._zero, self._linear, self._laplace = problem, zero, linear, laplace
         seen, layout, scale = problem.observations, problem.layout, problem.scale
         _, D, Q = layout.B.shape
@@ -340,7 +341,6 @@ class Modes:
         self._follows_x = problem.scale.plain is not None and not layout.fractional
         self._page: Page | None = None
         self._page_before: Page | None = None
-        self._prepared, self._rooms = 1, deque[_Furnished]()
         self._slopes, self._mean = layout.A, nowhere
         self._functions: dict[Any, Callable[..., int]] = {}
         self.rounds = 0
