@@ -16,7 +16,7 @@ Index = NDArray[np.int64]
 
 _WORTH_IT = 5e-4  # seconds: less is not worth a second thread
 _SHARE = 0.5  # of what is left for each thread: parts get smaller, so that none waits long for another at the end
-_PIECE = 5e-5  # seconds: less is not worth handing over
+_PIECE = 1e-4  # seconds: less is not worth handing over
 
 
 def threads() -> int:
