@@ -99,7 +99,8 @@ ODE = wb.ode("d/dt D = -ka*D; d/dt A = ka*D - CL/V*A; C = A/V", dose="D", lag={"
 )
 def test_what_moves_events_in_time_is_known_by_what_it_does(structure, movers):
     """A half-life and a mean transit time are times as well, and move nothing; equations say where doses are late."""
-    assert times_moved_by(structure.kinetics, structure.system) == movers
+    assert times_moved_by(structure.system if structure.kinetics is None else structure.kinetics) == movers
+    assert times_moved_by(structure.as_ode().system) == movers  # written out as equations it is the same
 
 
 @pytest.mark.parametrize("words", [{"parameters": "half-life"}, {"absorption": "transit", "transits": 2}])

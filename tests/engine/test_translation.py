@@ -1,6 +1,7 @@
 """Kernels compute what the same lines do as Python; what is not known in translation is refused, and said where."""
 
 import math
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from workbench.engine.objectives import subjects
 from workbench.engine.objectives.objective import Objective
 from workbench.engine.predictions import translation
 from workbench.engine.predictions.machine import Image, address_of, callable_of, inlined, inner, kernel
+from workbench.engine.predictions.predictor import Predictor
 from workbench.engine.predictions.translation import NotTranslated, Translation
 from workbench.engine.problem.compile import compile
 from workbench.methods import method_of
@@ -178,11 +180,17 @@ def test_code_that_knows_shapes_computes_the_same_bits(approximation, monkeypatc
     data = wb.load_example("theophylline")
     model = wb.initial_values(wb.Model(wb.pk(absorption="first-order"), error=wb.Combined2()), data)
 
+    monkeypatch.setattr(
+        Predictor, "kept", lambda predictor, form: deque()
+    )  # or the second works in the room of the first
+    monkeypatch.setattr(subjects, "_MOST_KNOWN", 0)
+
     def evaluated(many):
         monkeypatch.setattr(subjects, "_MANY", many)
-        monkeypatch.setattr(subjects, "_MOST_KNOWN", 0)
         problem = compile(model, data)
-        return Objective(problem, method_of(approximation).approximation).evaluate(problem.x)
+        objective = Objective(problem, method_of(approximation).approximation)
+        assert translation._knows_shapes(objective._modes._new_room().room.form) is (many == 0)
+        return objective.evaluate(problem.x)
 
     general, known = evaluated(500), evaluated(0)
     assert general.by_subject.tobytes() == known.by_subject.tobytes()
@@ -203,5 +211,6 @@ def test_few_subjects_get_code_that_knows_shapes_where_that_costs_nothing(genera
 
     monkeypatch.setattr(subjects, "is_at_hand", is_at_hand)
     monkeypatch.setattr(subjects, "is_known", lambda function: other)
-    room = Objective(problem)._modes._furnished().room
-    assert translation._knows_shapes(room.form) is chosen
+    assert translation._knows_shapes(Objective(problem)._modes._new_room().room.form) is chosen
+    with subjects.wanting_code_of_their_own():
+        assert translation._knows_shapes(Objective(problem)._modes._new_room().room.form)

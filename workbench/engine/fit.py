@@ -194,12 +194,16 @@ def fit(
         raise FitError(f"method={chosen.name!r} is for models with random effects; without any use method={USUAL!r}.")
 
     # 2. The method's way
-    others, spread = (
-        tuple(problem.scale.vector(problem.scale.point_of(chosen.fitted(other))) for other in models)
-        for models in (beginning.others, (beginning.spread,) if beginning.spread else ())
-    )
+    def point(other: Model) -> NDArray[np.float64]:
+        return problem.scale.vector(problem.scale.point_of(chosen.fitted(other)))
+
+    def usual() -> tuple[NDArray[np.float64], ...]:
+        spread = beginning.spread()
+        return () if spread is None else (point(spread),)
+
+    others = tuple(map(point, beginning.others))
     task = Task(
-        chosen, options, fitted, data, problem, reports, max_iterations, covariance, starts, seed, jobs, others, spread
+        chosen, options, fitted, data, problem, reports, max_iterations, covariance, starts, seed, jobs, others, usual
     )  # fmt: skip
     ended = way_of(chosen).search(task)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.engine.fit import fit
-from workbench.engine.objectives.subjects import is_compiled
+from workbench.engine.objectives.subjects import is_compiled, wanting_code_of_their_own
 from workbench.methods import METHODS, USUAL
 from workbench.model import Combined2, Model, Parameter, Structure, pk
 
@@ -34,6 +34,9 @@ def warm_everything() -> None:
         _fitted(structure, USUAL)
     for method in METHODS:
         _fitted(oral, method)
+    with wanting_code_of_their_own():
+        for structure in (oral, pk(), pk(2)):
+            _fitted(structure, USUAL)
 
 
 def is_warm() -> bool:

@@ -251,19 +251,18 @@ class Differential:
 System = Explicit | Differential
 
 
-def times_moved_by(kinetics: Kinetics | None, system: System | None) -> frozenset[str]:
+def times_moved_by(said: Kinetics | System | None) -> frozenset[str]:
     """Parameters that move events in time: those of which lags and durations of what enters are made.
 
     What else is a time, a half-life or a mean transit time, bends a curve and moves nothing.
     """
-    entries = [] if kinetics is None else kinetics.inputs
-    found = {name for entry in entries for name in (entry.lag, entry.duration) if name is not None}
-    if isinstance(system, Differential):
-        asked = [*system.lag.values(), *system.duration.values()]
-        seen: set[str] = set()
-        while asked:
-            names = {name.name for name in names_in(asked.pop())} - seen
-            seen |= names
-            asked += [system.definitions[name] for name in names if name in system.definitions]
-        found |= seen & set(system.names)
-    return frozenset(found)
+    if isinstance(said, Kinetics):
+        return frozenset(name for entry in said.inputs for name in (entry.lag, entry.duration) if name is not None)
+    if not isinstance(said, Differential):
+        return frozenset()
+    asked, seen = [*said.lag.values(), *said.duration.values()], set[str]()
+    while asked:
+        names = {name.name for name in names_in(asked.pop())} - seen
+        seen |= names
+        asked += [said.definitions[name] for name in names if name in said.definitions]
+    return frozenset(seen & set(said.names))

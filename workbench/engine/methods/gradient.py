@@ -151,9 +151,9 @@ def descended(objective: Searched, task: Task, watch: Watch) -> tuple[Outcome, t
         return _with_errors_found(objective.problem, task.model, x)
 
     outcome = from_plausible_spreads(objective, outcome, errors_found, watch, task.max_iterations)
-    for x in task.spread:
-        lost = not outcome.status.ok or runaway(objective.problem, outcome.evaluation)
-        if outcome.status is not Status.stopped and (lost or vanished(objective.problem, outcome.evaluation)):
+    lost = not outcome.status.ok or runaway(objective.problem, outcome.evaluation)
+    if outcome.status is not Status.stopped and (lost or vanished(objective.problem, outcome.evaluation)):
+        for x in task.spread():
             objective.forget()
             if objective.evaluate(x).finite:
                 outcome = resumed(objective, outcome, x, watch, task.max_iterations)

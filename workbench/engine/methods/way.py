@@ -45,8 +45,8 @@ class Task:
         As in `fit`.
     others : tuple of float64[size]
         Where else the search may begin: values found from the data that look about as good.
-    spread : tuple of float64[size]
-        Where it may begin, once, if it ended with variances of 0 or was lost: with usual spreads.
+    spread : callable
+        Gives where it may begin, once, if it ended with variances of 0 or was lost: with usual spreads.
     """
 
     method: Method
@@ -61,7 +61,7 @@ class Task:
     seed: int
     jobs: int | None = None
     others: tuple[Array, ...] = ()
-    spread: tuple[Array, ...] = ()
+    spread: Callable[[], tuple[Array, ...]] = tuple
 
 
 @dataclass(frozen=True, eq=False)

@@ -261,6 +261,8 @@ class Objective:
     def accept(self, evaluation: Evaluation) -> None:
         """Start later searches from this point."""
         self._accepted = evaluation
+        if evaluation.page is not None:
+            self._modes.move_from(evaluation.page)
 
     def forget(self) -> None:
         """Start later searches from η = 0."""

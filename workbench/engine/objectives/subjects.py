@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -617,6 +617,8 @@ class Modes:
             return True
         if most > _MOST_KNOWN:
             return False
+        if _wanted:
+            return True
         general, special = (is_at_hand(search, (self._image, image), INT) for image in (room, known))
         return special or not (general or is_known(search))
 
@@ -625,6 +627,19 @@ def _furnish(f: _Furnished, surface: Image, found: Image) -> None:
     """Let the room know the code that suits the surface."""
     images = (surface, f.room, f.derivatives, found)
     f.room.put(search=address_of(search, images[:2], INT), derive=address_of(derive, images, INT))
+
+
+_wanted: list[bool] = []
+
+
+@contextmanager
+def wanting_code_of_their_own() -> Iterator[None]:
+    """Within it, small problems get code that knows their sizes, whatever else would serve: for who has the time."""
+    _wanted.append(True)
+    try:
+        yield
+    finally:
+        _wanted.pop()
 
 
 def is_compiled() -> bool:

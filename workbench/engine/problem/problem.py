@@ -62,7 +62,8 @@ class Problem:
     @cached_property
     def movers(self) -> frozenset[str]:
         """Parameters that move events in time; where an event crosses an observation, the likelihood has a corner."""
-        return times_moved_by(self.structure.kinetics, self.structure.system)
+        kinetics = self.structure.kinetics
+        return times_moved_by(self.structure.system if kinetics is None else kinetics)
 
     @property
     def y(self) -> Array:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,15 +108,16 @@ class Beginnings:
         That of `initial_values`.
     others : tuple of Model
         With typical values that looked about as good.
-    spread : Model, optional
-        The first with usual spreads in place of those that were found: where the search ended at none, or was lost.
+    spread : callable
+        Gives the first with usual spreads in place of those that were found, if any were, for a search that ended at
+        none or was lost.
     problem : Problem, optional
         What the search was for, over all data: of a model that differs from the first in values alone.
     """
 
     model: Model
     others: tuple[Model, ...] = ()
-    spread: Model | None = None
+    spread: Callable[[], Model | None] = lambda: None
     problem: Problem | None = None
 
 
@@ -169,7 +171,7 @@ class _Search:
         best = fits[0]
         worth = best.objective + min(_WORTH[0] + _WORTH[1] * len(self.problem.y), _WORTH[2])
         first, *others = [self._stated(fit) for fit in fits if fit.objective < worth] or [self._stated(best)]
-        return Beginnings(first, tuple(others), self._with_usual_spreads(first), self.whole)
+        return Beginnings(first, tuple(others), partial(self._with_usual_spreads, first), self.whole)
 
     def _with_usual_spreads(self, found: Model) -> Model | None:
         """The model with spreads that are usual where they were searched; None where none were."""

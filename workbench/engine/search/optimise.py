@@ -72,6 +72,7 @@ def minimise(
             "there, or no mode of the random effects was found. Try other initial values."
         )
     search = _Minimisation(objective, begin, watch, max_iterations)
+    del begin  # it may be large, and is left behind
     status = Status.converged if not x.size else Status.stalled
     if search.stopped:
         status = Status.stopped

@@ -80,6 +80,7 @@ def descend(
         Told of the value after each iteration; true ends the descent.
     """
     at, inverse = begin, np.eye(len(begin.z))
+    del begin  # what values were found by may be large: those behind are let go, here and below
     fell = 0.5 * _length(at.gradient)
     for _ in range(iterations):
         if not _length(at.gradient) > shortest:
@@ -90,10 +91,10 @@ def descend(
         found = _along(function, at, step, slope, first)
         if found is None:
             return Ended(False, inverse)
-        fell, last, at = at.f - found.f, at, found
+        fell, z, gradient, at = at.f - found.f, at.z, at.gradient, found
         if reached(at):
             return Ended(False, inverse)
-        _update(inverse, at.z - last.z, at.gradient - last.gradient)
+        _update(inverse, at.z - z, at.gradient - gradient)
     return Ended(not _length(at.gradient) > shortest, inverse)
 
 
@@ -135,6 +136,7 @@ def _along(
         trial = _Trial(t, there.f, float(there.gradient @ step) if finite else math.nan)
         if trial.f <= at.f + _FALLS * t * slope and abs(trial.slope) <= -_FLATTER * slope:
             return there
+        del there
         t = _next(low, trial, high)
         if not trial.f <= low.f:
             high = trial
