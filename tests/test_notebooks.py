@@ -26,8 +26,11 @@ ANSWERS = Path(__file__).parent / "notebooks"
 NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 
 NUMBER = re.compile(r"(?<![\w.])[-−+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
-# Seconds, and how many evaluations they took, are not what a notebook teaches; neither is where an object lies.
+# Seconds, and how many evaluations they took, are not what a notebook teaches; neither is where an object lies. Where a
+# search from afar is left, and how many iterations it takes, hangs on last bits, and so on the processor.
 VARYING = (
+    (re.compile(r"[\d.e+]+ +left there +\d+"), "… left there …"),
+    (re.compile(r"\bconverged +\d+"), "converged …"),
     (re.compile(r"[\d.,]+ evaluations\b"), "… evaluations"),
     (re.compile(r"(?:[\d.,]+|…) (?:ms|s|min)\b"), "… s"),
     (re.compile(r"0x[0-9a-f]+"), "0x…"),
