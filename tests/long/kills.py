@@ -31,24 +31,29 @@ def run(share: float) -> tuple[str, bool]:
     """After how many kills which numbers came out, and whether they were always those of an undisturbed process."""
     rng = random.Random(1)
     for _ in range(2):  # the first may have to compile the engine, which the others share
-        expected, seconds = _let_through(tempfile.mkdtemp(prefix="kills-"))
+        with _folder() as folder:
+            expected, seconds = _let_through(folder)
     rows = [["0", f"{seconds:.1f}", expected, "yes"]]
     held = True
     batches = max(1, round(KILLS * share / BATCH))
     for batch in range(batches):
-        folder = tempfile.mkdtemp(prefix="kills-")  # compiled from nothing again, so that kills fall into it
-        for _ in range(BATCH):
-            process = _start(folder)
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(rng.uniform(0, 0.9 * seconds))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            process.stdout.close()
-        found, took = _let_through(folder)
+        with _folder() as folder:  # compiled from nothing again, so that kills fall into it
+            for _ in range(BATCH):
+                process = _start(folder)
+                assert process.stdout is not None
+                process.stdout.readline()
+                time.sleep(rng.uniform(0, 0.9 * seconds))
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                process.stdout.close()
+            found, took = _let_through(folder)
         held &= found == expected
         rows.append([str((batch + 1) * BATCH), f"{took:.1f}", found, "yes" if found == expected else "**no**"])
     return table(["kills so far", "seconds of the next process", "its numbers", "as undisturbed"], rows), held
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="kills-")
 
 
 def _start(folder: str) -> subprocess.Popen[str]:
