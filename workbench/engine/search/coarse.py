@@ -227,6 +227,8 @@ def _each_summed(p, address, arguments, subjects, left):
         if call(address, (arguments, i, u, 1, first[i], f, fu, none)) != 0:
             left[missing] = i
             missing += 1
+            for k in range(K):  # where no attempt is left
+                squares[i, k] = np.nan
             continue
         for d in range(D):
             s[i, d] = 0.0
