@@ -30,7 +30,7 @@ NUMBER = re.compile(r"(?<![\w.])[-−+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 # search from afar is left, and how many iterations it takes, hangs on last bits, and so on the processor.
 VARYING = (
     (re.compile(r"[\d.e+]+ +left there +\d+"), "… left there …"),
-    (re.compile(r"\bconverged +\d+"), "converged …"),
+    (re.compile(r"\bconverged {2,}\d+"), "converged …"),
     (re.compile(r"[\d.,]+ evaluations\b"), "… evaluations"),
     (re.compile(r"(?:[\d.,]+|…) (?:ms|s|min)\b"), "… s"),
     (re.compile(r"0x[0-9a-f]+"), "0x…"),

@@ -159,7 +159,7 @@ def test_bytes_of_a_subject(benchmark):
     assert found < 11_000
 
 
-@pytest.mark.skipif("MILLION" not in os.environ, reason="ten minutes and 6 GB: on request, MILLION=1")
+@pytest.mark.skipif("MILLION" not in os.environ, reason="minutes and 6 GB: on request, MILLION=1")
 def test_a_million_subjects(benchmark):
     """10 observations each; the most that the process holds, the simulation of the data included, in bytes."""
     command = [sys.executable, "-c", PEAK, "1000000"]

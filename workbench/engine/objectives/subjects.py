@@ -71,6 +71,7 @@ _MANY = 500  # subjects, for whom code is compiled that knows the numbers of coo
 _MOST_KNOWN = 6  # and otherwise where these are few, see `_knows_shapes`
 _ROUNDS = 4.0  # of a search, about
 _FAR = 10.0  # of ζ: a prediction of the mode as far as that is none
+_time_to_spare: list[bool] = []  # for code of their own, see `wanting_code_of_their_own`
 _OF_POINT = ("L", "sigma", "mean")  # what a surface takes from a page
 _STEP = 1e-4  # of u in the differences that give the third derivatives (Laplace); fourth order
 
@@ -398,7 +399,7 @@ class Modes:
             return self.work(subjects, page, doing, begin), None
         self._course.x[:] = x
         if worth_several(len(subjects), len(subjects) * self._seconds(doing)):
-            self._called(to_point, (self._steps, self._image, self._found), subjects)
+            self._run(to_point, (self._steps, self._image, self._found), subjects)
             return self.work(subjects, page, doing, begin), None
         f = self._furnished()
         f.rounds[0] = 0
@@ -406,7 +407,7 @@ class Modes:
         if self._steps_by is not f.functions:
             self._steps.put(**dict(zip(("to_point", "in_turn", "add_up"), f.functions, strict=True)))
             self._steps_by = f.functions
-        said = self._called(_at_once, images, subjects, doing, begin)
+        said = self._run(_at_once, images, subjects, doing, begin)
         self._rooms.append(f)
         rounds = self.rounds = int(f.rounds[0])
         if said >= 0:
@@ -415,7 +416,7 @@ class Modes:
         left = subjects[state[subjects] == UNPREPARED]
         if left.size and self._prepare():
             self.work(left, page, doing, begin)
-            self.rounds += rounds
+            self.rounds = max(self.rounds, rounds)
         return bool((state[subjects] == FOUND).all()), None
 
     def _go_along(self, x: Array, page: Page) -> None:
@@ -442,7 +443,7 @@ class Modes:
     def add_up(self, page: Page, subjects: Index) -> bool:
         """Fill the objective and its gradient with what some subjects add; whether they are numbers."""
         self._open(page)
-        return self._called(add_up, (self._steps, self._found), subjects) != 0
+        return self._run(add_up, (self._steps, self._found), subjects) != 0
 
     def sums(self, page: Page) -> tuple[float, Array]:
         """The objective and its gradient, where they were added up; who keeps them does not keep the page."""
@@ -487,7 +488,7 @@ class Modes:
                 _furnish(f, image, self._found)
                 missing.append(_called(_in_turn, images, part, doing, begin))
             else:
-                missing.append(self._called(_in_turn, images, part, doing, begin))
+                missing.append(self._run(_in_turn, images, part, doing, begin))
             rounds.append(int(f.rounds[0]))
             self._rooms.append(f)
 
@@ -509,8 +510,8 @@ class Modes:
         """That a subject takes."""
         return self._problem.predictor.seconds(2) * (_ROUNDS if doing & SEARCH else 1.0)
 
-    def _called(self, function: Callable[..., int], images: Sequence[Image], subjects: Index, *others: int) -> int:
-        """As `_called`, with images that are always of the same form."""
+    def _run(self, function: Callable[..., int], images: Sequence[Image], subjects: Index, *others: int) -> int:
+        """As `_called`, with images that are of the same form whenever this is asked of a function: found once."""
         known = self._functions.get(function)
         if known is None:
             known = self._functions[function] = _callable(function, images, len(others))
@@ -617,7 +618,7 @@ class Modes:
             return True
         if most > _MOST_KNOWN:
             return False
-        if _wanted:
+        if _time_to_spare:
             return True
         general, special = (is_at_hand(search, (self._image, image), INT) for image in (room, known))
         return special or not (general or is_known(search))
@@ -629,17 +630,14 @@ def _furnish(f: _Furnished, surface: Image, found: Image) -> None:
     f.room.put(search=address_of(search, images[:2], INT), derive=address_of(derive, images, INT))
 
 
-_wanted: list[bool] = []
-
-
 @contextmanager
 def wanting_code_of_their_own() -> Iterator[None]:
     """Within it, small problems get code that knows their sizes, whatever else would serve: for who has the time."""
-    _wanted.append(True)
+    _time_to_spare.append(True)
     try:
         yield
     finally:
-        _wanted.pop()
+        _time_to_spare.pop()
 
 
 def is_compiled() -> bool:
