@@ -31,7 +31,6 @@ os.environ.setdefault("WORKBENCH_RUNS", "memory")  # no test leaves a file of ru
 STRICT = os.environ.get("WORKBENCH_STRICT", "") not in ("", "0")
 HAS_REFERENCE = (REFERENCE / "data").is_dir()
 MOST_WORKERS = 8
-LONGEST = ("test_notebooks.py",)  # and those with a browser
 
 settings.register_profile("few", max_examples=25, deadline=None, derandomize=True)
 settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True)  # a failure that anybody can repeat
@@ -61,10 +60,7 @@ def reference() -> Path:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs data that do not come along, and say so once, at the end; benchmarks unless asked for.
-
-    Files that take longest come first, or one of them would be left to a single worker at the end.
-    """
+    """Leave out what needs data that do not come along, and say so once, at the end; benchmarks unless asked for."""
     for item in items:
         if "reference" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.reference)
@@ -75,7 +71,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if without:
         config.hook.pytest_deselected(items=list(without))
         items[:] = [item for item in items if item not in without]
-    items.sort(key=lambda item: not (item.get_closest_marker("browser") or item.path.name in LONGEST))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -123,7 +118,6 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not (alone or cores == 1 or option.usepdb or option.benchmark_only or option.collectonly):
         option.numprocesses, option.dist = min(cores, MOST_WORKERS), "loadfile"
-        option.loadscopereorder = False  # as collected
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would wait for cores that other workers have
 
 
